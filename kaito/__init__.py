@@ -1,0 +1,1 @@
+"""KAITO: GPU nodes and model workloads on Kubernetes, from one Workspace object."""

@@ -1,0 +1,1 @@
+"""Our Kinds, their labels and reasons, and the CRDs that are generated from them."""

@@ -1,0 +1,91 @@
+"""Objects as the API server sends them, narrowed to the fields that are read.
+
+A Kind is a frozen pydantic model that derives from `KubeObject` and names only what
+its readers use; the rest of the wire form is dropped before it reaches a store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+Manifest = Mapping[str, object]
+"""An object on its way to the API server, in wire form."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """Where an object is: its namespace ("" when cluster-scoped) and its name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+class KubeModel(BaseModel):
+    """A frozen value in camelCase on the wire; unknown fields are dropped."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class OwnerReference(KubeModel):
+    """The object that this one belongs to."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool = False
+    block_owner_deletion: bool = False
+
+
+class ObjectMeta(KubeModel):
+    """The part of metadata that controllers read."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    finalizers: tuple[str, ...] = ()
+    owner_references: tuple[OwnerReference, ...] = ()
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+
+
+class Condition(KubeModel):
+    """One aspect of an object's state (metav1.Condition; knative's adds `severity`)."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    severity: str = ""
+    last_transition_time: datetime | None = None
+    observed_generation: int | None = None
+
+
+class KubeObject(KubeModel):
+    """Anything that lives in the API server."""
+
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+
+    @property
+    def ref(self) -> Ref:
+        """Where this object is."""
+        return Ref(self.metadata.namespace, self.metadata.name)
+
+    @property
+    def is_deleting(self) -> bool:
+        """Whether deletion has been asked for."""
+        return self.metadata.deletion_timestamp is not None
