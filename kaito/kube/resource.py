@@ -7,11 +7,11 @@ from typing import Generic, TypeVar
 
 from kaito.kube.objects import KubeObject, Ref
 
-T = TypeVar("T", bound=KubeObject)
+T_co = TypeVar("T_co", bound=KubeObject, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Resource(Generic[T]):
+class Resource(Generic[T_co]):
     """A served resource.
 
     Attributes:
@@ -27,7 +27,7 @@ class Resource(Generic[T]):
     version: str
     plural: str
     kind: str
-    type: type[T]
+    type: type[T_co]
     namespaced: bool = True
 
     @property

@@ -1,0 +1,72 @@
+"""What Machine and NodeClaim have in common: requirements, taints, resources, status."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kaito.api.schema import FreeForm, Quantity
+from kaito.kube.objects import KubeModel
+
+
+class Requirement(KubeModel):
+    """A node selector requirement: what the node's label `key` must be."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+class Taint(KubeModel):
+    """A taint that the node carries."""
+
+    key: str
+    effect: str
+    value: str = ""
+    time_added: str | None = Field(default=None, json_schema_extra={"format": "date-time"})
+
+
+class Resources(KubeModel):
+    """What must be allocatable on the node."""
+
+    requests: dict[str, Quantity] = {}
+
+
+class TemplateRef(KubeModel):
+    """The template that the claim was made from; carried, not read."""
+
+    name: str
+    kind: str = ""
+    api_version: str = ""
+
+
+class ClaimSpec(KubeModel):
+    """The part of a claim's spec that both Kinds share."""
+
+    requirements: tuple[Requirement, ...] = ()
+    taints: tuple[Taint, ...] = ()
+    startup_taints: tuple[Taint, ...] = ()
+    resources: Resources = Resources()
+
+    def values(self, key: str) -> tuple[str, ...]:
+        """Values that an `In` requirement allows for `key`, sorted; empty when none is stated."""
+        return tuple(
+            sorted(
+                value
+                for requirement in self.requirements
+                if requirement.key == key and requirement.operator == "In"
+                for value in requirement.values
+            )
+        )
+
+
+class ClaimStatus(KubeModel):
+    """The part of a claim's status that both Kinds share."""
+
+    node_name: str = ""
+    provider_id: str = Field(default="", alias="providerID")
+    capacity: dict[str, Quantity] = {}
+    allocatable: dict[str, Quantity] = {}
+
+
+Kubelet = FreeForm
+"""Kubelet settings of v1alpha5; AKS owns the kubelet, so they are carried and not read."""

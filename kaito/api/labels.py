@@ -1,0 +1,53 @@
+"""Labels, annotations, finalizers and taints that carry meaning between the parts."""
+
+from __future__ import annotations
+
+WORKSPACE = "kaito.sh/workspace"
+"""On claims, nodes, workloads: name of the Workspace that they serve."""
+
+WORKSPACE_NAMESPACE = "kaito.sh/workspacenamespace"
+"""On claims: namespace of that Workspace (claims are cluster-scoped)."""
+
+RAGENGINE = "kaito.sh/ragengine"
+"""On claims: name of the RAGEngine that they serve; such claims are provisioned too."""
+
+MACHINE_TYPE = "kaito.sh/machine-type"
+"""On nodes and in claims' requirements: "gpu" or "cpu"."""
+
+CREATED_FOR = "kaito.sh/workspace-uid"
+"""On claims: uid of the Workspace, so that a recreated namesake owns nothing of the old one."""
+
+PROVISIONER_NAME = "karpenter.sh/provisioner-name"
+NODEPOOL = "karpenter.sh/nodepool"
+REGISTERED = "karpenter.sh/registered"
+INITIALIZED = "karpenter.sh/initialized"
+
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+ARCH = "kubernetes.io/arch"
+OPERATING_SYSTEM = "kubernetes.io/os"
+ZONE = "topology.kubernetes.io/zone"
+CAPACITY_TYPE = "karpenter.sh/capacity-type"
+
+AGENT_POOL = "agentpool"
+AKS_AGENT_POOL = "kubernetes.azure.com/agentpool"
+
+NODE_IMAGE_FAMILY = "kaito.sh/node-image-family"
+"""Annotation on claims: "ubuntu" or "azurelinux"."""
+
+POOL_NAME = "kaito.sh/agent-pool"
+"""Annotation on claims whose own name is no legal pool name: the name that was derived."""
+
+REVISION = "workspace.kaito.io/hash"
+"""Annotation on workloads: hash of the spec fields that they were rendered from."""
+
+ENABLE_LOAD_BALANCER = "kaito.sh/enablelb"
+"""Annotation on Workspaces, value "True": the Service becomes a LoadBalancer."""
+
+WORKSPACE_FINALIZER = "workspace.finalizer.kaito.sh"
+TERMINATION_FINALIZER = "karpenter.sh/termination"
+
+GPU = "nvidia.com/gpu"
+"""Extended resource that the device plugin reports."""
+
+SKU_TAINT_KEY = "sku"
+SKU_TAINT_VALUE = "gpu"

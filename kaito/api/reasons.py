@@ -1,0 +1,43 @@
+"""Reasons of conditions and Events: the closed vocabulary that users and dashboards read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a Workspace is in the state that it is in."""
+
+    RECONCILING = "Reconciling"
+    """Not looked at yet."""
+    INVALID_SPEC = "InvalidSpec"
+    """The spec cannot be carried out; the message names the field and the remedy."""
+    PLACEHOLDER = "PlaceholderNotReplaced"
+    """A field still holds a placeholder of the quick start."""
+    UNKNOWN_PRESET = "UnknownPreset"
+    UNKNOWN_INSTANCE_TYPE = "UnknownInstanceType"
+    NOT_ENOUGH_MEMORY = "NotEnoughGPUMemory"
+    UNSUPPORTED = "Unsupported"
+    """Legal, but this version does not do it yet."""
+
+    CREATING_MACHINES = "CreatingMachines"
+    WAITING_FOR_MACHINES = "WaitingForMachines"
+    MACHINES_READY = "MachinesReady"
+    MACHINE_FAILED = "MachineFailed"
+    """The provisioner reports a failure; the message is the cloud's."""
+    NODES_NOT_READY = "NodesNotReady"
+    NODES_READY = "NodesReady"
+
+    APPLYING = "Applying"
+    WORKLOAD_PROGRESSING = "WorkloadProgressing"
+    WORKLOAD_FAILING = "WorkloadFailing"
+    """A pod of the workload cannot run; the message is the kubelet's."""
+    WORKLOAD_READY = "WorkloadReady"
+
+    READY = "WorkspaceReady"
+    WAITING = "WorkspacePending"
+    """An earlier stage is not done."""
+    DELETING = "WorkspaceDeleting"
+    WORKLOAD_DELETING = "WorkloadDeleting"
+    MACHINES_DELETING = "MachinesDeleting"
+    FINALIZING = "Finalizing"
