@@ -1,0 +1,68 @@
+"""Log lines on stdout: one JSON object each, or coloured text for people.
+
+Our own lines come from structlog. What libraries say through `logging` goes the same way as
+event `library.reported`, from warning up, so that nothing on stdout is of another form.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+Format = Literal["json", "console"]
+Level = Literal["debug", "info", "warning", "error"]
+
+LIBRARY_REPORTED = "library.reported"
+
+
+def configure(format: Format, level: Level) -> None:
+    """Set up structlog and logging for this process; called once, before the first line.
+
+    Args:
+        format: "json" for machines, "console" for people.
+        level: least level of our own lines; libraries are heard from warning up.
+    """
+    least = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last = _last(format)
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, _as_reported],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(least, logging.WARNING))
+
+
+def _last(format: Format) -> list[Processor]:
+    """The processors that turn an event into a line."""
+    if format == "console":
+        return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+
+
+def _as_reported(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """A library's free text becomes the key `message` of a constant event."""
+    record = event.get("_record")
+    event["message"] = event["event"]
+    event["event"] = LIBRARY_REPORTED
+    if isinstance(record, logging.LogRecord):
+        event["library"] = record.name
+    return event
