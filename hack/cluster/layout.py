@@ -11,6 +11,7 @@ its *loopback* form, 127.a.b.c, and nothing is ever sent to the nominal one.
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Self
 
@@ -27,10 +28,14 @@ FEDERATED_AUDIENCE = "api://AzureADTokenExchange"
 SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc"
 OPERATOR_NAMESPACE = "kaito-system"
 
+NOMINAL = IPv4Network("10.0.0.0/8")
 SLOT_COUNT = 16
 KUBELET_PORT = 10250
 ADVERTISED_ADDRESS = "10.250.0.1"
 """What the API server calls itself: nominal, and never dialled."""
+
+LAST_NUMBER = 65534
+"""Nodes and pods are numbered from 1; .0.0 and .255.255 of a range are left out."""
 
 NODES_FROM, PODS_FROM, SERVICES_FROM = 16, 224, 96
 """Second octets of slot 0."""
@@ -42,10 +47,9 @@ def loopback(nominal: str) -> str:
     Raises:
         ValueError: the address is not in 10.0.0.0/8.
     """
-    first, _, rest = nominal.partition(".")
-    if first != "10" or rest.count(".") != 2:
-        raise ValueError(f"{nominal} is no nominal address: those are in 10.0.0.0/8")
-    return f"127.{rest}"
+    if IPv4Address(nominal) not in NOMINAL:
+        raise ValueError(f"{nominal} is no nominal address: those are in {NOMINAL}")
+    return f"127.{nominal.removeprefix('10.')}"
 
 
 class Ports(BaseModel):
@@ -205,14 +209,14 @@ class Layout(BaseModel):
 
     @property
     def etcd(self) -> Path:
-        """etcd's data."""
+        """Data of etcd."""
         return self.home / "etcd"
 
     # Programs
 
     @property
     def binaries(self) -> Path:
-        """Folder with the control plane's programs and kubectl, after preparation."""
+        """The control plane's programs and kubectl, each under its own name."""
         return self.home / "bin"
 
     @property
@@ -227,6 +231,6 @@ class Layout(BaseModel):
 
 
 def _last_octets(number: int) -> str:
-    if not 0 < number < 65535:
-        raise ValueError(f"number {number} is outside 1 to 65534")
+    if not 0 < number <= LAST_NUMBER:
+        raise ValueError(f"number {number} is outside 1 to {LAST_NUMBER}")
     return f"{number >> 8}.{number & 255}"
