@@ -6,11 +6,12 @@
         ├── NotFound           404
         ├── AlreadyExists      409, reason AlreadyExists
         ├── Conflict           409: our view is old
-        ├── Expired            410: that resourceVersion is gone
+        ├── Expired            410: that resourceVersion is gone, or not there yet
         ├── Invalid            400, 422: the object is refused
         ├── Denied             401, 403
         ├── Throttled          429
-        └── Unavailable        network, time-out, 5xx
+        ├── Unavailable        network, time-out, 5xx
+        └── Undecodable        an answer that does not fit our types
 
 Each class carries what its reader needs; nobody matches on text. What a class means for
 the queue is one table, in `kaito.kube.outcome`.
@@ -70,7 +71,7 @@ class Conflict(KubeError):
 
 
 class Expired(KubeError):
-    """410: the resourceVersion or the continue token is too old."""
+    """That resourceVersion or continue token cannot be served: too old, or not there yet."""
 
 
 class Invalid(KubeError):
@@ -87,3 +88,7 @@ class Throttled(KubeError):
 
 class Unavailable(KubeError):
     """No answer, a time-out, or a 5xx."""
+
+
+class Undecodable(KubeError):
+    """A success whose body is not what our types say: the two sides disagree."""

@@ -1,0 +1,220 @@
+"""Built-in Kinds, narrowed to what the operator reads.
+
+The wire writes initialisms in capitals ("podIP"), which no alias generator guesses:
+those fields name their alias.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from kaito.kube.objects import Condition, KubeModel, KubeObject
+from kaito.kube.resource import Resource
+
+
+class Taint(KubeModel):
+    """What keeps pods off a node."""
+
+    key: str
+    value: str = ""
+    effect: str
+
+
+class NodeSpec(KubeModel):
+    """What the cloud and the administrator said about a node."""
+
+    provider_id: str = Field(default="", alias="providerID")
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+
+
+class NodeStatus(KubeModel):
+    """What the kubelet reports; quantities are strings such as "8" or "16Gi"."""
+
+    conditions: tuple[Condition, ...] = ()
+    capacity: dict[str, str] = {}
+    allocatable: dict[str, str] = {}
+
+
+class Node(KubeObject):
+    """A machine of the cluster."""
+
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+
+class ContainerWaiting(KubeModel):
+    """A container that does not run yet, or not at this moment."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class ContainerRunning(KubeModel):
+    """A container that runs."""
+
+    started_at: datetime | None = None
+
+
+class ContainerTerminated(KubeModel):
+    """A container that has ended."""
+
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class ContainerState(KubeModel):
+    """One of three; the others are None."""
+
+    waiting: ContainerWaiting | None = None
+    running: ContainerRunning | None = None
+    terminated: ContainerTerminated | None = None
+
+
+class ContainerStatus(KubeModel):
+    """What became of one container of a pod."""
+
+    name: str
+    image: str = ""
+    ready: bool = False
+    started: bool | None = None
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class PodSpec(KubeModel):
+    """Where a pod was put."""
+
+    node_name: str = ""
+
+
+class PodStatus(KubeModel):
+    """How a pod is doing."""
+
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    conditions: tuple[Condition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+    pod_ip: str = Field(default="", alias="podIP")
+    start_time: datetime | None = None
+
+
+class Pod(KubeObject):
+    """Containers that run together on one node."""
+
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class ReplicaSpec(KubeModel):
+    """How many pods are wanted."""
+
+    replicas: int = 1
+
+
+class ReplicaStatus(KubeModel):
+    """How many pods there are, for Deployment and StatefulSet alike."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    ready_replicas: int = 0
+    updated_replicas: int = 0
+    available_replicas: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class Deployment(KubeObject):
+    """Pods without an identity of their own."""
+
+    spec: ReplicaSpec = ReplicaSpec()
+    status: ReplicaStatus = ReplicaStatus()
+
+
+class StatefulSet(KubeObject):
+    """Pods with stable names."""
+
+    spec: ReplicaSpec = ReplicaSpec()
+    status: ReplicaStatus = ReplicaStatus()
+
+
+class ServicePort(KubeModel):
+    """One port of a Service."""
+
+    name: str = ""
+    protocol: str = "TCP"
+    port: int
+    node_port: int = 0
+
+
+class ServiceSpec(KubeModel):
+    """Where a Service is reached; `cluster_ip` is "None" when it is headless."""
+
+    type: str = "ClusterIP"
+    cluster_ip: str = Field(default="", alias="clusterIP")
+    ports: tuple[ServicePort, ...] = ()
+    selector: dict[str, str] = {}
+
+
+class Service(KubeObject):
+    """A stable address in front of pods."""
+
+    spec: ServiceSpec = ServiceSpec()
+
+
+class JobSpec(KubeModel):
+    """How often a Job tries."""
+
+    backoff_limit: int = 6
+    suspend: bool = False
+
+
+class JobStatus(KubeModel):
+    """How far a Job has come; `conditions` says Complete or Failed at the end."""
+
+    active: int = 0
+    ready: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+    conditions: tuple[Condition, ...] = ()
+
+
+class Job(KubeObject):
+    """Pods that run to an end."""
+
+    spec: JobSpec = JobSpec()
+    status: JobStatus = JobStatus()
+
+
+class LeaseSpec(KubeModel):
+    """Who holds a lease, and since when."""
+
+    holder_identity: str = ""
+    lease_duration_seconds: int = 0
+    acquire_time: datetime | None = None
+    renew_time: datetime | None = None
+    lease_transitions: int = 0
+
+
+class Lease(KubeObject):
+    """A claim on leadership, or a heartbeat."""
+
+    spec: LeaseSpec = LeaseSpec()
+
+
+NODES = Resource("", "v1", "nodes", "Node", Node, namespaced=False)
+PODS = Resource("", "v1", "pods", "Pod", Pod)
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", Deployment)
+STATEFULSETS = Resource("apps", "v1", "statefulsets", "StatefulSet", StatefulSet)
+SERVICES = Resource("", "v1", "services", "Service", Service)
+JOBS = Resource("batch", "v1", "jobs", "Job", Job)
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", Lease)

@@ -1,0 +1,43 @@
+"""The Authorization header, while tokens are rotated under the running program."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
+
+_AGE_SECONDS = 60.0
+
+log = structlog.get_logger()
+
+
+class RotatingToken:
+    """A header that is read again once a minute, and at once when it was refused.
+
+    Args:
+        header: what was read first; "" means that no token is needed, ever.
+        read: reads it anew; raises OSError or ValueError when its source is no good now.
+        clock: measures the header's age.
+    """
+
+    def __init__(
+        self, header: str, read: Callable[[], Awaitable[str]], *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._header = header
+        self._read = read
+        self._clock = clock
+        self._read_at = clock.monotonic()
+
+    async def header(self, *, refused: str | None = None) -> str:
+        """The header's value; read anew when `refused` is the one that we have."""
+        stale = self._clock.monotonic() - self._read_at > _AGE_SECONDS
+        if self._header and (stale or refused == self._header):
+            self._read_at = self._clock.monotonic()
+            try:
+                self._header = await self._read()
+            except (OSError, ValueError) as error:
+                # The file may be half-written just now: the old token may still do.
+                log.warning("token.unread", error=repr(error))
+        return self._header

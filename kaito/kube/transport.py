@@ -1,0 +1,279 @@
+"""HTTP to the API server: sessions, deadlines, throttling, credentials on each request.
+
+Lease requests have connections of their own, so that a renewal never waits behind a list
+and a dead connection of one kind does not hold up the other. The environment's proxy
+settings are not consulted at every request, which costs more than the request itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Protocol
+
+import aiohttp
+
+from kaito.kube import metrics
+from kaito.kube.answers import failure
+from kaito.kube.backoff import between
+from kaito.kube.errors import KubeError, Throttled, Unavailable
+
+_DEADLINE_SECONDS = 30.0
+_LEASE_DEADLINE_SECONDS = 5.0
+_CONNECT_SECONDS = 10.0
+_LEASE_CONNECTIONS = 2
+_ATTEMPTS = 10
+_LEAST_WAIT_SECONDS = 0.05
+_LINE_LIMIT_BYTES = 32 * 2**20
+_ONE_ANSWER = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+_NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+class Authorization(Protocol):
+    """Where the Authorization header comes from."""
+
+    async def header(self, *, refused: str | None = None) -> str:
+        """The header's value, "" for none; never again the `refused` one if there is a newer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the API server is, and how to be believed there.
+
+    Attributes:
+        url: scheme, host and port, without a slash at the end.
+        authorization: tokens; client certificates are in `tls`.
+        tls: None for plain HTTP.
+        proxy: URL of an HTTP proxy, "" for none.
+        server_name: name that the server's certificate must carry, "" for the host's.
+    """
+
+    url: str
+    authorization: Authorization
+    tls: ssl.SSLContext | None = None
+    proxy: str = ""
+    server_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, before credentials."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """Connections that share a purpose."""
+
+    session: aiohttp.ClientSession
+    slots: asyncio.Semaphore
+    deadline_seconds: float
+    attempts: int
+
+
+class Transport:
+    """Sends calls; every failure comes out as a KubeError."""
+
+    def __init__(self, endpoint: Endpoint, *, user_agent: str, max_in_flight: int) -> None:
+        self._endpoint = endpoint
+        self._host = endpoint.url.partition("://")[2]
+        headers = {
+            "User-Agent": user_agent,
+            "Accept": "application/json",
+            # gzip costs both sides more than it saves inside one network.
+            "Accept-Encoding": "identity",
+        }
+        self._lane = _Lane(
+            _session(headers, limit=0),
+            asyncio.Semaphore(max_in_flight),
+            _DEADLINE_SECONDS,
+            _ATTEMPTS,
+        )
+        self._lease_lane = _Lane(
+            _session(headers, limit=_LEASE_CONNECTIONS),
+            asyncio.Semaphore(_LEASE_CONNECTIONS),
+            _LEASE_DEADLINE_SECONDS,
+            1,
+        )
+
+    async def send(self, call: Call) -> bytes:
+        """The body of the answer.
+
+        Raises:
+            KubeError: of the class that the answer calls for; Unavailable when there was
+                none within the deadline. A write without an answer may have happened.
+        """
+        lane = self._lease_lane if "/coordination.k8s.io/" in call.path else self._lane
+        try:
+            async with asyncio.timeout(lane.deadline_seconds) as deadline:
+                return await self._send(lane, call, deadline.when() or 0.0)
+        except TimeoutError as error:
+            message = f"{call.method} {call.path}: none within {lane.deadline_seconds:g} s"
+            raise Unavailable(0, "NoAnswer", message) from error
+
+    @asynccontextmanager
+    async def stream(
+        self, call: Call, *, idle_seconds: float, total_seconds: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The lines of an answer that goes on.
+
+        Args:
+            call: the request.
+            idle_seconds: silence after which the connection counts as dead.
+            total_seconds: the longest that the whole answer may take.
+
+        Raises:
+            KubeError: at the start, or later out of the iterator.
+        """
+        limits = aiohttp.ClientTimeout(
+            total=total_seconds, sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds
+        )
+        authorization = await self._endpoint.authorization.header()
+        response = await self._open(call, authorization, limits)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            response.close()
+            fresh = await self._endpoint.authorization.header(refused=authorization)
+            response = await self._open(call, fresh, limits)
+        try:
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                raise failure(response.status, await _body(response), response.headers)
+            yield _lines(response)
+        finally:
+            response.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._lane.session.close()
+        await self._lease_lane.session.close()
+
+    async def _send(self, lane: _Lane, call: Call, deadline: float) -> bytes:
+        """Send until the server no longer asks to be asked again, or time is up."""
+        for _ in range(lane.attempts - 1):
+            try:
+                return await self._attempt(lane, call)
+            except (Throttled, Unavailable) as error:
+                if error.retry_after_seconds is None:
+                    raise
+                wait = max(error.retry_after_seconds, _LEAST_WAIT_SECONDS)
+                if asyncio.get_running_loop().time() + wait >= deadline:
+                    raise
+                metrics.REQUEST_RETRIES.labels(str(error.status), call.method, self._host).inc()
+                await asyncio.sleep(between(wait, 1.1 * wait))
+        return await self._attempt(lane, call)
+
+    async def _attempt(self, lane: _Lane, call: Call) -> bytes:
+        async with lane.slots:
+            authorization = await self._endpoint.authorization.header()
+            response, body = await self._exchange(lane, call, authorization)
+            if response.status == HTTPStatus.UNAUTHORIZED:
+                # The token may have been rotated since it was read: ask its source again.
+                fresh = await self._endpoint.authorization.header(refused=authorization)
+                response, body = await self._exchange(lane, call, fresh)
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise failure(response.status, body, response.headers)
+        return body
+
+    async def _exchange(
+        self, lane: _Lane, call: Call, authorization: str
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        """One request and the whole of its answer."""
+        started = asyncio.get_running_loop().time()
+        code = "<error>"
+        try:
+            response = await self._begin(lane, call, authorization, _ONE_ANSWER)
+            body = await response.read()
+            code = str(response.status)
+        except _NETWORK_ERRORS as error:
+            raise _unanswered(call, error) from error
+        finally:
+            seconds = asyncio.get_running_loop().time() - started
+            metrics.REQUESTS.labels(code, call.method, self._host).inc()
+            metrics.REQUEST_SECONDS.labels(call.method, self._host).observe(seconds)
+        return response, body
+
+    async def _open(
+        self, call: Call, authorization: str, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        """One request whose answer is read by the caller."""
+        code = "<error>"
+        try:
+            response = await self._begin(self._lane, call, authorization, limits)
+            code = str(response.status)
+        except _NETWORK_ERRORS as error:
+            raise _unanswered(call, error) from error
+        finally:
+            metrics.REQUESTS.labels(code, call.method, self._host).inc()
+        return response
+
+    async def _begin(
+        self, lane: _Lane, call: Call, authorization: str, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        headers = {"Content-Type": call.content_type} if call.body is not None else {}
+        if authorization:
+            headers["Authorization"] = authorization
+        return await lane.session.request(
+            call.method,
+            self._endpoint.url + call.path,
+            params=call.params,
+            data=call.body,
+            headers=headers,
+            ssl=self._endpoint.tls or True,
+            proxy=self._endpoint.proxy or None,
+            server_hostname=self._endpoint.server_name or None,
+            allow_redirects=False,
+            timeout=limits,
+        )
+
+
+def _session(headers: Mapping[str, str], *, limit: int) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=limit, ttl_dns_cache=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=headers,
+        trust_env=False,
+    )
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """What a failed stream still says, if it does."""
+    try:
+        return await response.read()
+    except _NETWORK_ERRORS:
+        return b""
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Whole lines; a last one that was cut off is dropped with the error that cut it."""
+    pending = bytearray()
+    try:
+        async for chunk in response.content.iter_any():
+            pending += chunk
+            if b"\n" not in chunk:
+                _check_length(pending)
+                continue
+            *lines, rest = bytes(pending).split(b"\n")
+            pending = bytearray(rest)
+            for line in lines:
+                if line:
+                    yield line
+    except _NETWORK_ERRORS as error:
+        raise Unavailable(0, "StreamBroken", repr(error)) from error
+
+
+def _check_length(pending: bytearray) -> None:
+    if len(pending) > _LINE_LIMIT_BYTES:
+        raise Unavailable(0, "LineTooLong", f"more than {_LINE_LIMIT_BYTES} bytes")
+
+
+def _unanswered(call: Call, error: Exception) -> KubeError:
+    return Unavailable(0, "NoAnswer", f"{call.method} {call.path}: {error!r}")
