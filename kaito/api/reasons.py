@@ -41,3 +41,18 @@ class Reason(StrEnum):
     WORKLOAD_DELETING = "WorkloadDeleting"
     MACHINES_DELETING = "MachinesDeleting"
     FINALIZING = "Finalizing"
+
+
+WARNINGS = frozenset(
+    {
+        Reason.INVALID_SPEC,
+        Reason.PLACEHOLDER,
+        Reason.UNKNOWN_PRESET,
+        Reason.UNKNOWN_INSTANCE_TYPE,
+        Reason.NOT_ENOUGH_MEMORY,
+        Reason.UNSUPPORTED,
+        Reason.MACHINE_FAILED,
+        Reason.WORKLOAD_FAILING,
+    }
+)
+"""Reasons that a person may have to act on: their Events are Warnings."""

@@ -1,0 +1,36 @@
+"""A GPU SKU: what a cloud sells under an instance type."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import Field
+
+from kaito.catalog.preset import CatalogModel
+
+
+class Sku(CatalogModel):
+    """An instance type with GPUs.
+
+    Attributes:
+        name: the cloud's name of the instance type.
+        gpus: number of GPUs.
+        gpu_memory_gib: memory of each GPU, in GiB.
+        model: name of the GPU.
+        compute_capability: CUDA compute capability, e.g. 7.0.
+        retired: day on which the cloud stopped selling it.
+        successor: instance type to use instead.
+    """
+
+    name: str
+    gpus: int = Field(ge=1)
+    gpu_memory_gib: float = Field(gt=0)
+    model: str
+    compute_capability: float | None = None
+    retired: date | None = None
+    successor: str | None = None
+
+    @property
+    def total_memory_gib(self) -> float:
+        """Memory of all GPUs together, in GiB."""
+        return self.gpus * self.gpu_memory_gib

@@ -1,0 +1,1 @@
+"""Controllers: one folder a Kind, each with controller, observe, plan and status."""

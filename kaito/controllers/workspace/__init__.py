@@ -1,0 +1,1 @@
+"""The workspace controller: observe → plan → act → report."""

@@ -1,0 +1,139 @@
+"""Phase check_spec: can this spec be carried out at all? Answered before a node is bought."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kaito.api.reasons import Reason
+from kaito.api.workspace import RESOURCE_READY, DataSource, Workspace
+from kaito.catalog.catalog import Catalog
+from kaito.catalog.preset import Preset
+from kaito.catalog.sku import Sku
+from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.step import Step, done, hold
+from kaito.kube.errors import InvalidSpec
+from kaito.nodes.selector import match_labels
+from kaito.sizing.fit import fit
+from kaito.workloads.image import preset_of
+
+_PLACEHOLDER = re.compile(r"[A-Z0-9_]*_HERE\b")
+
+
+def check_spec(seen: Observed) -> Step:
+    """The spec holds no placeholder, names what exists, and the model fits."""
+    workspace = seen.workspace
+    return (
+        _check_placeholders(workspace)
+        or _check_selector(workspace)
+        or _check_supported(workspace)
+        or _check_model(workspace, seen.catalog)
+        or done("", Reason.RECONCILING)
+    )
+
+
+def _check_placeholders(workspace: Workspace) -> Step | None:
+    """Fields of the quick starts that nobody has filled in."""
+    left = [
+        f"{field} holds the placeholder {found.group()}: {remedy}"
+        for field, value, remedy in _fillable(workspace)
+        if (found := _PLACEHOLDER.search(value))
+    ]
+    return _refused(Reason.PLACEHOLDER, "; ".join(left)) if left else None
+
+
+def _fillable(workspace: Workspace) -> Iterator[tuple[str, str, str]]:
+    """Fields that the quick starts leave open: path, value, what belongs there."""
+    pull = "put the reference of your image there, e.g. myregistry.azurecr.io/adapter:0.0.1"
+    push = "put the reference to push to there, e.g. myregistry.azurecr.io/adapter:0.0.1"
+    name = "put the name of a kubernetes.io/dockerconfigjson Secret there"
+    if workspace.inference:
+        for number, adapter in enumerate(workspace.inference.adapters):
+            yield from _images(f"inference.adapters[{number}].source", adapter.source, pull)
+    if workspace.tuning:
+        yield from _images("tuning.input", workspace.tuning.input, pull)
+        output = workspace.tuning.output
+        yield "tuning.output.image", output.image or "", push
+        yield "tuning.output.imagePushSecret", output.image_push_secret or "", name
+
+
+def _images(path: str, source: DataSource, remedy: str) -> Iterator[tuple[str, str, str]]:
+    """The image of a data source."""
+    yield f"{path}.image", source.image or "", remedy
+
+
+def _check_selector(workspace: Workspace) -> Step | None:
+    """The selector can be stamped on a new node."""
+    try:
+        wanted = match_labels(workspace.resource.label_selector)
+    except InvalidSpec as error:
+        return _refused(Reason.INVALID_SPEC, str(error))
+    if wanted:
+        return None
+    return _refused(
+        Reason.INVALID_SPEC,
+        "resource.labelSelector: names no label: set matchLabels, for instance apps: my-model",
+    )
+
+
+def _check_supported(workspace: Workspace) -> Step | None:
+    """Legal wishes that this version does not fulfil yet."""
+    if workspace.tuning:
+        return _refused(Reason.UNSUPPORTED, "tuning: this version serves models only")
+    if workspace.inference and workspace.inference.template:
+        return _refused(
+            Reason.UNSUPPORTED, "inference.template: this version serves presets only: use preset"
+        )
+    if workspace.inference and workspace.inference.adapters:
+        return _refused(
+            Reason.UNSUPPORTED,
+            "inference.adapters: this version serves presets without adapters: remove them",
+        )
+    if workspace.resource.count > 1:
+        return _refused(
+            Reason.UNSUPPORTED, "resource.count: this version runs one node per model: set it to 1"
+        )
+    return None
+
+
+def _check_model(workspace: Workspace, catalog: Catalog) -> Step | None:
+    """The preset exists, the instance type is known, and the one fits the other."""
+    wanted = preset_of(workspace)
+    name = wanted.name if wanted else ""
+    preset = catalog.presets.get(name)
+    if preset is None:
+        return _refused(Reason.UNKNOWN_PRESET, _unknown_preset(name, catalog))
+    instance_type = workspace.resource.instance_type
+    if instance_type is None:
+        return _refused(
+            Reason.INVALID_SPEC,
+            "resource.instanceType: is not set: name the type of the GPU nodes,"
+            f" {preset.name} needs {preset.inference.total_gpu_memory_gib:g} GiB of GPU memory",
+        )
+    sku = catalog.skus.get(instance_type)
+    if sku is None:
+        return _refused(
+            Reason.UNKNOWN_INSTANCE_TYPE,
+            f"resource.instanceType: {instance_type} is not in the table of GPU instance types:"
+            " check its spelling, upper and lower case count",
+        )
+    return _check_fit(workspace, preset, sku)
+
+
+def _check_fit(workspace: Workspace, preset: Preset, sku: Sku) -> Step | None:
+    """The model fits the nodes."""
+    answer = fit(preset.name, preset.inference, sku, nodes=workspace.resource.count)
+    if answer.fits:
+        return None
+    return _refused(Reason.NOT_ENOUGH_MEMORY, f"resource.instanceType: {answer.sentence}")
+
+
+def _unknown_preset(name: str, catalog: Catalog) -> str:
+    """The sentence about a preset that does not exist, with what may have been meant."""
+    close = catalog.close_names(name) or tuple(sorted(catalog.presets))[:5]
+    return f"inference.preset.name: no preset is named {name}: use one of {', '.join(close)}"
+
+
+def _refused(reason: Reason, message: str) -> Step:
+    """The spec has to change; nothing is bought until it does."""
+    return hold(RESOURCE_READY, reason, message)

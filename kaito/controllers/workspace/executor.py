@@ -1,0 +1,101 @@
+"""Carry out the actions of a plan, in order. Doing one twice is harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from kaito.api import labels
+from kaito.api.machine import MACHINES
+from kaito.api.workspace import WORKSPACES
+from kaito.controllers.workspace.step import (
+    Action,
+    Apply,
+    Create,
+    Delete,
+    ReleaseFinalizer,
+    SetFinalizers,
+    Step,
+)
+from kaito.kube.client import Client
+from kaito.kube.errors import AlreadyExists, Conflict, NotFound
+from kaito.kube.objects import Manifest, Ref
+
+log = structlog.get_logger()
+
+
+class Executor:
+    """Does what plans say, through one client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def run(self, steps: Sequence[Step]) -> int:
+        """Carry out every action of `steps`.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            KubeError: the first that fails; those before it are done, those after it are not.
+        """
+        actions = [action for step in steps for action in step.actions]
+        for action in actions:
+            await self._act(action)
+        return len(actions)
+
+    async def _act(self, action: Action) -> None:
+        """Carry out one action."""
+        match action:
+            case Create():
+                await self._create(action)
+            case Apply(resource, manifest):
+                await self._client.apply(resource, manifest)
+                log.info("workload.applied", target=resource.kind)
+            case Delete(resource, ref, uid):
+                await self._client.delete(resource, ref, uid=uid)
+                log.info("object.deleted", target=resource.kind, target_name=ref.name)
+            case SetFinalizers(ref, version, finalizers):
+                await self._set_finalizers(ref, version, finalizers)
+            case ReleaseFinalizer():
+                await self._release(action)
+
+    async def _create(self, action: Create) -> None:
+        """Create an object; one of the same name is success if it is made for the same owner."""
+        try:
+            made = await self._client.create(action.resource, action.manifest)
+        except AlreadyExists:
+            await self._adopt(action)
+        else:
+            log.info("claim.created", claim=made.metadata.name)
+
+    async def _adopt(self, action: Create) -> None:
+        """Make sure that the object that is there already is ours."""
+        wanted = action.resource.type.model_validate(action.manifest)
+        found = await self._client.get(action.resource, wanted.ref)
+        if found is None:
+            raise Conflict(409, "Conflict", f"{wanted.ref} vanished while it was looked at")
+        owner = labels.CREATED_FOR
+        if found.metadata.labels.get(owner) != wanted.metadata.labels.get(owner):
+            raise Conflict(409, "Conflict", f"{action.resource.kind} {wanted.ref} is not ours")
+
+    async def _set_finalizers(
+        self, ref: Ref, resource_version: str, finalizers: tuple[str, ...]
+    ) -> None:
+        """Replace the finalizers of a Workspace that has not changed since it was seen."""
+        patch: Manifest = {
+            "metadata": {"resourceVersion": resource_version, "finalizers": list(finalizers)}
+        }
+        await self._client.merge_patch(WORKSPACES, ref, patch)
+
+    async def _release(self, action: ReleaseFinalizer) -> None:
+        """Remove our finalizer, after a look at the API server itself."""
+        selector = f"{labels.CREATED_FOR}={action.uid}"
+        if await self._client.list(MACHINES, labels=selector):
+            raise Conflict(409, "Conflict", "a claim of this Workspace still exists")
+        try:
+            await self._set_finalizers(action.ref, action.resource_version, action.finalizers)
+        except NotFound:
+            return
+        log.info("workspace.released")

@@ -1,0 +1,118 @@
+"""One consistent look at everything that a workspace's plan may depend on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from kaito.api import labels
+from kaito.api.machine import Machine
+from kaito.api.workspace import Workspace
+from kaito.catalog.catalog import Catalog
+from kaito.kube.kinds import Deployment, Node, Pod, Service
+from kaito.kube.objects import KubeObject, Ref
+from kaito.kube.store import Store
+
+T = TypeVar("T", bound=KubeObject)
+
+BY_WORKSPACE = "workspace"
+"""Index of pods and claims by `namespace/name` of their workspace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator's settings say about rendering.
+
+    Attributes:
+        registry: registry of public model images, "" for none.
+    """
+
+    registry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The world as one workspace's plan may know it.
+
+    Attributes:
+        workspace: the object itself.
+        now: time of the look.
+        claims: Machines made for this very workspace (by uid), by name.
+        nodes: every node of the cluster.
+        service: its Service, None when absent.
+        deployment: its Deployment, None when absent.
+        pods: its pods.
+        catalog: presets and SKUs.
+        options: settings that shape what is rendered.
+    """
+
+    workspace: Workspace
+    now: datetime
+    claims: tuple[Machine, ...]
+    nodes: tuple[Node, ...]
+    service: Service | None
+    deployment: Deployment | None
+    pods: tuple[Pod, ...]
+    catalog: Catalog
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The informers' stores that a look reads."""
+
+    workspaces: Store[Workspace]
+    claims: Store[Machine]
+    nodes: Store[Node]
+    services: Store[Service]
+    deployments: Store[Deployment]
+    pods: Store[Pod]
+
+
+def observe(
+    stores: Stores, ref: Ref, *, now: datetime, catalog: Catalog, options: Options
+) -> Observed | None:
+    """Look at one workspace; None when it is gone."""
+    workspace = stores.workspaces.get(ref)
+    if workspace is None:
+        return None
+    return Observed(
+        workspace=workspace,
+        now=now,
+        claims=tuple(
+            claim
+            for claim in stores.claims.by_index(BY_WORKSPACE, str(ref))
+            if claim.metadata.labels.get(labels.CREATED_FOR) == workspace.metadata.uid
+        ),
+        nodes=stores.nodes.list(),
+        service=_owned(stores.services.get(ref), workspace),
+        deployment=_owned(stores.deployments.get(ref), workspace),
+        pods=stores.pods.by_index(BY_WORKSPACE, str(ref)),
+        catalog=catalog,
+        options=options,
+    )
+
+
+def workspace_of(obj: KubeObject) -> tuple[Ref, ...]:
+    """The workspace that an object's labels name, if any.
+
+    Claims are cluster-scoped and carry the workspace's namespace as a label.
+    """
+    found = obj.metadata.labels
+    name = found.get(labels.WORKSPACE)
+    namespace = obj.metadata.namespace or found.get(labels.WORKSPACE_NAMESPACE)
+    return (Ref(namespace, name),) if name and namespace else ()
+
+
+def by_workspace(obj: KubeObject) -> tuple[str, ...]:
+    """Index values of an object under `BY_WORKSPACE`."""
+    return tuple(str(ref) for ref in workspace_of(obj))
+
+
+def _owned(obj: T | None, workspace: Workspace) -> T | None:
+    """Narrow to an object that belongs to `workspace`; a namesake of another owner is not ours."""
+    if obj is None:
+        return None
+    owners = {owner.uid for owner in obj.metadata.owner_references}
+    return obj if workspace.metadata.uid in owners else None

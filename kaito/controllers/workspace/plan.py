@@ -1,0 +1,39 @@
+"""Decide what a workspace needs next. Pure: the state machine is these two lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kaito.controllers.workspace.check import check_spec
+from kaito.controllers.workspace.nodes import await_nodes, ensure_claims
+from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.release import (
+    ensure_finalizer,
+    release_finalizer,
+    release_nodes,
+    release_workload,
+)
+from kaito.controllers.workspace.step import Step
+from kaito.controllers.workspace.workload import ensure_service, ensure_workload
+
+Phase = Callable[[Observed], Step]
+
+BRING_UP: tuple[Phase, ...] = (
+    check_spec,
+    ensure_finalizer,
+    ensure_claims,
+    await_nodes,
+    ensure_service,
+    ensure_workload,
+)
+TEAR_DOWN: tuple[Phase, ...] = (release_workload, release_nodes, release_finalizer)
+
+
+def plan(seen: Observed) -> tuple[Step, ...]:
+    """Run the phases in order, stopping after the first that is not satisfied."""
+    steps: list[Step] = []
+    for phase in TEAR_DOWN if seen.workspace.is_deleting else BRING_UP:
+        steps.append(phase(seen))
+        if not steps[-1].satisfied:
+            break
+    return tuple(steps)

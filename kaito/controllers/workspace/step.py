@@ -1,0 +1,91 @@
+"""What a phase concludes, and the actions that would move it: values, not effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kaito.api.reasons import Reason
+from kaito.kube.objects import KubeObject, Manifest, Ref
+from kaito.kube.resource import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create an object whose name was computed; one of that name that is ours is success."""
+
+    resource: Resource[KubeObject]
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Make an object what `manifest` says, by server-side apply."""
+
+    resource: Resource[KubeObject]
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete exactly this object; a namesake with another uid stays."""
+
+    resource: Resource[KubeObject]
+    ref: Ref
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetFinalizers:
+    """Replace the Workspace's finalizers, unless it changed since it was seen."""
+
+    ref: Ref
+    resource_version: str
+    finalizers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFinalizer:
+    """Let the Workspace go, once the API server itself says that no claim of it is left.
+
+    A cache may not know yet of a claim that was created a moment ago; forgetting it here
+    would leave a GPU node that nobody pays attention to.
+    """
+
+    ref: Ref
+    uid: str
+    resource_version: str
+    finalizers: tuple[str, ...]
+
+
+Action = Create | Apply | Delete | SetFinalizers | ReleaseFinalizer
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one phase concludes.
+
+    Attributes:
+        condition: the condition type that it speaks for; "" for none.
+        satisfied: whether the next phase may be looked at.
+        reason: why, from the closed vocabulary.
+        message: the same for people; stable as long as nothing changes.
+        actions: what would move it; none while it waits for someone else.
+        recheck_seconds: when to look again even if nothing happens; None: only on events.
+    """
+
+    condition: str
+    satisfied: bool
+    reason: Reason
+    message: str = ""
+    actions: tuple[Action, ...] = ()
+    recheck_seconds: float | None = None
+
+
+def hold(condition: str, reason: Reason, message: str, *actions: Action) -> Step:
+    """Say that a phase is not satisfied yet, and what would move it."""
+    return Step(condition, satisfied=False, reason=reason, message=message, actions=actions)
+
+
+def done(condition: str, reason: Reason, message: str = "") -> Step:
+    """Say that a phase is satisfied."""
+    return Step(condition, satisfied=True, reason=reason, message=message)

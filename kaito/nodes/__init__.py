@@ -1,0 +1,1 @@
+"""Which nodes serve a workspace: claims, nodes that the user brings, readiness. Pure."""

@@ -1,0 +1,62 @@
+"""Which of the cluster's nodes serve a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kaito.api import labels
+from kaito.api.workspace import Workspace
+from kaito.kube.conditions import condition
+from kaito.kube.kinds import Node
+from kaito.nodes.selector import is_matching, match_labels
+
+
+def usable_nodes(workspace: Workspace, nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Nodes that the workspace may run on, the best first.
+
+    A node is usable when it is Ready, stays, carries the selector's labels and is of the
+    wanted instance type, which preferred nodes need not be. A node that was created for
+    another workspace is never taken: its GPUs are.
+    """
+    usable = [node for node in nodes if _is_usable(workspace, node)]
+    return tuple(sorted(usable, key=lambda node: _rank(workspace, node)))
+
+
+def is_ready(node: Node) -> bool:
+    """Whether the kubelet says that the node can run pods."""
+    ready = condition(node.status.conditions, "Ready")
+    return ready is not None and ready.status == "True"
+
+
+def gpus(node: Node) -> int:
+    """GPUs that pods on the node can ask for."""
+    return int(node.status.allocatable.get(labels.GPU, "0"))
+
+
+def is_created_for(workspace: Workspace, node: Node) -> bool:
+    """Whether the node was provisioned for this very workspace."""
+    return node.metadata.labels.get(labels.CREATED_FOR) == workspace.metadata.uid
+
+
+def _is_usable(workspace: Workspace, node: Node) -> bool:
+    """Whether the workspace may run on `node`."""
+    if node.is_deleting or not is_ready(node) or node.spec.unschedulable:
+        return False
+    if not is_matching(node.metadata.labels, match_labels(workspace.resource.label_selector)):
+        return False
+    if labels.WORKSPACE in node.metadata.labels:
+        return is_created_for(workspace, node)
+    wanted = workspace.resource.instance_type
+    is_wanted_type = node.metadata.labels.get(labels.INSTANCE_TYPE) == wanted
+    return is_wanted_type or node.metadata.name in workspace.resource.preferred_nodes
+
+
+def _rank(workspace: Workspace, node: Node) -> tuple[bool, bool, bool, str]:
+    """Order of choice: preferred, in use already, created for us, then by name."""
+    name = node.metadata.name
+    return (
+        name not in workspace.resource.preferred_nodes,
+        name not in workspace.status.worker_nodes,
+        not is_created_for(workspace, node),
+        name,
+    )

@@ -1,0 +1,37 @@
+"""Label selectors that can be stamped: every one of them is also a set of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kaito.api.workspace import LabelExpression, LabelSelector
+from kaito.kube.errors import InvalidSpec
+
+
+def match_labels(selector: LabelSelector) -> dict[str, str]:
+    """Labels that `selector` asks for.
+
+    Raises:
+        InvalidSpec: an expression is not `In` with exactly one value, so no label can be
+            given to a created node that would satisfy it for certain.
+    """
+    wanted = dict(selector.match_labels)
+    for expression in selector.match_expressions:
+        wanted[expression.key] = _value(expression)
+    return wanted
+
+
+def _value(expression: LabelExpression) -> str:
+    """The one value that an expression allows."""
+    if expression.operator != "In" or len(expression.values) != 1:
+        raise InvalidSpec(
+            "resource.labelSelector.matchExpressions",
+            f"{expression.key} {expression.operator} cannot be stamped on a new node: use"
+            " matchLabels, or the operator In with one value",
+        )
+    return expression.values[0]
+
+
+def is_matching(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Whether an object with `labels` carries every wanted one."""
+    return all(labels.get(key) == value for key, value in wanted.items())

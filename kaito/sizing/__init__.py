@@ -1,0 +1,1 @@
+"""How much GPU memory a model needs, and where it fits; with the reason in words. Pure."""
