@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from hack.cluster.layout import ADVERTISED_ADDRESS, SERVICE_ACCOUNT_ISSUER, Layout
 from hack.cluster.process import Program
@@ -61,7 +62,7 @@ def api_server(layout: Layout) -> Program:
         "service-account-key-file": layout.service_account_public_key,
         "service-account-signing-key-file": layout.service_account_key,
         "service-cluster-ip-range": layout.service_cidr,
-        "egress-selector-config-file": egress_configuration_file(layout),
+        "egress-selector-config-file": egress_configuration(layout),
         # Any other type may be looked up in DNS first, and so leave this machine.
         "kubelet-preferred-address-types": "InternalIP",
         "kubelet-client-certificate": layout.certificate("apiserver-kubelet-client"),
@@ -93,9 +94,9 @@ def scheduler(layout: Layout) -> Program:
     )
 
 
-def egress_configuration_file(layout: Layout) -> str:
+def egress_configuration(layout: Layout) -> Path:
     """Path of the API server's egress selector configuration."""
-    return str(layout.home / "egress.json")
+    return layout.home / "egress.json"
 
 
 def write_egress_configuration(layout: Layout) -> None:
@@ -110,8 +111,7 @@ def write_egress_configuration(layout: Layout) -> None:
         "kind": "EgressSelectorConfiguration",
         "egressSelections": [{"name": "cluster", "connection": connection}],
     }
-    with open(egress_configuration_file(layout), "w") as file:
-        json.dump(content, file, indent=2)
+    egress_configuration(layout).write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _component(layout: Layout, name: str, port: int) -> Flags:

@@ -49,8 +49,7 @@ class Process:
 
     @classmethod
     async def start(cls, program: Program, *, folder: Path, logs: Path) -> Process:
-        """Start it in `folder`; its output goes to `logs`/NAME.log."""
-        logs.mkdir(parents=True, exist_ok=True)
+        """Start it in `folder`; its output goes to `logs`/NAME.log, in a folder that is there."""
         log = logs / f"{program.name}.log"
         with log.open("ab") as output:
             child = await asyncio.create_subprocess_exec(

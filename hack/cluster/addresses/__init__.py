@@ -1,0 +1,1 @@
+"""How bytes reach nodes, pods and Services: on loopback, and only there."""
