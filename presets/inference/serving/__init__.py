@@ -1,0 +1,1 @@
+"""An HTTP server for one causal language model on the transformers library."""

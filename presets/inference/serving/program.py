@@ -1,0 +1,106 @@
+"""The process: read the settings, bind, load, serve, drain.
+
+It is PID 1 of its container: a signal without a handler would be lost, so the handler comes first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+
+from serving import log
+from serving.settings import Settings, settings
+
+OK = 0
+LOAD_FAILED = 1
+
+
+def main(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Returns:
+        0 after a signal, 1 when the model could not be loaded or the port is taken, 2 for wrong
+        settings.
+    """
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    chosen = settings(argv, environ)
+    log.configure(chosen.log_level)
+    log.info("settings.loaded", **chosen.model_dump(mode="json"))
+    environ.update(library_environment(chosen))
+    try:
+        code = serve(chosen)
+    except SystemExit as error:
+        code = int(error.code or 0)
+    return finish(code)
+
+
+def leave(number: int, _: object) -> None:
+    """End the process at once: nothing is under way, or it was finished before."""
+    log.info("process.stopped", signal=signal.Signals(number).name)
+    finish(OK)
+
+
+def finish(code: int) -> int:
+    """End without unwinding.
+
+    A thread deep in torch would keep the interpreter from ending, or crash it while it ends.
+    """
+    logging.shutdown()
+    os._exit(code)
+
+
+def library_environment(chosen: Settings) -> Mapping[str, str]:
+    """Environment of the libraries, which read it when they are imported."""
+    always = {"HF_HUB_DISABLE_TELEMETRY": "1", "PROMETHEUS_DISABLE_CREATED_SERIES": "1"}
+    return always if chosen.allow_remote_files else always | {"HF_HUB_OFFLINE": "1"}
+
+
+def serve(chosen: Settings) -> int:
+    """Bind, then load while the port answers 503 already, then serve until told to stop."""
+    import uvicorn
+
+    from serving.app import application
+    from serving.metrics import Metrics
+    from serving.prompt import Engine
+    from serving.worker import Worker
+
+    def load() -> Engine:
+        from serving.engine import load as load_model
+
+        return load_model(chosen)
+
+    failures: list[str] = []
+
+    def fail(reason: str) -> None:
+        failures.append(reason)
+        leave_note(chosen, reason)
+        server.should_exit = True
+
+    metrics = Metrics(chosen.model_name)
+    worker = Worker(load, max_queue=chosen.max_queue, metrics=metrics)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(worker, metrics, fail),
+            host=chosen.host,
+            port=chosen.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=chosen.drain_seconds,
+        )
+    )
+    server.run()
+    return LOAD_FAILED if failures else OK
+
+
+def leave_note(chosen: Settings, reason: str) -> None:
+    """Write why the start failed where the kubelet looks for it, if it looks."""
+    note = Path(chosen.termination_log)
+    if note.is_file() or note.is_char_device():
+        note.write_text(
+            f"model {chosen.model_name} could not be loaded: {reason}\n", encoding="utf-8"
+        )

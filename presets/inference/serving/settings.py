@@ -1,0 +1,131 @@
+"""What can be set: a flag goes before the environment, the environment before the default.
+
+`--host` and `--port` are HOST and PORT in the environment; `--max-queue` is INFERENCE_MAX_QUEUE,
+and so on for every other field.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+EVERY_ADDRESS = str(ipaddress.IPv4Address(0))
+"""A pod's own network is its border; on a shared one, set HOST to an address of your own."""
+
+UNPREFIXED = frozenset({"host", "port"})
+
+
+class Dtype(StrEnum):
+    """The number format of the weights in memory."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
+class LogLevel(StrEnum):
+    """The least important line that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Settings(BaseModel):
+    """All that the server is told at its start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    host: str = Field(EVERY_ADDRESS, min_length=1, description="address to listen on")
+    port: int = Field(5000, ge=1, le=65535, description="TCP port to listen on")
+    pretrained_model_name_or_path: str = Field(
+        "/workspace/weights",
+        min_length=1,
+        description="folder of the model, or its name on the hub",
+    )
+    served_model_name: str = Field(
+        "", description="name of the model in metrics; the folder's own name when empty"
+    )
+    revision: str = Field("main", min_length=1, description="branch, tag or commit on the hub")
+    torch_dtype: Dtype = Field(Dtype.AUTO, description="number format of the weights")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N"
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, description="CPU threads of one operation; 0: torch's choice"
+    )
+    max_queue: int = Field(64, ge=0, description="requests that may wait behind the running one")
+    drain_seconds: int = Field(
+        25, ge=0, description="what running requests get after SIGTERM, in seconds"
+    )
+    allow_remote_files: bool = Field(default=False, description="fetch missing files from the hub")
+    trust_remote_code: bool = Field(
+        default=False, description="run Python code out of the model's folder"
+    )
+    termination_log: str = Field(
+        "/dev/termination-log", description="existing file that gets the reason of a failed start"
+    )
+    log_level: LogLevel = Field(LogLevel.INFO, description="debug, info, warning or error")
+
+    @property
+    def model_name(self) -> str:
+        """The served name, or the last part of the path."""
+        return (
+            self.served_model_name or self.pretrained_model_name_or_path.rstrip("/").split("/")[-1]
+        )
+
+
+def settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """The settings out of the command line and the environment.
+
+    Raises:
+        SystemExit: 2 with one line a field on standard error, 0 after `--help`.
+    """
+    parser = argument_parser()
+    given: dict[str, object] = {
+        name: environ[variable]
+        for name in Settings.model_fields
+        if (variable := environment_variable(name)) in environ
+    }
+    given |= vars(parser.parse_args(argv))
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        lines = [f"{flag(str(e['loc'][0]))}: {e['msg']}" for e in error.errors(include_url=False)]
+        parser.error("; ".join(lines))
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """A parser with one flag a field; a flag that is not given leaves no value behind."""
+    parser = argparse.ArgumentParser(
+        prog="server.py", description="Serve one model over HTTP.", allow_abbrev=False
+    )
+    for name, field in Settings.model_fields.items():
+        variable = environment_variable(name)
+        help_text = f"{field.description} ({variable}; default {field.default!s})"
+        if field.annotation is bool:
+            action = argparse.BooleanOptionalAction
+            parser.add_argument(
+                flag(name), action=action, default=argparse.SUPPRESS, help=help_text
+            )
+        else:
+            parser.add_argument(
+                flag(name), default=argparse.SUPPRESS, help=help_text, metavar="VALUE"
+            )
+    return parser
+
+
+def flag(name: str) -> str:
+    """The command line's word for a field: `--max-queue` for `max_queue`."""
+    return "--" + name.replace("_", "-")
+
+
+def environment_variable(name: str) -> str:
+    """The environment's word for a field: `INFERENCE_MAX_QUEUE` for `max_queue`."""
+    return name.upper() if name in UNPREFIXED else f"INFERENCE_{name.upper()}"
