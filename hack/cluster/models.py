@@ -2,7 +2,7 @@
 
 A Phi-3 of 0.2 million parameters, taught the few sentences below within seconds, with a tokenizer made
 from the same text: nothing is downloaded, and two runs on one machine give the same bytes. It runs
-in the inference environment (torch, transformers); `recipe` and `ensure` need neither.
+in the inference environment (torch, transformers); `ensure` runs in any and calls it there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ END, USER, ASSISTANT, SYSTEM, TURN_END = (
     "<|system|>",
     "<|end|>",
 )
+RECIPE_NOTE = "recipe.sha256"
 SPECIAL_TOKENS = ("<unk>", END, ASSISTANT, SYSTEM, TURN_END, USER)
 
 CHAT_TEMPLATE = (
@@ -75,13 +75,13 @@ LESSONS = (
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make the model in the folder that is named; a folder that exists is left as it is."""
+    """Make the model in the folder that is named, unless it is there by the present recipe."""
     parser = argparse.ArgumentParser(
         prog="python -m hack.cluster.models", description="Make a tiny Phi-3 model."
     )
     parser.add_argument("folder", type=Path, help="where to; made whole or not at all")
     folder: Path = parser.parse_args(argv).folder
-    if folder.exists():
+    if is_current(folder):
         print(f"{folder} is there already")
         return 0
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -94,37 +94,43 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def recipe() -> str:
-    """Twelve characters that change when this file does: another recipe, another folder."""
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-
-
-def ensure(cache: Path, python: Path) -> Path:
-    """The model's folder under a cache folder, made when it is missing.
+def ensure(folder: Path, *, python: Path) -> None:
+    """Make the model when it is missing or was made by another recipe.
 
     Args:
-        cache: the one folder of everything built or downloaded.
+        folder: where it belongs, for the local cluster `models/tiny-phi-3` of the cache.
         python: the inference environment's interpreter.
 
     Raises:
         subprocess.CalledProcessError: the model could not be made; the reason is in its stderr.
     """
-    folder = cache / "models" / f"tiny-phi-3-{recipe()}"
-    if not folder.exists():
-        command = [str(python), "-m", "hack.cluster.models", str(folder)]
+    if not is_current(folder):
+        command = [str(python), "-m", "hack.cluster.models", str(folder.absolute())]
         root = Path(__file__).parents[2]
         subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
-    return folder
+
+
+def recipe() -> str:
+    """A digest that changes when this file does."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
+def is_current(folder: Path) -> bool:
+    """Whether the folder holds the model that this file makes."""
+    note = folder / RECIPE_NOTE
+    return note.is_file() and note.read_text(encoding="utf-8") == recipe()
 
 
 def publish(made: Path, folder: Path) -> None:
-    """Give the finished model its name; whoever else made it meanwhile has made the same."""
+    """Give the finished model its name; one that stood there goes away with the scratch folder."""
+    if folder.exists():
+        folder.rename(made.with_name("outdated"))
     try:
         made.rename(folder)
     except OSError:
-        if not folder.exists():
+        # Someone else was as quick, with the same recipe.
+        if not is_current(folder):
             raise
-        shutil.rmtree(made)
 
 
 def make(folder: Path) -> None:
@@ -144,6 +150,7 @@ def make(folder: Path) -> None:
     teach(model, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    (folder / RECIPE_NOTE).write_text(recipe(), encoding="utf-8")
     for file in folder.iterdir():
         # safetensors leaves its file to its owner alone; a container may run as someone else.
         file.chmod(0o644)
