@@ -1,0 +1,98 @@
+"""A live copy of one resource, shared by everyone in the process who reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, TypeVar
+
+import structlog
+
+from kaito.kube import metrics
+from kaito.kube.client import Client
+from kaito.kube.decoding import Listing
+from kaito.kube.objects import KubeObject, Ref
+from kaito.kube.reflector import Patience, Reflector, Selection
+from kaito.kube.resource import Resource
+from kaito.kube.store import Change, Index, Store
+
+T = TypeVar("T", bound=KubeObject)
+Handler = Callable[[T | None, T | None], None]
+"""Hears (before, after) of each change; it only enqueues, and returns at once."""
+
+log = structlog.get_logger()
+
+
+class Informer(Generic[T]):
+    """Keeps a Store up to date and tells handlers what changed.
+
+    The store is changed before any handler hears of it. Handlers see some of the states
+    of an object, in their order, and the last one always; a delete and a new create under
+    one name are two changes.
+
+    Attributes:
+        resource: what is copied.
+        store: the copy.
+        synced: set once the first whole list is in the store.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource[T],
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        indexes: Mapping[str, Index[T]] | None = None,
+    ) -> None:
+        self.resource = resource
+        self.store: Store[T] = Store(indexes)
+        self.synced = asyncio.Event()
+        self.patience = Patience()
+        self._client = client
+        self._selection = Selection(namespace, labels, fields)
+        self._handlers: list[Handler[T]] = []
+        self._count = metrics.INFORMER_OBJECTS.labels(resource.plural)
+
+    def on_change(self, handler: Handler[T]) -> None:
+        """Have changes told to `handler`; what is already there is told at once."""
+        self._handlers.append(handler)
+        for item in self.store.list():
+            handler(None, item)
+
+    def watch(self, keys: Callable[[T], Iterable[Ref]], add: Callable[[Ref], None]) -> None:
+        """Add the keys that a change concerns: those of the state before and of that after."""
+
+        def enqueue(old: T | None, new: T | None) -> None:
+            concerned = {key for item in (old, new) if item is not None for key in keys(item)}
+            for key in sorted(concerned):
+                add(key)
+
+        self.on_change(enqueue)
+
+    async def run(self) -> None:
+        """Follow the API server until cancelled."""
+        reflector = Reflector(self._client, self.resource, self, self._selection, self.patience)
+        await reflector.run()
+
+    def listed(self, listing: Listing[T]) -> None:
+        """Take in a whole list, in one step for all readers."""
+        self._tell(self.store.replace(listing))
+        if not self.synced.is_set():
+            log.info("informer.synced", resource=self.resource.plural, count=len(self.store))
+            self.synced.set()
+
+    def changed(self, item: T) -> None:
+        """Take in one object."""
+        self._tell(self.store.put(item))
+
+    def removed(self, ref: Ref) -> None:
+        """Drop one object."""
+        self._tell(self.store.remove(ref))
+
+    def _tell(self, changes: Iterable[Change[T]]) -> None:
+        self._count.set(len(self.store))
+        for old, new in changes:
+            for handler in self._handlers:
+                handler(old, new)

@@ -1,0 +1,216 @@
+"""List, then watch, for ever: the API server's state as a stream of calls to a sink.
+
+The watch goes on from the last version that the sink has taken in. Only a version that
+the server no longer knows (410, as HTTP status or as an event) costs a new list; a
+connection that ends, breaks or falls silent does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from kaito.kube import metrics
+from kaito.kube.answers import Status, decoded, failure_of
+from kaito.kube.backoff import Backoff, between
+from kaito.kube.client import Client
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
+from kaito.kube.decoding import Listing, decode, ref_of
+from kaito.kube.errors import Expired, KubeError, Throttled, Unavailable, Undecodable
+from kaito.kube.objects import KubeObject, Ref
+from kaito.kube.resource import Resource
+
+T = TypeVar("T", bound=KubeObject)
+
+_SHORT_SECONDS = 1.0
+_WATCH_SECONDS = (300, 600)
+_WATCH_MARGIN_SECONDS = 5
+_EVENTS_A_TURN = 256
+_SERVER_ERRORS_LIMIT = 5
+
+log = structlog.get_logger()
+
+
+class Sink(Protocol[T]):
+    """Who takes in what the reflector hears."""
+
+    def listed(self, listing: Listing[T]) -> None:
+        """The whole collection, which replaces what was known."""
+        ...
+
+    def changed(self, item: T) -> None:
+        """One object, new or changed."""
+        ...
+
+    def removed(self, ref: Ref) -> None:
+        """One object that is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which objects of a resource; empty fields select all."""
+
+    namespace: str = ""
+    labels: str = ""
+    fields: str = ""
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The query that the API server filters by."""
+        query = {"labelSelector": self.labels, "fieldSelector": self.fields}
+        return {key: value for key, value in query.items() if value}
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long a reflector waits, and for what.
+
+    Attributes:
+        idle_seconds: silence after which a watch counts as dead; bookmarks come about
+            once a minute, so a live one is never silent for longer.
+        backoff: between failures.
+        clock: measures both.
+    """
+
+    idle_seconds: float = 90.0
+    backoff: Backoff = field(default_factory=Backoff)
+    clock: Clock = SYSTEM_CLOCK
+
+
+class Reflector(Generic[T]):
+    """Follows one resource."""
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource[T],
+        sink: Sink[T],
+        selection: Selection,
+        patience: Patience,
+    ) -> None:
+        self._client = client
+        self._resource = resource
+        self._sink = sink
+        self._selection = selection
+        self._patience = patience
+        self._version = ""
+        self._reason = "start"
+        self._server_errors = 0
+        self._listed_at = float("-inf")
+        self._heard = metrics.INFORMER_HEARD.labels(resource.plural)
+
+    async def run(self) -> None:
+        """Follow until cancelled; no failure ends it."""
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+            except KubeError as error:
+                await self._recover(error)
+
+    async def _list(self) -> None:
+        """Read the collection as it is now and hand it over whole."""
+        metrics.INFORMER_LISTS.labels(self._resource.plural, self._reason).inc()
+        listing = await self._client.listing(
+            self._resource, namespace=self._selection.namespace, params=self._selection.params
+        )
+        self._sink.listed(listing)
+        self._listed_at = self._patience.clock.monotonic()
+        self._version = listing.resource_version
+        self._heard.set(time.time())
+        if self._reason != "start":
+            log.info("informer.relisted", resource=self._resource.plural, reason=self._reason)
+
+    async def _watch(self) -> None:
+        """Take in changes until the stream ends.
+
+        Raises:
+            KubeError: it did not begin, or ended at once without a word, or the server
+                ended it with an error.
+        """
+        began = self._patience.clock.monotonic()
+        count = 0
+        try:
+            seconds = int(between(*_WATCH_SECONDS))
+            async with self._client.stream(
+                self._resource.path(namespace=self._selection.namespace),
+                params=self._watch_params(seconds),
+                idle_seconds=self._patience.idle_seconds,
+                total_seconds=seconds + _WATCH_MARGIN_SECONDS,
+            ) as lines:
+                async for line in lines:
+                    self._take(line)
+                    count += 1
+                    if count % _EVENTS_A_TURN == 0:
+                        await asyncio.sleep(0)
+        except Unavailable as error:
+            if error.status or not self._was_alive(began, count):
+                raise
+            log.debug("watch.broken", resource=self._resource.plural, error=str(error))
+            return
+        if not self._was_alive(began, count):
+            raise Unavailable(0, "VeryShortWatch", "ended at once without an event")
+
+    def _watch_params(self, seconds: int) -> Mapping[str, str]:
+        return {
+            **self._selection.params,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(seconds),
+        }
+
+    def _was_alive(self, began: float, count: int) -> bool:
+        """Whether a watch that has ended was a good one, so that the next may begin at once."""
+        return count > 0 or self._patience.clock.monotonic() - began >= _SHORT_SECONDS
+
+    def _take(self, line: bytes) -> None:
+        """Hand one event over, and only then move the version on."""
+        event = decoded(line)
+        if not isinstance(event, Mapping) or not isinstance(event.get("object"), Mapping):
+            raise Undecodable(0, "NotAnEvent", line[:200].decode(errors="replace"))
+        kind, item = event.get("type"), event["object"]
+        if kind == "ERROR":
+            raise failure_of(Status.model_validate(item))
+        if kind in ("ADDED", "MODIFIED"):
+            found = decode(self._resource, item)
+            if found is not None:
+                self._sink.changed(found)
+        elif kind == "DELETED":
+            self._sink.removed(ref_of(item))
+        self._version = str(item.get("metadata", {}).get("resourceVersion") or self._version)
+        self._server_errors = 0
+        self._heard.set(time.time())
+
+    async def _recover(self, error: KubeError) -> None:
+        """Decide where to go on, and wait if there is reason to."""
+        now = self._patience.clock.monotonic()
+        if isinstance(error, Expired):
+            fresh = now - self._listed_at < _SHORT_SECONDS
+            had_version, self._version, self._reason = self._version, "", "expired"
+            if had_version and not fresh:
+                return
+        elif not self._may_resume(error):
+            self._version, self._reason = "", error.reason
+        seconds = self._patience.backoff.delay(now, floor_seconds=error.retry_after_seconds or 0)
+        log.warning(
+            "informer.interrupted",
+            resource=self._resource.plural,
+            seconds=round(seconds, 1),
+            error=str(error),
+        )
+        await asyncio.sleep(seconds)
+
+    def _may_resume(self, error: KubeError) -> bool:
+        """Whether the same version can be watched again after `error`."""
+        if not isinstance(error, Throttled | Unavailable):
+            return False
+        self._server_errors += 1 if error.status and isinstance(error, Unavailable) else 0
+        return self._server_errors < _SERVER_ERRORS_LIMIT

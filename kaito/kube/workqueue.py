@@ -1,0 +1,167 @@
+"""Keys that wait for a worker: each at most once, and never with two workers.
+
+A key is *dirty* when it has to be worked on and *processing* while a worker has it. An
+add of a processing key makes it dirty only; `done` then puts it back. So a change during
+a run causes exactly one more run, and a thousand changes before a run cause one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+
+from kaito.kube import metrics
+from kaito.kube.backoff import between, doubled
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
+from kaito.kube.objects import Ref
+
+_FIRST_SECONDS = 1.0
+_CAP_SECONDS = 300.0
+_JITTER = 0.2
+
+
+class ShutDown(Exception):
+    """The queue hands out no more keys."""
+
+
+class Workqueue:
+    """A queue for one controller, on one event loop."""
+
+    def __init__(self, name: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self._queue: deque[Ref] = deque()
+        self._dirty: dict[Ref, float] = {}
+        self._processing: dict[Ref, float] = {}
+        self._due: dict[Ref, float] = {}
+        self._heap: list[tuple[float, Ref]] = []
+        self._failures: dict[Ref, int] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
+        self._closed = False
+        self._meter = _Meter(name, self)
+
+    def __len__(self) -> int:
+        """Keys that a worker could take now."""
+        return len(self._queue)
+
+    @property
+    def ages(self) -> tuple[float, ...]:
+        """Seconds that each key in work has been there."""
+        now = self._clock.monotonic()
+        return tuple(now - since for since in self._processing.values())
+
+    def add(self, key: Ref) -> None:
+        """Have the key worked on as soon as possible; a later appointment is dropped."""
+        if self._closed:
+            return
+        self._due.pop(key, None)
+        if key in self._dirty:
+            return
+        self._meter.adds.inc()
+        self._dirty[key] = self._clock.monotonic()
+        if key not in self._processing:
+            self._enqueue(key)
+
+    def add_after(self, key: Ref, seconds: float) -> None:
+        """Have the key worked on after a while; the earlier of two appointments holds."""
+        if seconds <= 0:
+            self.add(key)
+            return
+        at = self._clock.monotonic() + seconds
+        if self._closed or key in self._dirty or self._due.get(key, at + 1) <= at:
+            return
+        self._due[key] = at
+        heapq.heappush(self._heap, (at, key))
+        self._set_alarm()
+
+    def add_failed(
+        self,
+        key: Ref,
+        *,
+        first_seconds: float = _FIRST_SECONDS,
+        cap_seconds: float = _CAP_SECONDS,
+    ) -> None:
+        """Have the key worked on after a wait that doubles with each failure in a row."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        self._meter.retries.inc()
+        seconds = doubled(failures, first_seconds=first_seconds, cap_seconds=cap_seconds)
+        self.add_after(key, between((1 - _JITTER) * seconds, (1 + _JITTER) * seconds))
+
+    def forget(self, key: Ref) -> None:
+        """Count no failures any more."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> Ref:
+        """The next key, which is then this caller's alone until `done`.
+
+        Raises:
+            ShutDown: there will be none.
+        """
+        while not self._closed:
+            self._collect_due()
+            if self._queue:
+                return self._take()
+            self._changed.clear()
+            await self._changed.wait()
+        raise ShutDown
+
+    def done(self, key: Ref) -> None:
+        """Give the key back; it is queued again if it was added meanwhile."""
+        self._meter.work_seconds.observe(self._clock.monotonic() - self._processing.pop(key))
+        if key in self._dirty and not self._closed:
+            self._enqueue(key)
+
+    def shut_down(self) -> None:
+        """Hand out nothing any more; a restart looks at every object anyway."""
+        self._closed = True
+        if self._alarm:
+            self._alarm.cancel()
+        self._changed.set()
+
+    def _enqueue(self, key: Ref) -> None:
+        self._queue.append(key)
+        self._meter.depth.set(len(self._queue))
+        self._changed.set()
+
+    def _take(self) -> Ref:
+        key = self._queue.popleft()
+        now = self._clock.monotonic()
+        self._meter.wait_seconds.observe(now - self._dirty.pop(key))
+        self._meter.depth.set(len(self._queue))
+        self._processing[key] = now
+        return key
+
+    def _collect_due(self) -> None:
+        """Queue the keys whose time has come."""
+        now = self._clock.monotonic()
+        while self._heap and self._heap[0][0] <= now:
+            at, key = heapq.heappop(self._heap)
+            if self._due.get(key) == at:
+                self.add(key)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """Wake a worker when the first appointment is due."""
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._heap and not self._closed:
+            seconds = max(0.0, self._heap[0][0] - self._clock.monotonic())
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self._changed.set)
+
+
+class _Meter:
+    """The queue's metrics, their children resolved once."""
+
+    def __init__(self, name: str, queue: Workqueue) -> None:
+        self.depth = metrics.QUEUE_DEPTH.labels(name, name, "0")
+        self.adds = metrics.QUEUE_ADDS.labels(name, name)
+        self.retries = metrics.QUEUE_RETRIES.labels(name, name)
+        self.wait_seconds = metrics.QUEUE_WAIT_SECONDS.labels(name, name)
+        self.work_seconds = metrics.QUEUE_WORK_SECONDS.labels(name, name)
+        metrics.QUEUE_UNFINISHED_SECONDS.labels(name, name).set_function(lambda: sum(queue.ages))
+        metrics.QUEUE_LONGEST_SECONDS.labels(name, name).set_function(
+            lambda: max(queue.ages, default=0.0)
+        )
