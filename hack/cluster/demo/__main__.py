@@ -1,0 +1,81 @@
+"""`hack/demo`: the quick start on this machine, from `kubectl apply` to an answer and back.
+
+It brings up a real Kubernetes control plane, an ARM server in place of Azure and a kubelet
+that starts containers as processes, all on loopback; applies manifests/examples/
+inference-phi-3-mini.yaml; shows what happens; deletes it; and stops all it has started.
+Exit code 0 means that every step was seen. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from hack.cluster.cache import cache_folder
+from hack.cluster.demo.progress import process_seconds, say
+from hack.cluster.demo.story import Story
+from hack.cluster.failures import ClusterFailed
+from hack.cluster.namespace import check_low_ports, ensure_low_ports
+from hack.cluster.prepare import prepare
+from hack.cluster.session import running
+from hack.cluster.state import State
+
+
+def main() -> int:
+    """Run the demo; returns the exit code."""
+    if sys.platform != "linux":
+        print("hack/demo needs Linux: namespaces and bubblewrap", file=sys.stderr)
+        return 1
+    arguments = _arguments()
+    try:
+        check_low_ports()
+        _check_curl()
+        prepare(offline=arguments.offline, report=say)
+        ensure_low_ports([sys.executable, "-m", "hack.cluster.demo", *sys.argv[1:]])
+        asyncio.run(_demo(offline=arguments.offline))
+    except ClusterFailed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    say("done")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="hack/demo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--offline", action="store_true", help="download nothing")
+    return parser.parse_args()
+
+
+def _check_curl() -> None:
+    """The answer is shown as a user gets it, through curl."""
+    if shutil.which("curl") is None:
+        raise ClusterFailed("curl is missing: apt-get install curl")
+
+
+async def _demo(*, offline: bool) -> None:
+    """Bring a cluster up, tell the story, take the cluster down."""
+    folder = cache_folder() / "clusters"
+    folder.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="demo-", dir=folder))
+    async with running(home=home, offline=offline, report=say) as layout:
+        say("the cluster is up")
+        await Story(layout).run()
+        parts = State.load(home)
+    alive = [part.name for part in parts.parts if part.is_alive] if parts else []
+    if alive:
+        raise ClusterFailed(f"still running: {', '.join(alive)}")
+    say(f"every process has stopped; {process_seconds():.1f} s in all")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,187 @@
+"""Builders of workspaces and their surroundings, and a world that actions change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from kaito.api import labels
+from kaito.api.machine import Machine
+from kaito.api.workspace import Workspace
+from kaito.catalog.catalog import Catalog
+from kaito.catalog.preset import Image, Preset, Requirements
+from kaito.catalog.sku import Sku
+from kaito.controllers.workspace.observe import Observed, Options
+from kaito.controllers.workspace.step import (
+    Action,
+    Apply,
+    Create,
+    Delete,
+    ReleaseFinalizer,
+    SetFinalizers,
+)
+from kaito.kube.kinds import Deployment, Node, Pod, Service
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+UID = "0a1b2c3d-0000-4000-8000-000000000001"
+
+PRESET = Preset(
+    name="phi",
+    image=Image(repository="kaito-phi", tag="1"),
+    command=("serve",),
+    port=5000,
+    disk_storage="50Gi",
+    readiness_timeout_seconds=1800,
+    inference=Requirements(gpu_count=1, total_gpu_memory_gib=9, per_gpu_memory_gib=0),
+)
+SKU = Sku(name="Standard_X", gpus=1, gpu_memory_gib=16, model="X")
+TINY = Sku(name="Standard_Tiny", gpus=1, gpu_memory_gib=4, model="T")
+CATALOG = Catalog(
+    presets=MappingProxyType({"phi": PRESET}),
+    skus=MappingProxyType({sku.name: sku for sku in (SKU, TINY)}),
+)
+
+
+def workspace(**changes: object) -> Workspace:
+    """A workspace that serves `phi` on one Standard_X."""
+    wire: dict[str, object] = {
+        "metadata": {
+            "name": "w",
+            "namespace": "default",
+            "uid": UID,
+            "resourceVersion": "1",
+            "generation": 1,
+        },
+        "resource": {
+            "instanceType": "Standard_X",
+            "labelSelector": {"matchLabels": {"apps": "phi"}},
+        },
+        "inference": {"preset": {"name": "phi"}},
+    }
+    return Workspace.model_validate(wire | changes)
+
+
+def observed(**changes: object) -> Observed:
+    """A look at a workspace with our finalizer and nothing else."""
+    bare = workspace()
+    held = bare.metadata.model_copy(update={"finalizers": (labels.WORKSPACE_FINALIZER,)})
+    seen = Observed(
+        workspace=bare.model_copy(update={"metadata": held}),
+        now=NOW,
+        claims=(),
+        nodes=(),
+        service=None,
+        deployment=None,
+        pods=(),
+        catalog=CATALOG,
+        options=Options(registry=""),
+    )
+    return replace(seen, **changes)  # type: ignore[arg-type]
+
+
+def node_of(claim: Machine, *, ready: bool = True, gpus: int = 1) -> Node:
+    """The node that a claim brings."""
+    return node(claim.metadata.labels, name=f"node-{claim.metadata.name}", ready=ready, gpus=gpus)
+
+
+def node(carried: Mapping[str, str], *, name: str, ready: bool = True, gpus: int = 1) -> Node:
+    """A node of the type Standard_X with some labels."""
+    return Node.model_validate(
+        {
+            "metadata": {
+                "name": name,
+                "uid": f"uid-{name}",
+                "labels": {**carried, labels.INSTANCE_TYPE: "Standard_X"},
+            },
+            "status": {
+                "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+                "allocatable": {labels.GPU: str(gpus)},
+            },
+        }
+    )
+
+
+def with_condition(claim: Machine, type_: str, status: str, message: str = "") -> Machine:
+    """The claim with one more condition."""
+    kept = [found for found in claim.status.conditions if found.type != type_]
+    wire = claim.model_dump(by_alias=True)
+    wire["status"]["conditions"] = [found.model_dump(by_alias=True) for found in kept]
+    wire["status"]["conditions"].append({"type": type_, "status": status, "message": message})
+    return Machine.model_validate(wire)
+
+
+@dataclass(frozen=True)
+class World:
+    """The parts of the cluster that one workspace's life touches.
+
+    Attributes:
+        seen: what an up-to-date cache would show; None once the workspace is gone.
+    """
+
+    seen: Observed | None
+
+    def after(self, action: Action) -> World:
+        """The world once the API server has carried out one action."""
+        if self.seen is None:
+            return self
+        match action:
+            case Create(_, manifest):
+                return self._created(Machine.model_validate(manifest))
+            case Apply(resource, manifest):
+                return self._applied(resource.kind, manifest)
+            case Delete(resource, ref, _):
+                return self._deleted(resource.kind, ref.name)
+            case SetFinalizers(_, _, finalizers):
+                return self._finalizers(finalizers)
+            case ReleaseFinalizer(_, _, _, finalizers):
+                return self if self.seen.claims else World(None if not finalizers else self.seen)
+
+    def _created(self, claim: Machine) -> World:
+        """A claim more, unless one of its name is there."""
+        assert self.seen
+        if any(have.metadata.name == claim.metadata.name for have in self.seen.claims):
+            return self
+        return World(replace(self.seen, claims=(*self.seen.claims, claim)))
+
+    def _applied(self, kind: str, manifest: Mapping[str, object]) -> World:
+        """A Service, or a Deployment whose pods are not ready yet."""
+        assert self.seen
+        if kind == "Service":
+            return World(replace(self.seen, service=Service.model_validate(manifest)))
+        made = Deployment.model_validate(manifest)
+        fresh = made.metadata.model_copy(update={"generation": 1})
+        pod = Pod.model_validate({"metadata": {"name": "p", "namespace": "default"}})
+        deployment = made.model_copy(update={"metadata": fresh})
+        return World(replace(self.seen, deployment=deployment, pods=(pod,)))
+
+    def _deleted(self, kind: str, name: str) -> World:
+        """A Deployment that is gone, or a claim whose deletion has begun."""
+        assert self.seen
+        if kind == "Deployment":
+            return World(replace(self.seen, deployment=None))
+        claims = tuple(
+            _deleting(claim) if claim.metadata.name == name else claim
+            for claim in self.seen.claims
+        )
+        return World(replace(self.seen, claims=claims))
+
+    def _finalizers(self, finalizers: tuple[str, ...]) -> World:
+        """The workspace with other finalizers."""
+        assert self.seen
+        metadata = self.seen.workspace.metadata.model_copy(update={"finalizers": finalizers})
+        kept = self.seen.workspace.model_copy(update={"metadata": metadata})
+        return World(replace(self.seen, workspace=kept))
+
+
+def _deleting(claim: Machine) -> Machine:
+    """The claim once deletion has been asked for."""
+    metadata = claim.metadata.model_copy(update={"deletion_timestamp": NOW})
+    return claim.model_copy(update={"metadata": metadata})
+
+
+def deleting(seen: Observed) -> Observed:
+    """The same look at a workspace that the user has deleted."""
+    metadata = seen.workspace.metadata.model_copy(update={"deletion_timestamp": NOW})
+    return replace(seen, workspace=seen.workspace.model_copy(update={"metadata": metadata}))
