@@ -16,8 +16,9 @@ from kaito.controllers.workspace.observe import (
     by_workspace,
     workspace_of,
 )
-from kaito.kube import clock
+
 from kaito.kube.client import Client
+from kaito.kube.clock import SYSTEM_CLOCK
 from kaito.kube.controller import Controller
 from kaito.kube.events import Recorder
 from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS, SERVICES, Node
@@ -70,7 +71,7 @@ async def run(settings: Settings) -> int:
             recorder=recorder,
             catalog=catalog,
             options=Options(registry=settings.preset_registry),
-            now=clock.now,
+            now=SYSTEM_CLOCK.now,
         )
         controller = Controller("workspace", reconciler.reconcile, workers=settings.workers)
         controller.watch(workspaces, lambda workspace: (workspace.ref,))

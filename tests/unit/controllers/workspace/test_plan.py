@@ -38,6 +38,7 @@ def is_serving(seen: Observed) -> bool:
         for node in seen.nodes
         if node.metadata.labels.get("apps") == "phi"
         and any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
+        and node.status.allocatable.get("nvidia.com/gpu") == "1"
     ]
     return (
         len(ready_claims) == len(seen.claims) == 1
@@ -79,7 +80,9 @@ def good_luck(seen: Observed) -> list[Observed]:
 
 def bad_luck(seen: Observed) -> list[Observed]:
     """Moves that hurt: the user deletes things, a node fails, a cache is behind."""
-    moves = [deleting(seen), replace(seen, service=None), replace(seen, deployment=None)]
+    moves = [replace(seen, service=None), replace(seen, deployment=None)]
+    if seen.workspace.metadata.finalizers:
+        moves.append(deleting(seen))  # without a finalizer it would simply be gone
     moves += [replace(seen, nodes=tuple(node_of(c, ready=False) for c in seen.claims))]
     moves += [replace(seen, nodes=tuple(node_of(c, gpus=0) for c in seen.claims))]
     return moves
