@@ -1,0 +1,57 @@
+"""Tasks that somebody owns: none ends without being noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class Crew:
+    """The long-running tasks of a process.
+
+    Each is meant to run until it is told to stop. One that ends by itself, by an error or
+    by returning, is a fault that ends the process: a program that lives on with a dead
+    part looks healthy and does nothing.
+
+    Attributes:
+        ended: set when a task has ended by itself.
+    """
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    def start(self, name: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        """Run a task from now on."""
+
+        async def owned() -> None:
+            await run()
+
+        task = asyncio.create_task(owned(), name=name)
+        task.add_done_callback(self._notice)
+        return task
+
+    async def stop(
+        self, tasks: Iterable[asyncio.Task[None]], *, grace_seconds: float = 0.0
+    ) -> None:
+        """End tasks: let them finish for a while, then cancel them, and wait for all."""
+        ending = list(tasks)
+        self._stopping.update(ending)
+        if not ending:
+            return
+        if grace_seconds:
+            await asyncio.wait(ending, timeout=grace_seconds)
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+
+    def _notice(self, task: asyncio.Task[None]) -> None:
+        if task in self._stopping or task.cancelled():
+            self._stopping.discard(task)
+            return
+        log.error("task.ended", task=task.get_name(), exc_info=task.exception())
+        self.ended.set()

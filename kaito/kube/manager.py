@@ -1,0 +1,202 @@
+"""One process: what runs in it, in which order it starts, and how it ends.
+
+Start: health server, informers, their first lists, leadership, controllers. Stop, on
+SIGTERM or SIGINT: take no more work, let what is in work end, then informers, and only
+then give the lease back. When the lease is lost, or any part ends by itself, there is no
+grace: everything is cancelled and the process exits with 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+import structlog
+
+from kaito.kube import health
+from kaito.kube.client import Client
+from kaito.kube.controller import Controller
+from kaito.kube.crew import Crew
+from kaito.kube.informer import Informer
+from kaito.kube.lease import Elector
+from kaito.kube.objects import KubeObject
+from kaito.kube.resource import Resource
+from kaito.kube.store import Index
+
+T = TypeVar("T", bound=KubeObject)
+Run = Callable[[], Awaitable[None]]
+
+_GRACE_SECONDS = 20.0
+_SYNC_SECONDS = 120.0
+
+log = structlog.get_logger()
+
+
+class Manager:
+    """Owns informers, controllers and background tasks.
+
+    Attributes:
+        ports: of health and metrics, once they are served.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        elector: Elector | None,
+        host: str,
+        health_port: int,
+        metrics_port: int,
+    ) -> None:
+        """Make a manager; nothing runs before `run`.
+
+        Args:
+            client: of the informers; the caller closes it.
+            elector: gains leadership before controllers start; None leads at once.
+            host: address that the health and metrics servers listen on.
+            health_port: 0 picks a free one.
+            metrics_port: may be the same.
+        """
+        self.ports = (0, 0)
+        self._client = client
+        self._elector = elector
+        self._host = host
+        self._health_port = health_port
+        self._metrics_port = metrics_port
+        self._informers: dict[str, Run] = {}
+        self._synced: dict[str, asyncio.Event] = {}
+        self._controllers: list[Controller] = []
+        self._background: dict[str, Run] = {}
+        self._crew = Crew()
+        self._stopping = asyncio.Event()
+
+    def informer(
+        self,
+        resource: Resource[T],
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        indexes: Mapping[str, Index[T]] | None = None,
+    ) -> Informer[T]:
+        """Make an informer that runs as long as the process."""
+        informer = Informer(
+            self._client,
+            resource,
+            namespace=namespace,
+            labels=labels,
+            fields=fields,
+            indexes=indexes,
+        )
+        name = f"informer-{resource.plural}-{len(self._informers)}"
+        self._informers[name], self._synced[name] = informer.run, informer.synced
+        return informer
+
+    def add(self, controller: Controller) -> None:
+        """Run a controller while this process leads."""
+        self._controllers.append(controller)
+
+    def background(self, name: str, run: Run) -> None:
+        """Run a task while this process leads; it runs until cancelled."""
+        self._background[name] = run
+
+    def stop(self) -> None:
+        """Begin an orderly stop, as SIGTERM does."""
+        self._stopping.set()
+
+    async def run(self) -> int:
+        """Run until told to stop.
+
+        Returns:
+            The exit status: 0 after an orderly stop, 1 when a part ended by itself.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        async with health.served(
+            host=self._host,
+            health_port=self._health_port,
+            metrics_port=self._metrics_port,
+            alive=self._unwell,
+            ready=self._unready,
+        ) as self.ports:
+            return await self._serve()
+
+    async def _serve(self) -> int:
+        """Start everything, wait for a reason to end, stop everything."""
+        following = [self._crew.start(name, run) for name, run in self._informers.items()]
+        working: list[asyncio.Task[None]] = []
+        leading: list[asyncio.Task[None]] = []
+        starting = asyncio.create_task(self._bring_up(working, leading))
+        try:
+            await self._until_told(starting)
+        finally:
+            failed = self._crew.ended.is_set() or _has_failed(starting)
+            log.info("process.stopping", failed=failed, waits_for=list(self._unready()))
+            await self._crew.stop([starting])
+            await self._stop_work(working, grace_seconds=0.0 if failed else _GRACE_SECONDS)
+            await self._crew.stop(following)
+            await self._crew.stop(leading)
+            if self._elector:
+                await self._elector.release()
+        return 1 if failed else 0
+
+    async def _bring_up(
+        self, working: list[asyncio.Task[None]], leading: list[asyncio.Task[None]]
+    ) -> None:
+        """First lists, leadership, work; the tasks that it starts are added to the lists."""
+        # Ends the process when a resource cannot be read: its controllers could do nothing.
+        async with asyncio.timeout(_SYNC_SECONDS):
+            for synced in self._synced.values():
+                await synced.wait()
+        # What is cached now stays for long: the collector need not walk it every time.
+        gc.collect()
+        gc.freeze()
+        if self._elector:
+            await self._elector.acquire()
+            leading.append(self._crew.start("lease", self._elector.hold))
+        working += [self._crew.start(name, run) for name, run in self._background.items()]
+        working += [self._crew.start(each.name, each.run) for each in self._controllers]
+
+    async def _until_told(self, starting: asyncio.Task[None]) -> None:
+        """Wait for a signal, for the end of a part, or for a start that fails."""
+        reasons = [
+            asyncio.create_task(self._stopping.wait()),
+            asyncio.create_task(self._crew.ended.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait([*reasons, starting], return_when="FIRST_COMPLETED")
+            if starting in done and not _has_failed(starting):
+                await asyncio.wait(reasons, return_when="FIRST_COMPLETED")
+        finally:
+            for reason in reasons:
+                reason.cancel()
+
+    async def _stop_work(
+        self, working: Sequence[asyncio.Task[None]], *, grace_seconds: float
+    ) -> None:
+        """End background tasks at once, and controllers when their workers are through."""
+        for controller in self._controllers:
+            controller.stop()
+        names = {controller.name for controller in self._controllers}
+        await self._crew.stop([task for task in working if task.get_name() not in names])
+        await self._crew.stop(working, grace_seconds=grace_seconds)
+
+    def _unwell(self) -> Sequence[str]:
+        """What /healthz reports: that this answers at all is the better half of it."""
+        return ("a part has ended",) if self._crew.ended.is_set() else ()
+
+    def _unready(self) -> Sequence[str]:
+        return [
+            f"{name} has no list yet"
+            for name, synced in self._synced.items()
+            if not synced.is_set()
+        ]
+
+
+def _has_failed(task: asyncio.Task[None]) -> bool:
+    """Whether a task has ended with an error."""
+    return task.done() and not task.cancelled() and task.exception() is not None
