@@ -113,6 +113,8 @@ class Pool(_Value):
     created_at: float
     vms: tuple[int, ...] = ()
     """Numbers of the VMs that exist."""
+    failure: Failure | None = None
+    """Why it is Failed; None in every other state."""
 
     @property
     def etag(self) -> str:
@@ -219,7 +221,7 @@ def _completed(fleet: Fleet, operation: Operation) -> Fleet:
     fleet = _noted(fleet, _ended(operation, status, operation.ends_at or 0))
     pool = fleet.pools[operation.pool]
     if status is Status.FAILED:
-        return _changed(fleet, _moved(pool, State.FAILED))
+        return _changed(fleet, _moved(pool, State.FAILED, failure=operation.failure))
     if operation.verb is Verb.DELETE:
         pools = {name: other for name, other in fleet.pools.items() if name != pool.name}
         return fleet.model_copy(update={"pools": pools, "revision": fleet.revision + 1})
@@ -256,11 +258,14 @@ def _ended(operation: Operation, status: Status, at: float) -> Operation:
     return operation.model_copy(update={"status": status, "ended_at": at})
 
 
-def _moved(pool: Pool, state: State, *, operation: str = "") -> Pool:
+def _moved(
+    pool: Pool, state: State, *, operation: str = "", failure: Failure | None = None
+) -> Pool:
     return pool.model_copy(
         update={
             "state": state,
             "operation": operation or pool.operation,
+            "failure": failure,
             "version": pool.version + 1,
         }
     )

@@ -152,6 +152,7 @@ async def serving(settings: Settings, door: FrontDoor) -> AsyncIterator[str]:
     )
     await runner.setup()
     url_file = settings.folder / "url"
+    url_file.unlink(missing_ok=True)  # of a server that was killed
     try:
         site = web.TCPSite(runner, settings.host, settings.port, ssl_context=_tls(settings))
         await site.start()

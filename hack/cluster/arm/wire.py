@@ -70,7 +70,10 @@ def _says_something(name: str, value: JsonValue) -> bool:
 
 
 def pool_body(pool: Pool) -> dict[str, JsonValue]:
-    """A pool, as GET answers it."""
+    """A pool, as GET answers it; a failed one tells why."""
+    status: dict[str, JsonValue] = {}
+    if pool.failure is not None:
+        status = {"status": {"provisioningError": pool.failure.model_dump()}}
     return {
         "id": addresses.pool_id(pool.name),
         "name": pool.name,
@@ -82,6 +85,7 @@ def pool_body(pool: Pool) -> dict[str, JsonValue]:
             "nodeImageVersion": NODE_IMAGE,
             "powerState": {"code": "Running"},
             "provisioningState": pool.state,
+            **status,
         },
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import jwt
 import pytest
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.identity.aio import WorkloadIdentityCredential
 from azure.mgmt.containerservice.aio import ContainerServiceClient
 from cryptography.hazmat.primitives import serialization
@@ -76,9 +77,6 @@ class Server:
         return requests
 
 
-Identity = Callable[[str], WorkloadIdentityCredential]
-
-
 @pytest.fixture(scope="session")
 def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
     """One authority, one certificate and one issuer key for all tests."""
@@ -107,7 +105,7 @@ def identity(url: str, credentials: Credentials, token_file: Path) -> WorkloadId
 
 
 def client(
-    url: str, credentials: Credentials, credential: WorkloadIdentityCredential
+    url: str, credentials: Credentials, credential: AsyncTokenCredential
 ) -> ContainerServiceClient:
     """The real client, aimed at our server."""
     return ContainerServiceClient(
