@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Entry(BaseModel):
-    """One request and how it was answered; filled while it is worked on."""
+    """One request and how it was answered; filled while it is worked on, "" where nothing is."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -52,7 +52,7 @@ class Journal:
 
     def write(self, entry: Entry) -> None:
         """Append one line, and hand it to the system at once."""
-        self._file.write(entry.model_dump_json(by_alias=True, exclude_defaults=True) + "\n")
+        self._file.write(entry.model_dump_json(by_alias=True, exclude_none=True) + "\n")
         self._file.flush()
 
     def entries(self, *, since: int = 0) -> list[JsonValue]:
