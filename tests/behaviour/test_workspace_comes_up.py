@@ -1,0 +1,125 @@
+"""The main job, asserted stage by stage: up to an answer on /chat, and everything given back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.bystander import EXAMPLE, WORKSPACE, Bystander, holds, run, until
+from tests.stages import STAGES
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+QUESTION = "What is Kubernetes?"
+GENERATE = """
+import json, sys
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder, question = sys.argv[1:]
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder)
+words = tokenizer(question, return_tensors="pt")
+made = model.generate(**words, do_sample=False, max_new_tokens=24)
+print(json.dumps(tokenizer.decode(made[0], skip_special_tokens=True)))
+"""
+
+
+@pytest.fixture(scope="module")
+def example() -> str:
+    return EXAMPLE.read_text()
+
+
+async def generated(cache: Path) -> str:
+    """What the model says greedily, asked in a process of its own."""
+    python = str(cache / "inference" / "bin" / "python")
+    model = str(cache / "models" / "tiny-phi-3")
+    offline = {"HF_HUB_OFFLINE": "1"}
+    finished = await run(python, "-c", GENERATE, model, QUESTION, environment=offline)
+    assert finished.code == 0, finished.errors
+    return str(json.loads(finished.output))
+
+
+async def test_the_quick_start_is_accepted(cluster: Bystander, example: str) -> None:
+    applied = await cluster.kubectl("apply", "-f", "-", stdin=example)
+
+    assert applied.output == f"workspace.kaito.sh/{WORKSPACE} created\n", applied.errors
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+async def test_each_stage_is_reached(cluster: Bystander, stage: object) -> None:
+    assert callable(stage)
+    assert await until(str(stage), lambda: stage(cluster))
+
+
+async def test_kubectl_shows_what_users_expect(cluster: Bystander) -> None:
+    table = await cluster.kubectl("get", "workspace", WORKSPACE)
+    service = await cluster.kubectl("get", "svc", WORKSPACE)
+
+    header, row = table.output.splitlines()
+    assert header.split() == [
+        *("NAME", "INSTANCE", "RESOURCEREADY", "INFERENCEREADY", "WORKSPACEREADY", "AGE"),
+    ]
+    assert row.split()[:5] == [WORKSPACE, "Standard_NC6s_v3", "True", "True", "True"]
+    assert service.output.splitlines()[1].split()[4] == "80/TCP,29500/TCP"
+
+
+async def test_the_answer_is_what_the_model_says(cluster: Bystander) -> None:
+    greedy = {"do_sample": False, "max_new_tokens": 24, "max_length": None}
+
+    status, answer = await cluster.chat({"prompt": QUESTION, "generate_kwargs": greedy})
+
+    assert status == 200, answer
+    assert answer == {"Result": await generated(cluster.layout.cache)}
+
+
+async def test_the_api_server_reaches_the_model_through_its_proxy(cluster: Bystander) -> None:
+    path = f"/api/v1/namespaces/default/services/{WORKSPACE}:80/proxy/healthz"
+
+    assert await cluster.get(path) == {"status": "Healthy"}
+
+
+async def test_logs_of_the_model_server_can_be_read(cluster: Bystander) -> None:
+    (pod,) = await cluster.pods()
+
+    logs = await cluster.kubectl("logs", pod["metadata"]["name"])
+
+    assert logs.code == 0, logs.errors
+    assert logs.output.strip()
+
+
+async def test_one_pool_was_requested_once(cluster: Bystander) -> None:
+    puts = [each for each in await cluster.journal() if each["method"] == "PUT"]
+
+    assert [each["status"] for each in puts] == [201]
+
+
+async def test_a_quiet_cluster_gets_no_writes(cluster: Bystander) -> None:
+    before = await versions(cluster)
+    await asyncio.sleep(5)
+
+    assert await versions(cluster) == before
+
+
+async def versions(cluster: Bystander) -> list[str]:
+    """Resource versions of everything that the controllers write."""
+    found = [await cluster.workspace(), *await cluster.machines()]
+    found.append(await cluster.get(f"/apis/apps/v1/namespaces/default/deployments/{WORKSPACE}"))
+    return [each["metadata"]["resourceVersion"] for each in found]
+
+
+async def test_deletion_gives_everything_back(cluster: Bystander) -> None:
+    deleted = await cluster.kubectl("delete", "workspace", WORKSPACE, "--timeout=120s")
+
+    assert deleted.code == 0, deleted.errors
+    assert await cluster.workspace() is None
+    assert await cluster.machines() == []
+    assert await cluster.pools() == []
+    assert await until("nodes to be gone", lambda: gone(cluster))
+
+
+async def gone(cluster: Bystander) -> bool:
+    """Whether nothing is left of the workspace, and the system node stands."""
+    (*others, system) = await cluster.items("/api/v1/nodes")
+    return not others and holds(system, "Ready") and not await cluster.pods()

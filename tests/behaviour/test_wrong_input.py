@@ -1,0 +1,97 @@
+"""What a user may get wrong: refused by the API server, or reported within seconds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from tests.bystander import EXAMPLE, Bystander, condition, until
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+
+TUNING = {
+    "preset": {"name": "phi-3-mini-4k-instruct"},
+    "method": "qlora",
+    "input": {"urls": ["https://example.invalid/data.parquet"]},
+    "output": {"image": "registry.example/adapter:1", "imagePushSecret": "push"},
+}
+
+
+def manifest(name: str, **changes: object) -> str:
+    """The quick start under another name, with some fields replaced or (None) removed."""
+    wire = yaml.safe_load(EXAMPLE.read_text())
+    wire["metadata"]["name"] = name
+    for field, value in changes.items():
+        if value is None:
+            del wire[field]
+        else:
+            wire[field] = value
+    return json.dumps(wire)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            manifest("neither", inference=None),
+            "exactly one of inference and tuning must be set",
+        ),
+        (manifest("both", tuning=TUNING), "exactly one of inference and tuning must be set"),
+        (manifest("1-digit-first"), "metadata.name must start with a letter"),
+        (manifest("w" * 53), "at most 52 characters long"),
+        (
+            manifest("template-too", inference={"preset": {"name": "x"}, "template": {}}),
+            "exactly one of inference.preset and inference.template must be set",
+        ),
+        (
+            manifest("private", inference={"preset": {"name": "x", "accessMode": "private"}}),
+            "presetOptions.image must be set when accessMode is private",
+        ),
+    ],
+    ids=["neither", "both", "digit first", "long name", "preset and template", "no image"],
+)
+async def test_a_wrong_object_is_refused(cluster: Bystander, text: str, said: str) -> None:
+    refused = await cluster.kubectl("apply", "-f", "-", stdin=text)
+
+    assert refused.code != 0
+    assert said in refused.errors
+
+
+async def test_an_unknown_preset_is_reported_and_buys_nothing(cluster: Bystander) -> None:
+    text = manifest("unknown", inference={"preset": {"name": "phi-3-mini-4k-instuct"}})
+
+    applied = await cluster.kubectl("apply", "-f", "-", stdin=text)
+    assert applied.code == 0, applied.errors
+
+    async def reported() -> object:
+        found = condition(await cluster.workspace("unknown"), "ResourceReady")
+        return found if found.get("reason") == "UnknownPreset" else None
+
+    found = await until("the refusal", reported)
+    assert isinstance(found, dict)
+    assert found["status"] == "False"
+    assert "inference.preset.name" in found["message"]
+    assert "use one of phi-3-mini-4k-instruct" in found["message"]
+    assert await cluster.machines("unknown") == []
+    assert (await cluster.kubectl("delete", "workspace", "unknown", "--timeout=20s")).code == 0
+
+
+async def test_the_instance_type_cannot_be_changed(cluster: Bystander) -> None:
+    broken = {"preset": {"name": "no-such-model"}}
+    created = await cluster.kubectl("apply", "-f", "-", stdin=manifest("fixed", inference=broken))
+    assert created.code == 0, created.errors
+    resource = {
+        "instanceType": "Standard_NC24ads_A100_v4",
+        "labelSelector": {"matchLabels": {"apps": "phi-3"}},
+    }
+
+    changed = await cluster.kubectl(
+        "apply", "-f", "-", stdin=manifest("fixed", inference=broken, resource=resource)
+    )
+
+    assert changed.code != 0
+    assert "instanceType is immutable" in changed.errors
+    assert "delete the Workspace and create it anew" in changed.errors
+    assert (await cluster.kubectl("delete", "workspace", "fixed", "--timeout=20s")).code == 0

@@ -1,0 +1,1 @@
+"""The same stories with processes killed at every step."""
