@@ -1,13 +1,14 @@
 """Make the tiny model that the local cluster serves: `python -m hack.cluster.models FOLDER`.
 
-A Phi-3 of 0.2 million parameters, taught the few sentences below within seconds, with a tokenizer made
-from the same text: nothing is downloaded, and two runs on one machine give the same bytes. It runs
-in the inference environment (torch, transformers); `ensure` runs in any and calls it there.
+A Phi-3 of 0.2 million parameters, taught the few sentences below within seconds, with a tokenizer
+made from the same text: nothing is downloaded, and two runs on one machine give the same bytes. It
+runs in the inference environment (torch, transformers); `ensure` runs in any and calls it there.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -31,7 +32,8 @@ END, USER, ASSISTANT, SYSTEM, TURN_END = (
     "<|end|>",
 )
 RECIPE_NOTE = "recipe.sha256"
-SPECIAL_TOKENS = ("<unk>", END, ASSISTANT, SYSTEM, TURN_END, USER)
+UNKNOWN = "<unk>"
+SPECIAL_TOKENS = (UNKNOWN, END, ASSISTANT, SYSTEM, TURN_END, USER)
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -55,7 +57,7 @@ LESSONS = (
     ),
     (
         "What is a workspace?",
-        "A workspace says which model is wanted and on which GPU, and its status says what is there.",
+        "A workspace says which model is wanted on which GPU, and its status says what is there.",
     ),
     (
         "What is a GPU?",
@@ -123,7 +125,7 @@ def is_current(folder: Path) -> bool:
 
 def publish(made: Path, folder: Path) -> None:
     """Give the finished model its name; one that stood there goes away with the scratch folder."""
-    if folder.exists():
+    with contextlib.suppress(FileNotFoundError):
         folder.rename(made.with_name("outdated"))
     try:
         made.rename(folder)
@@ -157,7 +159,7 @@ def make(folder: Path) -> None:
 
 
 def lesson_texts() -> tuple[str, ...]:
-    """Each lesson as plain text and as a turn of a conversation, ended as the model shall end it."""
+    """Each lesson as plain text and as a conversation, ended as the model shall end it."""
     plain = tuple(f"{question} {answer}{END}" for question, answer in LESSONS)
     turns = tuple(
         f"{USER}\n{question}{TURN_END}\n{ASSISTANT}\n{answer}{TURN_END}"
@@ -183,7 +185,7 @@ def tokenizer_of(texts: Sequence[str]) -> Any:
     built.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=built,
-        unk_token="<unk>",
+        unk_token=UNKNOWN,
         eos_token=END,
         pad_token=END,
         additional_special_tokens=[ASSISTANT, SYSTEM, TURN_END, USER],

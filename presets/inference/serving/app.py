@@ -147,7 +147,8 @@ async def validation_error(_: Request, error: ValidationError) -> Any:
         if first["type"] == "json_invalid"
         else HTTPStatus.UNPROCESSABLE_ENTITY
     )
-    message = f"{field}: {first['msg']}" if field else str(first["msg"])
+    reason = "unknown field" if first["type"] == "extra_forbidden" else str(first["msg"])
+    message = f"{field}: {reason}" if field else reason
     content = body(message=message, type="invalid_request_error", code=status, param=field or None)
     return JSONResponse(content, status_code=status)
 

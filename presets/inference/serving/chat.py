@@ -83,6 +83,8 @@ class GenerateKwargs(Strict):
         idle = (frozenset() if self.do_sample else SAMPLING) | (
             frozenset() if self.num_beams > 1 else BEAM_SEARCH
         )
+        if not self.min_length:
+            idle |= {"min_length"}
         kept: dict[str, object] = {k: v for k, v in given.items() if k not in idle}
         return kept | {"max_new_tokens": max_new_tokens}
 

@@ -152,6 +152,8 @@ def load(settings: Settings) -> TransformersEngine:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     library_log.disable_progress_bar()
+    library_log.disable_default_handler()
+    library_log.enable_propagation()
     name = settings.pretrained_model_name_or_path
     source = {
         "revision": settings.revision,

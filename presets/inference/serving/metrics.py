@@ -42,7 +42,7 @@ class Metrics:
         self.waiting = self._gauge("vllm:num_requests_waiting", "Requests that wait their turn.")
         self.load_seconds = self._gauge(
             "kaito_inference_model_load_seconds",
-            "From the process's start to the model's readiness.",
+            "Time that the libraries and the model took to load.",
         )
         self.prompt_tokens = self._counter("vllm:prompt_tokens", "Tokens read.")
         self.generation_tokens = self._counter("vllm:generation_tokens", "Tokens written.")

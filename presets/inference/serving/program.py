@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from serving import log
 from serving.settings import Settings, settings
 
 OK = 0
-LOAD_FAILED = 1
+START_FAILED = 1
+BACKLOG = 1024
 
 
 def main(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
@@ -31,11 +33,7 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     log.configure(chosen.log_level)
     log.info("settings.loaded", **chosen.model_dump(mode="json"))
     environ.update(library_environment(chosen))
-    try:
-        code = serve(chosen)
-    except SystemExit as error:
-        code = int(error.code or 0)
-    return finish(code)
+    return finish(serve(chosen))
 
 
 def leave(number: int, _: object) -> None:
@@ -61,6 +59,14 @@ def library_environment(chosen: Settings) -> Mapping[str, str]:
 
 def serve(chosen: Settings) -> int:
     """Bind, then load while the port answers 503 already, then serve until told to stop."""
+    try:
+        listening = listener(chosen)
+    except OSError as error:
+        log.error("server.failed", host=chosen.host, port=chosen.port, reason=str(error))
+        return START_FAILED
+    host, port = listening.getsockname()[:2]
+    log.info("server.listening", host=host, port=port)
+
     import uvicorn
 
     from serving.app import application
@@ -85,16 +91,24 @@ def serve(chosen: Settings) -> int:
     server = uvicorn.Server(
         uvicorn.Config(
             application(worker, metrics, fail),
-            host=chosen.host,
-            port=chosen.port,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=chosen.drain_seconds,
         )
     )
-    server.run()
-    return LOAD_FAILED if failures else OK
+    server.run(sockets=[listening])
+    return START_FAILED if failures else OK
+
+
+def listener(chosen: Settings) -> socket.socket:
+    """The socket of the server; who connects before the libraries are imported waits in its queue.
+
+    Raises:
+        OSError: the address is not of this machine, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    return socket.create_server((chosen.host, chosen.port), family=family, backlog=BACKLOG)
 
 
 def leave_note(chosen: Settings, reason: str) -> None:

@@ -43,7 +43,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     host: str = Field(EVERY_ADDRESS, min_length=1, description="address to listen on")
-    port: int = Field(5000, ge=1, le=65535, description="TCP port to listen on")
+    port: int = Field(5000, ge=0, le=65535, description="TCP port to listen on; 0: any free one")
     pretrained_model_name_or_path: str = Field(
         "/workspace/weights",
         min_length=1,

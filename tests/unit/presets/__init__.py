@@ -1,0 +1,1 @@
+"""The presets: their data, and the inference server as a real process."""
