@@ -25,11 +25,20 @@ from hack.cluster import binaries
 from hack.cluster.cache import cache_folder
 from hack.cluster.failures import AlreadyUp, ClusterFailed
 from hack.cluster.layout import Layout
-from hack.cluster.namespace import check_low_ports, ensure_low_ports, join
+from hack.cluster.namespace import (
+    check_low_ports,
+    ensure_low_ports,
+    has_moved,
+    join,
+    shares_network,
+)
 from hack.cluster.parts import USUAL, waves
 from hack.cluster.session import REPO
 from hack.cluster.state import State
 from hack.cluster.supervisor import bring_up, supervise, take_down
+
+IN_PLACE = "export KUBECONFIG=$(hack/local kubeconfig)"
+IN_SHELL = "it has a network of its own; enter it by: hack/local shell"
 
 Verb = Callable[[argparse.Namespace], None]
 
@@ -45,7 +54,7 @@ def up(arguments: argparse.Namespace) -> None:
     ways.commands()
     ensure_low_ports(_again(sys.argv[1:]))
     bring_up(arguments.home, offline=arguments.offline, report=report)
-    report("ready: export KUBECONFIG=$(hack/local kubeconfig)")
+    report(f"ready: {IN_SHELL if has_moved() else IN_PLACE}")
 
 
 def down(arguments: argparse.Namespace) -> None:
@@ -84,7 +93,8 @@ def logs(arguments: argparse.Namespace) -> None:
 
 def kubeconfig(arguments: argparse.Namespace) -> None:
     """Print the path of the administrator's kubeconfig."""
-    _state(arguments.home)
+    if not shares_network(_state(arguments.home).supervisor.pid):
+        print(f"this shell cannot reach the cluster: {IN_SHELL}", file=sys.stderr)
     print(Layout.load(arguments.home).admin_kubeconfig)
 
 

@@ -25,6 +25,7 @@ TRIED = ("127.127.127.127", 80)
 """An address that no cluster uses: only the permission is of interest."""
 
 UNSHARE = ("unshare", "--map-root-user", "--net")
+MOVED = "KAITO_LOCAL_MOVED"
 SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
 IFF_UP = 1
 
@@ -68,13 +69,24 @@ def ensure_low_ports(argv: Sequence[str]) -> None:
     if low_ports_open():
         return
     check_low_ports()
+    os.environ[MOVED] = "1"
     here = (sys.executable, "-m", "hack.cluster.namespace")
     _replace((*UNSHARE, "--", *here, *argv))
 
 
+def has_moved() -> bool:
+    """Whether `ensure_low_ports` has moved this program into a network of its own."""
+    return MOVED in os.environ
+
+
+def shares_network(pid: int) -> bool:
+    """Whether this process has the network of process `pid`."""
+    return Path(f"/proc/{pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()
+
+
 def join(pid: int, argv: Sequence[str]) -> None:
     """Return when process `pid` has our network; else run `argv` in its, and never return."""
-    if Path(f"/proc/{pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink():
+    if shares_network(pid):
         return
     options = ("--target", str(pid), "--user", "--net", "--preserve-credentials")
     _replace(("nsenter", *options, f"--wd={Path.cwd()}", "--", *argv))

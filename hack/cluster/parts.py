@@ -73,6 +73,7 @@ def waves(layout: Layout, pace: Pace) -> tuple[tuple[Part, ...], ...]:
                 partial(api.succeeds, "/readyz"),
                 _at(ports.api_server),
             ),
+            Part(_python(layout, "addresses"), partial(_listens, layout), layout.service_cidr),
         ),
         (
             Part(
@@ -85,7 +86,6 @@ def waves(layout: Layout, pace: Pace) -> tuple[tuple[Part, ...], ...]:
                 partial(scheduler.succeeds, "/healthz"),
                 _at(ports.scheduler),
             ),
-            Part(_python(layout, "addresses"), partial(_listens, layout), layout.service_cidr),
             Part(_kubelet(layout), partial(_has_ready_node, api), f"{layout.node_prefix}0.0/16"),
         ),
     )

@@ -86,14 +86,13 @@ class Listeners:
             return
 
 
-async def serve_services(layout: Layout, client: Client) -> None:
+async def serve_services(layout: Layout, client: Client, listeners: Listeners) -> None:
     """Keep listeners in step with the cluster's Services until cancelled."""
     services: Informer[Service] = Informer(client, SERVICES)
     slices: Informer[EndpointSlice] = Informer(client, ENDPOINT_SLICES)
     changed = asyncio.Event()
     services.on_change(lambda _old, _new: changed.set())
     slices.on_change(lambda _old, _new: changed.set())
-    listeners = Listeners()
 
     async def follow() -> None:
         await asyncio.gather(services.synced.wait(), slices.synced.wait())
@@ -102,10 +101,7 @@ async def serve_services(layout: Layout, client: Client) -> None:
             await listeners.follow(routes(layout, services.store.list(), slices.store.list()))
             await changed.wait()
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(services.run())
-            tasks.create_task(slices.run())
-            tasks.create_task(follow())
-    finally:
-        listeners.close()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(services.run())
+        tasks.create_task(slices.run())
+        tasks.create_task(follow())
