@@ -1,0 +1,211 @@
+"""One virtual machine, and the Node that its kubelet registers. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+
+from hack.cluster.kubelet.instances import SUCCEEDED, Instance
+from hack.cluster.kubelet.status import wire_time
+from hack.cluster.layout import (
+    CLUSTER_NAME,
+    KUBELET_PORT,
+    LOCATION,
+    RESOURCE_GROUP,
+    SUBSCRIPTION_ID,
+    Layout,
+)
+from kaito.api.labels import AGENT_POOL, AKS_AGENT_POOL, ARCH, GPU, INSTANCE_TYPE, OPERATING_SYSTEM
+from kaito.kube.kinds import Taint
+from kaito.kube.objects import Manifest
+
+CLUSTER_LABEL = "kubernetes.azure.com/cluster"
+NODE_GROUP = f"mc_{RESOURCE_GROUP}_{CLUSTER_NAME}_{LOCATION}"
+"""Resource group in which AKS keeps the machines themselves."""
+
+POOL_NUMBERS = 4096
+PODS = "110"
+DISK = "128Gi"
+GOOD = ("MemoryPressure", "DiskPressure", "PIDPressure")
+"""Conditions that are False on a healthy node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine of a pool.
+
+    Attributes:
+        instance: the pool.
+        index: which of its machines, from 0.
+    """
+
+    instance: Instance
+    index: int
+
+    @property
+    def name(self) -> str:
+        """Of the Node, as AKS names it: "aks-<pool>-<8 digits>-vmss000000"."""
+        return f"{self._scale_set}{self.index:06d}"
+
+    @property
+    def number(self) -> int:
+        """Unique in the cluster; gives the address."""
+        return self.instance.number + POOL_NUMBERS * self.index
+
+    @property
+    def identity(self) -> tuple[str, int]:
+        """Another one, when a pool of the same name was made anew."""
+        return self.name, self.number
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is being done to its pool."""
+        return self.instance.state == SUCCEEDED
+
+    @property
+    def provider_id(self) -> str:
+        """Where Azure has it."""
+        return (
+            f"azure:///subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{NODE_GROUP}"
+            "/providers/Microsoft.Compute/virtualMachineScaleSets"
+            f"/{self._scale_set}/virtualMachines/{self.index}"
+        )
+
+    @property
+    def capacity(self) -> dict[str, str]:
+        """What it offers.
+
+        On a real cluster NVIDIA's device plugin reports the GPUs, a while after the node is
+        Ready. Here the machine has none, and the kubelet reports what its size would have.
+        """
+        gpus = {GPU: str(self.instance.gpus)} if self.instance.gpus else {}
+        return {
+            "cpu": str(self.instance.vcpus),
+            "memory": f"{int(self.instance.memory_gib * 1024)}Mi",
+            "ephemeral-storage": DISK,
+            "pods": PODS,
+            **gpus,
+        }
+
+    @property
+    def _scale_set(self) -> str:
+        digest = hashlib.sha256(f"{SUBSCRIPTION_ID}/{CLUSTER_NAME}".encode()).hexdigest()
+        return f"aks-{self.instance.pool}-{int(digest, 16) % 10**8:08d}-vmss"
+
+
+def machines(instances: tuple[Instance, ...]) -> tuple[Machine, ...]:
+    """All machines that run."""
+    return tuple(
+        Machine(instance, index)
+        for instance in instances
+        if instance.exists
+        for index in range(instance.count)
+    )
+
+
+def labels(machine: Machine) -> dict[str, str]:
+    """What AKS and the kubelet say of a node, and what the pool adds."""
+    instance = machine.instance
+    architecture = "arm64" if platform.machine() == "aarch64" else "amd64"
+    return {
+        **instance.labels,
+        AGENT_POOL: instance.pool,
+        AKS_AGENT_POOL: instance.pool,
+        CLUSTER_LABEL: NODE_GROUP,
+        "kubernetes.azure.com/mode": instance.mode.lower(),
+        INSTANCE_TYPE: instance.vm_size,
+        "beta.kubernetes.io/instance-type": instance.vm_size,
+        "kubernetes.io/hostname": machine.name,
+        OPERATING_SYSTEM: "linux",
+        ARCH: architecture,
+        "kubernetes.io/role": "agent",
+        "topology.kubernetes.io/region": LOCATION,
+        "topology.kubernetes.io/zone": "0",
+        "topology.disk.csi.azure.com/zone": "",
+    }
+
+
+def taint(text: str) -> Taint:
+    """A pool's "key=value:effect" or "key:effect" as a taint of its nodes."""
+    rest, _, effect = text.rpartition(":")
+    key, _, value = rest.partition("=")
+    return Taint(key=key, value=value, effect=effect)
+
+
+def node_manifest(machine: Machine, layout: Layout, *, version: str, now: datetime) -> Manifest:
+    """The Node as the kubelet first posts it: not ready yet.
+
+    Args:
+        machine: which one.
+        layout: of the cluster.
+        version: of Kubernetes, e.g. "v1.36.3".
+        now: of its conditions.
+    """
+    return {
+        "metadata": {
+            "name": machine.name,
+            "labels": labels(machine),
+            "annotations": {"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
+        },
+        "spec": {
+            "providerID": machine.provider_id,
+            "taints": [taint(one).model_dump() for one in machine.instance.taints],
+        },
+        "status": node_status(machine, layout, version=version, now=now, ready=False),
+    }
+
+
+def node_status(
+    machine: Machine, layout: Layout, *, version: str, now: datetime, ready: bool
+) -> Manifest:
+    """The status that the kubelet writes, for a strategic merge patch."""
+    return {
+        "capacity": machine.capacity,
+        "allocatable": machine.capacity,
+        "addresses": [
+            {"type": "InternalIP", "address": layout.node_address(machine.number)},
+            {"type": "Hostname", "address": machine.name},
+        ],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},
+        "conditions": [
+            *(_condition(type, "False", now) for type in GOOD),
+            _ready(now, ready=ready),
+        ],
+        "nodeInfo": _node_info(machine, version),
+    }
+
+
+def _ready(now: datetime, *, ready: bool) -> dict[str, str]:
+    if ready:
+        told = {"reason": "KubeletReady", "message": "the process kubelet runs pods"}
+        return {**_condition("Ready", "True", now), **told}
+    told = {"reason": "KubeletNotReady", "message": "the machine has just booted"}
+    return {**_condition("Ready", "False", now), **told}
+
+
+def _condition(type: str, status: str, now: datetime) -> dict[str, str]:
+    return {
+        "type": type,
+        "status": status,
+        "reason": f"KubeletHasNo{type}",
+        "message": "",
+        "lastHeartbeatTime": wire_time(now),
+    }
+
+
+def _node_info(machine: Machine, version: str) -> dict[str, str]:
+    identity = hashlib.sha256(machine.provider_id.encode()).hexdigest()[:32]
+    return {
+        "machineID": identity,
+        "systemUUID": identity,
+        "bootID": identity,
+        "kernelVersion": platform.release(),
+        "osImage": "bubblewrap on this machine",
+        "containerRuntimeVersion": "bubblewrap://0.8",
+        "kubeletVersion": version,
+        "kubeProxyVersion": "",
+        "operatingSystem": "linux",
+        "architecture": labels(machine)[ARCH],
+    }
