@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from kaito.api import labels
-from kaito.api.machine import MACHINES
-from kaito.api.workspace import WORKSPACES
+from kaito.api.machine import MACHINES, Machine
+from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.catalog.catalog import read_catalog
 from kaito.controllers.workspace.controller import WorkspaceReconciler
 from kaito.controllers.workspace.observe import (
@@ -16,20 +17,49 @@ from kaito.controllers.workspace.observe import (
     by_workspace,
     workspace_of,
 )
-
 from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK
 from kaito.kube.controller import Controller
 from kaito.kube.events import Recorder
-from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS, SERVICES, Node
+from kaito.kube.informer import Informer
+from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS, SERVICES, Deployment, Node, Pod, Service
 from kaito.kube.lease import Elector
 from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
-from kaito.nodes.selector import is_matching
+from kaito.nodes.selector import is_selected
 from kaito.settings import Settings
 
 NAME = "kaito"
 """Field manager, event source and name of the lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Informers:
+    """Everything that is watched."""
+
+    workspaces: Informer[Workspace]
+    claims: Informer[Machine]
+    nodes: Informer[Node]
+    services: Informer[Service]
+    deployments: Informer[Deployment]
+    pods: Informer[Pod]
+
+    def stores(self) -> Stores:
+        """What the informers know."""
+        return Stores(
+            workspaces=self.workspaces.store,
+            claims=self.claims.store,
+            nodes=self.nodes.store,
+            services=self.services.store,
+            deployments=self.deployments.store,
+            pods=self.pods.store,
+        )
+
+    def concerned(self, node: Node) -> Iterable[Ref]:
+        """Workspaces that may run on `node`."""
+        for workspace in self.workspaces.store.list():
+            if is_selected(workspace.resource.label_selector, node.metadata.labels):
+                yield workspace.ref
 
 
 async def run(settings: Settings) -> int:
@@ -37,6 +67,9 @@ async def run(settings: Settings) -> int:
 
     Returns:
         Exit code of the process.
+
+    Raises:
+        BrokenCatalog: a file of the catalogue does not say what it must.
     """
     catalog = read_catalog(settings.presets_dir)
     client = await Client.connect(
@@ -51,47 +84,47 @@ async def run(settings: Settings) -> int:
             metrics_port=settings.metrics_port,
         )
         recorder = Recorder(client, controller=NAME, instance=settings.identity)
-        ours = {"labels": labels.WORKSPACE, "indexes": {BY_WORKSPACE: by_workspace}}
-        workspaces = manager.informer(WORKSPACES)
-        claims = manager.informer(MACHINES, **ours)
-        nodes = manager.informer(NODES)
-        services = manager.informer(SERVICES, labels=labels.WORKSPACE)
-        deployments = manager.informer(DEPLOYMENTS, labels=labels.WORKSPACE)
-        pods = manager.informer(PODS, **ours)
+        informers = _informers(manager)
         reconciler = WorkspaceReconciler(
-            stores=Stores(
-                workspaces=workspaces.store,
-                claims=claims.store,
-                nodes=nodes.store,
-                services=services.store,
-                deployments=deployments.store,
-                pods=pods.store,
-            ),
+            stores=informers.stores(),
             client=client,
             recorder=recorder,
             catalog=catalog,
             options=Options(registry=settings.preset_registry),
             now=SYSTEM_CLOCK.now,
         )
-        controller = Controller("workspace", reconciler.reconcile, workers=settings.workers)
-        controller.watch(workspaces, lambda workspace: (workspace.ref,))
-        for informer in (claims, services, deployments, pods):
-            controller.watch(informer, workspace_of)
-
-        def concerned(node: Node) -> Iterable[Ref]:
-            """Workspaces that may run on `node`."""
-            for workspace in workspaces.store.list():
-                if is_matching(
-                    node.metadata.labels, workspace.resource.label_selector.match_labels
-                ):
-                    yield workspace.ref
-
-        controller.watch(nodes, concerned)
-        manager.add(controller)
+        manager.add(_controller(informers, reconciler, settings))
         manager.background("events", recorder.run)
         return await manager.run()
     finally:
         await client.close()
+
+
+def _informers(manager: Manager) -> Informers:
+    """Watch what is ours; of nodes, all."""
+    ours, indexes = labels.WORKSPACE, {BY_WORKSPACE: by_workspace}
+    return Informers(
+        workspaces=manager.informer(WORKSPACES),
+        claims=manager.informer(MACHINES, labels=ours, indexes=indexes),
+        nodes=manager.informer(NODES),
+        services=manager.informer(SERVICES, labels=ours),
+        deployments=manager.informer(DEPLOYMENTS, labels=ours),
+        pods=manager.informer(PODS, labels=ours, indexes=indexes),
+    )
+
+
+def _controller(
+    informers: Informers, reconciler: WorkspaceReconciler, settings: Settings
+) -> Controller:
+    """Whatever changes, the workspaces that it concerns are looked at again."""
+    controller = Controller("workspace", reconciler.reconcile, workers=settings.workers)
+    controller.watch(informers.workspaces, lambda workspace: (workspace.ref,))
+    controller.watch(informers.claims, workspace_of)
+    controller.watch(informers.nodes, informers.concerned)
+    controller.watch(informers.services, workspace_of)
+    controller.watch(informers.deployments, workspace_of)
+    controller.watch(informers.pods, workspace_of)
+    return controller
 
 
 def _elector(client: Client, settings: Settings) -> Elector | None:

@@ -35,3 +35,11 @@ def _value(expression: LabelExpression) -> str:
 def is_matching(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     """Whether an object with `labels` carries every wanted one."""
     return all(labels.get(key) == value for key, value in wanted.items())
+
+
+def is_selected(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
+    """Whether `selector` chooses an object with `labels`; one that cannot be stamped, none."""
+    try:
+        return is_matching(labels, match_labels(selector))
+    except InvalidSpec:
+        return False
