@@ -15,9 +15,8 @@ from typing import Any, TypeVar
 
 import pydantic_core
 
-from kaito.kube import decoding
 from kaito.kube.answers import decoded
-from kaito.kube.decoding import Listing, decode_answer, ref_of
+from kaito.kube.decoding import Listing, Page, decode_answer, joined, page, ref_of
 from kaito.kube.errors import Conflict, Expired, NotFound
 from kaito.kube.objects import KubeObject, Manifest, Ref
 from kaito.kube.resource import Resource
@@ -86,15 +85,15 @@ class Client:
         """
         path = resource.path(namespace=namespace)
         query = {key: value for key, value in params.items() if value}
-        pages = [decoding.page(await self.request("GET", path, params=_first_page(query)))]
+        pages = [await self._page(resource, path, _first_page(query))]
         try:
             while pages[-1].token:
                 further = _further_page(query, pages[-1].token)
-                pages.append(decoding.page(await self.request("GET", path, params=further)))
+                pages.append(await self._page(resource, path, further))
         except Expired:
             # The token outlived its snapshot: one whole list replaces all the pages.
-            pages = [decoding.page(await self.request("GET", path, params=query))]
-        return decoding.listing(resource, pages)
+            pages = [await self._page(resource, path, query)]
+        return joined(pages)
 
     async def create(self, resource: Resource[T], manifest: Manifest) -> T:
         """Create an object.
@@ -224,6 +223,10 @@ class Client:
         return decoded(
             await self._transport.send(Call(method, path, params or {}, data, content_type))
         )
+
+    async def _page(self, resource: Resource[T], path: str, params: Mapping[str, str]) -> Page[T]:
+        """One page, decoded before the next is asked for: the loop turns in between."""
+        return page(resource, await self.request("GET", path, params=params))
 
     def stream(
         self, path: str, *, params: Mapping[str, str], idle_seconds: float, total_seconds: float

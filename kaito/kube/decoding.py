@@ -34,42 +34,38 @@ class Listing(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list, as it came; `token` asks for the next, "" is the last."""
+class Page(Generic[T]):
+    """One page of a list; `token` asks for the next, "" is the last."""
 
-    items: tuple[object, ...]
-    resource_version: str
+    listing: Listing[T]
     token: str
 
 
-def page(answer: Any) -> Page:
+def page(resource: Resource[T], answer: Any) -> Page[T]:
     """The page in a decoded answer.
 
     Raises:
         Undecodable: it is not a list.
     """
     try:
-        metadata = answer["metadata"]
-        return Page(
-            items=tuple(answer.get("items") or ()),
-            resource_version=metadata.get("resourceVersion", ""),
-            token=metadata.get("continue", ""),
-        )
+        items = tuple(answer.get("items") or ())
+        version = str(answer["metadata"].get("resourceVersion", ""))
+        token = str(answer["metadata"].get("continue", ""))
     except (AttributeError, KeyError, TypeError) as error:
         raise Undecodable(0, "NotAList", repr(answer)[:200]) from error
+    pairs = [(decode(resource, item), item) for item in items]
+    fit = tuple(found for found, _ in pairs if found is not None)
+    unfit = frozenset(ref_of(item) for found, item in pairs if found is None)
+    return Page(Listing(fit, version, unfit), token)
 
 
-def listing(resource: Resource[T], pages: Sequence[Page]) -> Listing[T]:
+def joined(pages: Sequence[Page[T]]) -> Listing[T]:
     """The collection that the pages make; its version is the first page's."""
-    items: list[T] = []
-    undecodable: set[Ref] = set()
-    for item in (item for each in pages for item in each.items):
-        found = decode(resource, item)
-        if found is None:
-            undecodable.add(ref_of(item))
-        else:
-            items.append(found)
-    return Listing(tuple(items), pages[0].resource_version, frozenset(undecodable))
+    return Listing(
+        items=tuple(item for each in pages for item in each.listing.items),
+        resource_version=pages[0].listing.resource_version,
+        undecodable=frozenset().union(*(each.listing.undecodable for each in pages)),
+    )
 
 
 def decode(resource: Resource[T], item: object) -> T | None:

@@ -73,6 +73,9 @@ POLICIES: Policies = {
     Denied: Policy(Level.ERROR, wait_seconds=300),
     Unavailable: Policy(Level.WARNING, wait_seconds=1, cap_seconds=300),
     TimeoutError: Policy(Level.WARNING, wait_seconds=1, cap_seconds=300),
+    # The rest of the family: the API server refuses what we ask for, or speaks otherwise
+    # than we expect. A person has to look; trying on lets it heal when they have.
+    KubeError: Policy(Level.ERROR, wait_seconds=1, cap_seconds=300),
 }
 
 
