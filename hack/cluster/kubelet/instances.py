@@ -21,63 +21,63 @@ log = structlog.get_logger()
 WAIT_SECONDS = 30
 RETRY_SECONDS = 0.5
 SUCCEEDED = "Succeeded"
+UNKNOWN = -1
+"""A revision that there never is."""
 
 
 class Instance(KubeModel):
-    """The machines of one agent pool.
+    """The machines of one agent pool that exist, whatever is being done to the pool.
 
     Attributes:
         pool: name of the pool.
         state: its provisioningState.
         vm_size: e.g. "Standard_NC6s_v3".
-        count: how many machines it has.
+        ordinals: one number for each machine, unique in the cluster for ever.
+        scale_set: name of the VM scale set that they belong to.
+        node_resource_group: of that scale set.
         labels: the pool's nodeLabels.
         taints: the pool's nodeTaints, each "key=value:effect".
         gpus: of one machine; 0 for none.
         vcpus: of one machine.
         memory_gib: of one machine.
+        disk_gib: of one machine.
         mode: "System" or "User".
-        number: unique among the pools of the cluster, 1 to 4095; gives addresses.
-        gpu_model: for the label that a GPU operator would set; "" when it is not known.
     """
 
     pool: str
     state: str
-    vm_size: str = ""
-    count: int = 1
+    vm_size: str
+    ordinals: tuple[int, ...]
+    scale_set: str
+    node_resource_group: str
     labels: dict[str, str] = {}
     taints: tuple[str, ...] = ()
     gpus: int = 0
-    vcpus: int = 2
-    memory_gib: float = Field(default=8, alias="memoryGiB")
+    vcpus: int
+    memory_gib: float = Field(alias="memoryGiB")
+    disk_gib: int = Field(default=128, alias="osDiskSizeGiB")
     mode: str = "User"
-    number: int
-
-    @property
-    def exists(self) -> bool:
-        """Whether its machines run: a pool that was never there in full has none."""
-        return self.state not in ("Creating", "Failed", "Canceled")
 
 
 class Answer(KubeModel):
     """What the door says."""
 
-    revision: int = 0
+    revision: int
     instances: tuple[Instance, ...] = ()
 
 
 async def follow(layout: Layout, http: aiohttp.ClientSession) -> AsyncIterator[Answer]:
     """All pools, now and after each change; it waits while the ARM server is away."""
-    revision = 0
+    revision = UNKNOWN
     while True:
         try:
             answer = await _ask(layout, http, revision)
         except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as error:
             log.warning("instances.delayed", error=str(error) or type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
-            revision = 0
+            revision = UNKNOWN
             continue
-        if answer.revision != revision or not revision:
+        if answer.revision != revision:
             yield answer
         revision = answer.revision
 

@@ -9,25 +9,13 @@ from datetime import datetime
 
 from hack.cluster.kubelet.instances import SUCCEEDED, Instance
 from hack.cluster.kubelet.status import wire_time
-from hack.cluster.layout import (
-    CLUSTER_NAME,
-    KUBELET_PORT,
-    LOCATION,
-    RESOURCE_GROUP,
-    SUBSCRIPTION_ID,
-    Layout,
-)
+from hack.cluster.layout import KUBELET_PORT, LOCATION, SUBSCRIPTION_ID, Layout
 from kaito.api.labels import AGENT_POOL, AKS_AGENT_POOL, ARCH, GPU, INSTANCE_TYPE, OPERATING_SYSTEM
 from kaito.kube.kinds import Taint
 from kaito.kube.objects import Manifest
 
 CLUSTER_LABEL = "kubernetes.azure.com/cluster"
-NODE_GROUP = f"mc_{RESOURCE_GROUP}_{CLUSTER_NAME}_{LOCATION}"
-"""Resource group in which AKS keeps the machines themselves."""
-
-POOL_NUMBERS = 4096
 PODS = "110"
-DISK = "128Gi"
 GOOD = ("MemoryPressure", "DiskPressure", "PIDPressure")
 """Conditions that are False on a healthy node."""
 
@@ -39,20 +27,17 @@ class Machine:
     Attributes:
         instance: the pool.
         index: which of its machines, from 0.
+        number: unique in the cluster; gives the address.
     """
 
     instance: Instance
     index: int
+    number: int
 
     @property
     def name(self) -> str:
         """Of the Node, as AKS names it: "aks-<pool>-<8 digits>-vmss000000"."""
-        return f"{self._scale_set}{self.index:06d}"
-
-    @property
-    def number(self) -> int:
-        """Unique in the cluster; gives the address."""
-        return self.instance.number + POOL_NUMBERS * self.index
+        return f"{self.instance.scale_set}{self.index:06d}"
 
     @property
     def identity(self) -> tuple[str, int]:
@@ -68,9 +53,9 @@ class Machine:
     def provider_id(self) -> str:
         """Where Azure has it."""
         return (
-            f"azure:///subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{NODE_GROUP}"
+            f"azure:///subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{self.node_group}"
             "/providers/Microsoft.Compute/virtualMachineScaleSets"
-            f"/{self._scale_set}/virtualMachines/{self.index}"
+            f"/{self.instance.scale_set}/virtualMachines/{self.index}"
         )
 
     @property
@@ -84,24 +69,23 @@ class Machine:
         return {
             "cpu": str(self.instance.vcpus),
             "memory": f"{int(self.instance.memory_gib * 1024)}Mi",
-            "ephemeral-storage": DISK,
+            "ephemeral-storage": f"{self.instance.disk_gib}Gi",
             "pods": PODS,
             **gpus,
         }
 
     @property
-    def _scale_set(self) -> str:
-        digest = hashlib.sha256(f"{SUBSCRIPTION_ID}/{CLUSTER_NAME}".encode()).hexdigest()
-        return f"aks-{self.instance.pool}-{int(digest, 16) % 10**8:08d}-vmss"
+    def node_group(self) -> str:
+        """Resource group of the machine, as the cloud provider writes it: in lower case."""
+        return self.instance.node_resource_group.lower()
 
 
 def machines(instances: tuple[Instance, ...]) -> tuple[Machine, ...]:
     """All machines that run."""
     return tuple(
-        Machine(instance, index)
+        Machine(instance, index, number)
         for instance in instances
-        if instance.exists
-        for index in range(instance.count)
+        for index, number in enumerate(instance.ordinals)
     )
 
 
@@ -113,7 +97,7 @@ def labels(machine: Machine) -> dict[str, str]:
         **instance.labels,
         AGENT_POOL: instance.pool,
         AKS_AGENT_POOL: instance.pool,
-        CLUSTER_LABEL: NODE_GROUP,
+        CLUSTER_LABEL: machine.node_group,
         "kubernetes.azure.com/mode": instance.mode.lower(),
         INSTANCE_TYPE: instance.vm_size,
         "beta.kubernetes.io/instance-type": instance.vm_size,
