@@ -66,7 +66,7 @@ def load(model: type[S], argv: Sequence[str], environ: Mapping[str, str], *, pre
             {name: _parsed(model.model_fields[name], value.value) for name, value in given.items()}
         )
     except ValidationError as error:
-        lines = [_explained(detail, given, prefix) for detail in error.errors()]
+        lines = [_explained(detail, model, given, prefix=prefix) for detail in error.errors()]
         parser.exit(USAGE_EXIT_CODE, "".join(f"{line}\n" for line in lines) + _SEE_HELP)
 
 
@@ -157,12 +157,15 @@ def _parsed(field: FieldInfo, text: str) -> object:
     return text
 
 
-def _explained(detail: ErrorDetails, given: Mapping[str, _Given], prefix: str) -> str:
+def _explained(
+    detail: ErrorDetails, model: type[BaseModel], given: Mapping[str, _Given], *, prefix: str
+) -> str:
     """One line for one error: which flag or variable, what it held, what it may hold."""
     name = str(detail["loc"][0]) if detail["loc"] else ""
     if not name:
         return f"settings: {detail['msg']}"
     if name not in given:
-        return f"{flag(name)} is needed: give the flag or set {prefix}_{name.upper()}"
+        known = " or ".join(variables(name, model.model_fields[name], prefix=prefix))
+        return f"{flag(name)} is needed: give the flag or set {known}"
     inner = "".join(f" {part}:" for part in detail["loc"][1:])
     return f"{given[name].source}={given[name].value!r}:{inner} {detail['msg']}"

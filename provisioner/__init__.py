@@ -1,0 +1,1 @@
+"""The node provisioner: the Karpenter claim API, carried out as AKS agent pools."""

@@ -1,0 +1,166 @@
+"""Everything wired by hand, once."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import structlog
+
+from kaito.kube.client import Client
+from kaito.kube.clock import SYSTEM_CLOCK
+from kaito.kube.controller import Controller
+from kaito.kube.events import Recorder
+from kaito.kube.lease import Elector, NotLeading
+from kaito.kube.manager import Manager
+from kaito.kube.objects import Ref
+from kaito.kube.outcome import Level, Policies, Policy
+from provisioner.azure.client import AksCloud, Cluster
+from provisioner.azure.credentials import Identity, credential
+from provisioner.caches import Caches
+from provisioner.cloud import Cloud
+from provisioner.controllers.garbage.controller import GarbageController
+from provisioner.controllers.machine.act import Actor
+from provisioner.controllers.machine.controller import ClaimController
+from provisioner.controllers.machine.kinds import KINDS, ClaimKind
+from provisioner.controllers.machine.ledger import Ledger
+from provisioner.controllers.machine.observe import Deadlines
+from provisioner.instances import Instances, Pace
+from provisioner.settings import Settings
+
+log = structlog.get_logger()
+
+NAME = "provisioner"
+REPORTER = "kaito.sh/provisioner"
+LEASE = "kaito-provisioner"
+
+_POLICIES: Policies = {NotLeading: Policy(Level.INFO, wait_seconds=1)}
+
+
+def aks(settings: Settings) -> AksCloud:
+    """The cloud that the settings name."""
+    identity = Identity(
+        tenant_id=settings.tenant_id,
+        client_id=settings.client_id,
+        token_file=settings.federated_token_file,
+        authority_host=settings.authority_host,
+        ca_file=settings.arm_ca_file,
+    )
+    cluster = Cluster(
+        subscription_id=settings.subscription_id,
+        resource_group=settings.resource_group,
+        name=settings.cluster_name,
+        endpoint=settings.arm_endpoint,
+        scope=settings.arm_scope,
+        ca_file=settings.arm_ca_file,
+    )
+    return AksCloud(cluster, credential(identity), call_seconds=settings.arm_seconds)
+
+
+async def run(settings: Settings) -> int:
+    """Run the provisioner until it is told to stop; the exit status."""
+    log.info("settings.loaded", **settings.model_dump(mode="json"))
+    client = await Client.connect(
+        user_agent=NAME, field_manager=NAME, kubeconfig=settings.kubeconfig
+    )
+    cloud = aks(settings)
+    try:
+        return await manager(settings, client, cloud).run()
+    finally:
+        await cloud.close()
+        await client.close()
+
+
+def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
+    """The process, ready to run."""
+    elector = _elector(settings, client)
+    made = Manager(
+        client,
+        elector=elector,
+        host=settings.host,
+        health_port=settings.health_port,
+        metrics_port=settings.metrics_port,
+    )
+    guard = elector.guard if elector else _always
+    caches = Caches.of(made)
+    instances = Instances(cloud, clock=SYSTEM_CLOCK, pace=_pace(settings))
+    recorder = Recorder(client, controller=REPORTER, instance=settings.identity)
+    actor = Actor(client, cloud, guard, Ledger(), SYSTEM_CLOCK)
+    for kind in KINDS:
+        made.add(_controller(settings, kind, caches, instances, actor, recorder))
+    garbage = GarbageController(
+        client,
+        cloud,
+        instances,
+        caches,
+        guard,
+        SYSTEM_CLOCK,
+        resources={kind.name: kind.resource for kind in KINDS},
+        age_seconds=settings.garbage_age_seconds,
+    )
+    instances.on_refresh(garbage.refreshed.set)
+    made.background("instances", instances.run)
+    made.background("garbage", garbage.run)
+    made.background("events", recorder.run)
+    return made
+
+
+def _controller(
+    settings: Settings,
+    kind: ClaimKind,
+    caches: Caches,
+    instances: Instances,
+    actor: Actor,
+    recorder: Recorder,
+) -> Controller:
+    """The controller of one Kind, and what wakes it."""
+    claims = ClaimController(
+        kind=kind,
+        stores=caches,
+        instances=instances,
+        actor=actor,
+        recorder=recorder,
+        clock=SYSTEM_CLOCK,
+        deadlines=Deadlines(
+            launch_seconds=settings.launch_deadline_seconds,
+            registration_seconds=settings.registration_deadline_seconds,
+            initialization_seconds=settings.initialization_deadline_seconds,
+        ),
+    )
+    controller = Controller(
+        kind.resource.plural, claims.reconcile, workers=settings.workers, policies=_POLICIES
+    )
+    caches.watch(kind, controller)
+
+    def enqueue() -> None:
+        changed = instances.listing.changed() if instances.listing else ()
+        refs = {Ref("", owner.name) for owner in changed if owner.kind == kind.name}
+        for ref in sorted(refs.union(instances.watched(kind.name))):
+            controller.queue.add(ref)
+
+    instances.on_refresh(enqueue)
+    return controller
+
+
+def _elector(settings: Settings, client: Client) -> Elector | None:
+    if not settings.leader_elect:
+        return None
+    return Elector(
+        client,
+        Ref(settings.namespace, LEASE),
+        f"{settings.identity}_{uuid4().hex[:8]}",
+        hold_seconds=settings.lease_seconds,
+        renew_seconds=settings.renew_seconds,
+        retry_seconds=settings.retry_seconds,
+    )
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        idle_seconds=settings.poll_seconds,
+        busy_seconds=settings.poll_busy_seconds,
+        look_seconds=min(0.5, settings.poll_busy_seconds),
+    )
+
+
+def _always() -> None:
+    """The guard of a process that shares the work with nobody."""

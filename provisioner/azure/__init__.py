@@ -1,0 +1,1 @@
+"""Azure: the only place that imports its SDK."""

@@ -1,0 +1,155 @@
+"""Agent pools through the Azure SDK: each call is one request, begun and never waited for.
+
+The SDK's retries are off. They would hold a worker for as long as Retry-After says and repeat
+a PUT that nobody decided on; when to try again is the planner's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from azure.core import MatchConditions
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.pipeline.policies import AsyncRetryPolicy
+from azure.mgmt.containerservice.aio import ContainerServiceClient
+from azure.mgmt.containerservice.models import AgentPool
+
+from provisioner import metrics
+from provisioner.azure import agentpool, errors
+from provisioner.cloud import Instance, InstanceSpec
+from provisioner.failures import CloudDenied, CloudError, CloudUnavailable
+
+_MESSAGE_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Which AKS cluster, and where its API is.
+
+    Attributes:
+        subscription_id: of the cluster.
+        resource_group: that the cluster is in.
+        name: of the cluster.
+        endpoint: of Azure Resource Manager, e.g. "https://management.azure.com".
+        scope: of tokens for it, e.g. "https://management.azure.com/.default".
+        ca_file: bundle to check the endpoint with; "" for the system's.
+    """
+
+    subscription_id: str
+    resource_group: str
+    name: str
+    endpoint: str
+    scope: str
+    ca_file: str = ""
+
+
+class AksCloud:
+    """The `Cloud` whose instances are agent pools of one AKS cluster, of one machine each."""
+
+    def __init__(
+        self, cluster: Cluster, credential: AsyncTokenCredential, *, call_seconds: float = 30.0
+    ) -> None:
+        self._cluster = cluster
+        self._credential = credential
+        self._call_seconds = call_seconds
+        self._client = ContainerServiceClient(
+            credential,
+            cluster.subscription_id,
+            base_url=cluster.endpoint,
+            credential_scopes=[cluster.scope],
+            connection_verify=cluster.ca_file or True,
+            retry_policy=AsyncRetryPolicy.no_retries(),
+            user_agent="kaito-provisioner",
+        )
+
+    async def launch(self, spec: InstanceSpec) -> None:
+        """Begin to create an agent pool; If-None-Match keeps the request from changing one."""
+        pool = AgentPool(agentpool.body(spec))
+        async with self._call("launch"):
+            await self._client.agent_pools.begin_create_or_update(
+                self._cluster.resource_group,
+                self._cluster.name,
+                spec.name,
+                pool,
+                match_condition=MatchConditions.IfMissing,
+                polling=False,
+            )
+
+    async def terminate(self, name: str) -> None:
+        """Begin to delete an agent pool; one that is not there is a success."""
+        async with self._call("terminate"):
+            try:
+                await self._client.agent_pools.begin_delete(
+                    self._cluster.resource_group, self._cluster.name, name, polling=False
+                )
+            except HttpResponseError as error:
+                if not errors.is_pool_gone(_status(error), _told(error)):
+                    raise
+
+    async def instances(self) -> tuple[Instance, ...]:
+        """Every agent pool of the cluster."""
+        async with self._call("list"):
+            pages = self._client.agent_pools.list(self._cluster.resource_group, self._cluster.name)
+            pools = [pool.as_dict() async for pool in pages]
+        return tuple(sorted(map(agentpool.instance, pools), key=lambda instance: instance.name))
+
+    async def close(self) -> None:
+        """Close the connections to ARM and to the token endpoint."""
+        await self._client.close()
+        await self._credential.close()
+
+    @asynccontextmanager
+    async def _call(self, operation: str) -> AsyncIterator[None]:
+        """Translate what the SDK raises, bound the time, and take it."""
+        begun, outcome = time.perf_counter(), "ok"
+        try:
+            async with asyncio.timeout(self._call_seconds):
+                yield
+        except TimeoutError as error:
+            outcome = CloudUnavailable.__name__
+            said = f"The cloud did not answer within {self._call_seconds:g} s"
+            raise CloudUnavailable("Timeout", said) from error
+        except (AzureError, OSError) as error:
+            failure = translated(error)
+            outcome = type(failure).__name__
+            raise failure from error
+        finally:
+            metrics.CLOUD_CALL_SECONDS.labels(operation, outcome).observe(
+                time.perf_counter() - begun
+            )
+
+
+def translated(error: AzureError | OSError) -> CloudError:
+    """The failure that an exception of the SDK stands for."""
+    if isinstance(error, OSError):
+        said = f"The federated token cannot be read: {error.strerror} ({error.filename})"
+        return CloudDenied("TokenFileUnreadable", said)
+    if isinstance(error, ClientAuthenticationError):
+        told = _told(error)
+        return CloudDenied(told.code or "AuthenticationFailed", told.message or _line(error))
+    if isinstance(error, HttpResponseError) and error.response is not None:
+        headers: Mapping[str, str] = getattr(error.response, "headers", {})
+        after = headers.get("Retry-After", "")
+        return errors.classified(_told(error), status=_status(error), retry_after=after)
+    return CloudUnavailable(type(error).__name__, _line(error))
+
+
+def _status(error: HttpResponseError) -> int:
+    return int(error.status_code or 0)
+
+
+def _told(error: HttpResponseError) -> errors.ArmError:
+    """The body of the answer, read as an error."""
+    if error.response is None:
+        return errors.ArmError("", "")
+    return errors.decoded(error.response.text())
+
+
+def _line(error: Exception) -> str:
+    """What an exception says, on one line of bounded length."""
+    return " ".join(str(error).split())[:_MESSAGE_LIMIT]

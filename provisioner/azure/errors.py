@@ -1,0 +1,224 @@
+"""From ARM's answers to the classes of `provisioner.failures`: the only table of ARM codes.
+
+An answer comes in one of two shapes, or in none:
+
+    {"error": {"code", "message", "details": [...]}}             ARM's front door
+    {"code", "message", "subcode", "details": [...] | null}      the AKS resource provider
+
+A failed operation is told with HTTP 200, as the error of the operation or of the pool.
+"OperationNotAllowed" means a lock and a quota alike; only its text tells which, and this is
+the one place of the project that reads text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from provisioner.failures import (
+    BadRequest,
+    CapacityUnavailable,
+    CloudDenied,
+    CloudError,
+    CloudThrottled,
+    CloudUnavailable,
+    ClusterMissing,
+    InstanceExists,
+    OperationInProgress,
+    QuotaExceeded,
+    SkuUnavailable,
+)
+
+DEFAULT_RETRY_AFTER_SECONDS = 30.0
+
+CLASSES: Mapping[str, type[CloudError]] = {
+    # capacity
+    "AllocationFailed": CapacityUnavailable,
+    "ZonalAllocationFailed": CapacityUnavailable,
+    "OverconstrainedAllocationRequest": CapacityUnavailable,
+    "OverconstrainedZonalAllocationRequest": CapacityUnavailable,
+    "SpotAllocationFailed": CapacityUnavailable,
+    # quota
+    "ErrCode_InsufficientVCPUQuota": QuotaExceeded,
+    "InsufficientVCPUQuota": QuotaExceeded,
+    "QuotaExceeded": QuotaExceeded,
+    # size
+    "SkuNotAvailable": SkuUnavailable,
+    "VMSizeNotSupported": SkuUnavailable,
+    # busy
+    "Conflict": OperationInProgress,
+    "ConflictingOperation": OperationInProgress,
+    "OperationPreempted": OperationInProgress,
+    "EtagMismatch": InstanceExists,
+    "PreconditionFailed": InstanceExists,
+    # rate
+    "Throttled": CloudThrottled,
+    "TooManyRequests": CloudThrottled,
+    "SubscriptionRequestsThrottled": CloudThrottled,
+    # identity
+    "AuthorizationFailed": CloudDenied,
+    "AuthenticationFailed": CloudDenied,
+    "InvalidAuthenticationToken": CloudDenied,
+    "InvalidAuthenticationTokenTenant": CloudDenied,
+    "ExpiredAuthenticationToken": CloudDenied,
+    "LinkedAuthorizationFailed": CloudDenied,
+    "RequestDisallowedByPolicy": CloudDenied,
+    # addresses that do not exist
+    "ResourceNotFound": ClusterMissing,
+    "ResourceGroupNotFound": ClusterMissing,
+    "ParentResourceNotFound": ClusterMissing,
+    "SubscriptionNotFound": ClusterMissing,
+    "InvalidSubscriptionId": ClusterMissing,
+    # input
+    "InvalidParameter": BadRequest,
+    "InvalidTemplateDeployment": BadRequest,
+    "PropertyChangeNotAllowed": BadRequest,
+    # its own trouble
+    "InternalServerError": CloudUnavailable,
+    "InternalOperationError": CloudUnavailable,
+    "ReconcileVMSSAgentPoolFailed": CloudUnavailable,
+    "CreateVMSSAgentPoolFailed": CloudUnavailable,
+    "ServiceUnavailable": CloudUnavailable,
+}
+"""Class of each code that means one thing only."""
+
+WRAPPERS = frozenset(
+    {
+        *("InvalidTemplateDeployment", "ReconcileVMSSAgentPoolFailed"),
+        *("CreateVMSSAgentPoolFailed", "VMExtensionProvisioningError"),
+    }
+)
+"""Codes whose cause is told in `details`."""
+
+_QUOTA_WORDS = ("quota", "approved total", "cores")
+_SIZE_WORDS = ("not allowed in your subscription", "is not available in location")
+
+_BY_STATUS: Mapping[int, type[CloudError]] = {
+    HTTPStatus.UNAUTHORIZED: CloudDenied,
+    HTTPStatus.FORBIDDEN: CloudDenied,
+    HTTPStatus.CONFLICT: OperationInProgress,
+    HTTPStatus.PRECONDITION_FAILED: InstanceExists,
+    HTTPStatus.TOO_MANY_REQUESTS: CloudThrottled,
+    HTTPStatus.REQUEST_TIMEOUT: CloudUnavailable,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ArmError:
+    """An error as ARM tells it, of either shape.
+
+    Attributes:
+        code: ARM's or the provider's word; "" when the body was no JSON.
+        message: for people.
+        subcode: the provider's finer word, e.g. "GetAgentPool_NotFound".
+        details: the causes, outermost first.
+    """
+
+    code: str
+    message: str
+    subcode: str = ""
+    details: tuple[ArmError, ...] = ()
+
+    def flattened(self) -> Iterator[ArmError]:
+        """This error and all its causes."""
+        yield self
+        for detail in self.details:
+            yield from detail.flattened()
+
+
+def parsed(body: object) -> ArmError:
+    """Read an error from a decoded body of either shape; anything else is an error without code."""
+    if not isinstance(body, Mapping):
+        return ArmError("", str(body or "").strip()[:500])
+    inner = body.get("error")
+    told = inner if isinstance(inner, Mapping) else body
+    details = told.get("details")
+    return ArmError(
+        code=str(told.get("code") or ""),
+        message=str(told.get("message") or ""),
+        subcode=str(told.get("subcode") or ""),
+        details=tuple(map(parsed, details)) if isinstance(details, list | tuple) else (),
+    )
+
+
+def decoded(text: str) -> ArmError:
+    """Read an error from the text of an answer, which need not be JSON."""
+    try:
+        return parsed(json.loads(text))
+    except ValueError:
+        return ArmError("", text.strip()[:500])
+
+
+def is_pool_gone(status: int, error: ArmError) -> bool:
+    """Whether a 404 is about the agent pool; one about the cluster is ClusterMissing."""
+    if status != HTTPStatus.NOT_FOUND or error.code in CLASSES:
+        return False
+    return error.code == "NotFound" or error.subcode.endswith("AgentPool_NotFound")
+
+
+def classified(
+    error: ArmError, *, status: int = HTTPStatus.OK, retry_after: str = ""
+) -> CloudError:
+    """The failure that an answer stands for.
+
+    Args:
+        error: as read from the body.
+        status: HTTP status; 200 for a failed operation.
+        retry_after: value of that header; "" when absent.
+
+    Returns:
+        A value; the caller raises it `from` the SDK's own.
+    """
+    cause = _cause(error)
+    kind = _kind(cause, status)
+    code = cause.code or f"HTTP{int(status)}"
+    message = cause.message or error.message or f"the cloud answered {int(status)} without a reason"
+    if kind is CloudThrottled:
+        return CloudThrottled(code, message, retry_after_seconds=_seconds(retry_after))
+    return kind(code, message)
+
+
+def _cause(error: ArmError) -> ArmError:
+    """The innermost error that has a class of its own, when the outer one only wraps it."""
+    if error.code not in WRAPPERS:
+        return error
+    known = [each for each in error.flattened() if each.code not in WRAPPERS and _told(each)]
+    return known[-1] if known else error
+
+
+def _told(error: ArmError) -> type[CloudError] | None:
+    """The class that the code alone, or the code and its text, stand for."""
+    text = error.message.lower()
+    if error.code == "OperationNotAllowed":
+        return QuotaExceeded if _has(text, _QUOTA_WORDS) else OperationInProgress
+    if error.code == "BadRequest":
+        if _has(text, _SIZE_WORDS):
+            return SkuUnavailable
+        return QuotaExceeded if "quota" in text else BadRequest
+    return CLASSES.get(error.code)
+
+
+def _kind(error: ArmError, status: int) -> type[CloudError]:
+    """The class of an answer: by code, else by status."""
+    told = _told(error)
+    if told is not None:
+        return told
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return BadRequest
+    return CloudUnavailable
+
+
+def _has(text: str, words: tuple[str, ...]) -> bool:
+    return any(word in text for word in words)
+
+
+def _seconds(text: str) -> float:
+    """Retry-After in seconds; a date or nonsense is the default."""
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        return DEFAULT_RETRY_AFTER_SECONDS

@@ -1,0 +1,1 @@
+"""What keeps claims and instances in step."""

@@ -1,0 +1,1 @@
+"""Instances without a claim, and nodes without an instance."""

@@ -1,0 +1,131 @@
+"""Removes what is left over, after each list of instances."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from kaito.kube.client import Client
+from kaito.kube.clock import Clock
+from kaito.kube.errors import KubeError
+from kaito.kube.kinds import NODES, Node
+from kaito.kube.objects import KubeObject, Ref
+from kaito.kube.resource import Resource
+from provisioner import metrics
+from provisioner.cloud import Cloud, Instance, Owner
+from provisioner.controllers.garbage.plan import Observed, orphans, strays
+from provisioner.failures import CloudError
+from provisioner.instances import Instances, Listing
+
+log = structlog.get_logger()
+
+INSTANCE_ORPHANED = "instance.orphaned"
+NODE_ORPHANED = "node.orphaned"
+SWEEP_FAILED = "garbage.refused"
+
+
+class Census(Protocol):
+    """What the informers know."""
+
+    def uids(self) -> frozenset[str]:
+        """Uids of all claims of both Kinds."""
+        ...
+
+    def all_nodes(self) -> tuple[Node, ...]:
+        """All nodes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GarbageController:
+    """Deletes instances without a claim and nodes without an instance.
+
+    Attributes:
+        client: of the API server.
+        cloud: of the machines.
+        instances: the shared view of the cloud.
+        census: what the informers know.
+        guard: raises unless this process may act.
+        clock: of this process.
+        resources: of claims, by the name of their Kind.
+        age_seconds: what is younger is left alone.
+    """
+
+    client: Client
+    cloud: Cloud
+    instances: Instances
+    census: Census
+    guard: Callable[[], None]
+    clock: Clock
+    resources: Mapping[str, Resource[KubeObject]]
+    age_seconds: float = 60.0
+    refreshed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Sweep after each new list, until cancelled."""
+        swept: Listing | None = None
+        while True:
+            await self.refreshed.wait()
+            self.refreshed.clear()
+            if self.instances.listing is not None and self.instances.listing is not swept:
+                swept = self.instances.listing
+                await self.sweep(swept)
+
+    async def sweep(self, listing: Listing) -> None:
+        """Remove everything that is left over as of this list."""
+        seen = Observed(
+            listing=listing,
+            claims=self.census.uids(),
+            nodes=self.census.all_nodes(),
+            now=self.clock.now(),
+            age_seconds=self.age_seconds,
+        )
+        _count(listing)
+        for instance in orphans(seen):
+            await self._remove(instance)
+        for node in strays(seen):
+            await self._remove(node)
+
+    async def _remove(self, leftover: Instance | Node) -> None:
+        """One removal; a refusal is logged and comes up again with the next list."""
+        try:
+            if isinstance(leftover, Instance):
+                await self._terminate(leftover)
+            else:
+                await self._delete(leftover)
+        except (CloudError, KubeError) as error:
+            log.warning(SWEEP_FAILED, error=str(error), reason=type(error).__name__)
+
+    async def _terminate(self, instance: Instance) -> None:
+        """Terminate an orphan, unless the API server knows its claim after all."""
+        if instance.owner is None or await self._lives(instance.owner):
+            return
+        self.guard()
+        await self.cloud.terminate(instance.name)
+        metrics.ORPHANS.labels("instance").inc()
+        log.warning(INSTANCE_ORPHANED, instance=instance.name, uid=instance.owner.uid)
+
+    async def _lives(self, owner: Owner) -> bool:
+        """Whether the claim exists now; a Kind that we do not know is left alone."""
+        resource = self.resources.get(owner.kind)
+        if resource is None:
+            return True
+        claim = await self.client.get(resource, Ref("", owner.name))
+        return claim is not None and claim.metadata.uid == owner.uid
+
+    async def _delete(self, node: Node) -> None:
+        await self.client.delete(NODES, node.ref, uid=node.metadata.uid)
+        metrics.ORPHANS.labels("node").inc()
+        log.warning(NODE_ORPHANED, node=node.metadata.name)
+
+
+def _count(listing: Listing) -> None:
+    """Publish how many instances of ours are in which state."""
+    states = [each.state for each in listing.instances.values() if each.owner]
+    metrics.INSTANCES.clear()
+    for state in sorted(set(states)):
+        metrics.INSTANCES.labels(state).set(states.count(state))

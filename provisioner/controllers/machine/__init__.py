@@ -1,0 +1,1 @@
+"""One claim, one instance: from launch to termination."""

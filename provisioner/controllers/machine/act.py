@@ -1,0 +1,165 @@
+"""Do what the plan wants: one method an action, and no decision of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from kaito.api import labels
+from kaito.kube.client import Client
+from kaito.kube.clock import Clock
+from kaito.kube.errors import Conflict, NotFound
+from kaito.kube.kinds import NODES
+from kaito.kube.objects import Manifest
+from provisioner.cloud import Cloud, InstanceSpec
+from provisioner.controllers.machine.ledger import Ledger
+from provisioner.controllers.machine.observe import Observed
+from provisioner.controllers.machine.step import (
+    Action,
+    AddFinalizer,
+    CordonNode,
+    DeleteNode,
+    LabelNode,
+    Launch,
+    ReleaseFinalizer,
+    Terminate,
+)
+from provisioner.failures import CloudError
+
+log = structlog.get_logger()
+
+INSTANCE_LAUNCHED = "instance.launched"
+INSTANCE_TERMINATED = "instance.terminated"
+CLOUD_REFUSED = "instance.refused"
+CLAIM_RELEASED = "claim.released"
+
+CloudAction = Launch | Terminate
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Carries out actions.
+
+    Attributes:
+        client: of the API server.
+        cloud: of the machines.
+        guard: raises unless this process may act; asked before each effect on the cloud.
+        ledger: where it is noted what became of a call to the cloud.
+        clock: says when.
+    """
+
+    client: Client
+    cloud: Cloud
+    guard: Callable[[], None]
+    ledger: Ledger
+    clock: Clock
+
+    async def act(self, seen: Observed, action: Action) -> None:
+        """Carry out one action.
+
+        Raises:
+            Conflict: the plan was made from a view that is old by now.
+            KubeError: the API server did not do its part.
+        """
+        match action:
+            case Launch() | Terminate():
+                await self._in_cloud(seen, action)
+            case AddFinalizer():
+                await self._add_finalizer(seen, action)
+            case ReleaseFinalizer():
+                await self._release_finalizer(seen)
+            case LabelNode():
+                await self._label(action)
+            case CordonNode(node):
+                await self._patch_node(action, {"spec": {"unschedulable": True}})
+            case DeleteNode(node, uid):
+                await self.client.delete(NODES, node, uid=uid)
+
+    async def _in_cloud(self, seen: Observed, action: CloudAction) -> None:
+        """Call the cloud; a refusal is noted, not raised: the next plan says what it means."""
+        try:
+            if isinstance(action, Launch):
+                await self._launch(seen, action.spec)
+            else:
+                await self._terminate(seen, action)
+        except CloudError as failure:
+            log.warning(CLOUD_REFUSED, reason=type(failure).__name__, error=str(failure))
+            self.ledger.failed(seen.uid, failure, monotonic=self.clock.monotonic())
+
+    async def _launch(self, seen: Observed, spec: InstanceSpec) -> None:
+        """Begin to create the instance, if the claim is what the store says it is.
+
+        The store may lag behind: nothing is bought for a claim that is gone by now.
+        """
+        live = await self.client.get(seen.kind.resource, seen.claim.ref)
+        if (
+            live is None
+            or live.metadata.uid != seen.uid
+            or live.is_deleting
+            or labels.TERMINATION_FINALIZER not in live.metadata.finalizers
+        ):
+            raise Conflict(0, "StaleView", f"{seen.kind.name} {seen.claim.ref} changed meanwhile")
+        self.guard()
+        await self.cloud.launch(spec)
+        self.ledger.acted(seen.uid, monotonic=self.clock.monotonic())
+        log.info(INSTANCE_LAUNCHED, instance=spec.name, vm_size=spec.vm_size, uid=seen.uid)
+
+    async def _terminate(self, seen: Observed, action: Terminate) -> None:
+        """Begin to delete the instance; why it failed outlives it in the ledger."""
+        self.guard()
+        await self.cloud.terminate(action.name)
+        self.ledger.acted(seen.uid, monotonic=self.clock.monotonic())
+        if action.because:
+            self.ledger.failed(seen.uid, action.because, monotonic=self.clock.monotonic())
+        log.info(INSTANCE_TERMINATED, instance=action.name, uid=seen.uid)
+
+    async def _add_finalizer(self, seen: Observed, action: AddFinalizer) -> None:
+        """Store the finalizer over exactly the version that the plan saw."""
+        metadata: dict[str, object] = {
+            "resourceVersion": seen.claim.metadata.resource_version,
+            "finalizers": [*seen.claim.metadata.finalizers, labels.TERMINATION_FINALIZER],
+        }
+        if action.labels:
+            metadata["labels"] = dict(action.labels)
+        await self.client.merge_patch(seen.kind.resource, seen.claim.ref, {"metadata": metadata})
+
+    async def _release_finalizer(self, seen: Observed) -> None:
+        """Take the finalizer off exactly the version that the plan saw."""
+        left = [
+            each for each in seen.claim.metadata.finalizers if each != labels.TERMINATION_FINALIZER
+        ]
+        metadata = {
+            "resourceVersion": seen.claim.metadata.resource_version,
+            "finalizers": left,
+        }
+        try:
+            await self.client.merge_patch(
+                seen.kind.resource, seen.claim.ref, {"metadata": metadata}
+            )
+        except NotFound:
+            log.debug(CLAIM_RELEASED, uid=seen.uid, found=False)
+        self.ledger.forget(seen.uid)
+        log.info(CLAIM_RELEASED, uid=seen.uid)
+
+    async def _label(self, action: LabelNode) -> None:
+        metadata: dict[str, object] = {"labels": dict(action.labels)}
+        patch: dict[str, object] = {"metadata": metadata}
+        if action.taints is not None:
+            # A merge patch replaces the list whole: only over the version it was made from.
+            metadata["resourceVersion"] = action.resource_version
+            patch["spec"] = {
+                "taints": [
+                    {"key": key, "effect": effect, **({"value": value} if value else {})}
+                    for key, value, effect in action.taints
+                ]
+            }
+        await self._patch_node(action, patch)
+
+    async def _patch_node(self, action: LabelNode | CordonNode, patch: Manifest) -> None:
+        """Patch a node; one that is gone meanwhile shows in the next plan."""
+        try:
+            await self.client.merge_patch(NODES, action.node, patch)
+        except NotFound:
+            log.debug("node.missed", node=action.node.name)

@@ -1,0 +1,139 @@
+"""Keeps one Kind of claim and its instances in step: observe, plan, act, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kaito.kube.clock import Clock
+from kaito.kube.errors import Conflict, Invalid, NotFound
+from kaito.kube.events import Recorder
+from kaito.kube.kinds import Node
+from kaito.kube.objects import Ref
+from kaito.kube.outcome import DONE, Outcome
+from provisioner import metrics
+from provisioner.controllers.machine import report
+from provisioner.controllers.machine.act import Actor
+from provisioner.controllers.machine.kinds import Aspect, Claim, ClaimKind
+from provisioner.controllers.machine.observe import (
+    Deadlines,
+    Moment,
+    Observed,
+    nodes_of,
+    ordered,
+)
+from provisioner.controllers.machine.order import instance_name
+from provisioner.controllers.machine.plan import plan
+from provisioner.controllers.machine.status import status
+from provisioner.controllers.machine.step import Launch, ReleaseFinalizer, Step, Terminate
+from provisioner.instances import Instances
+
+
+class Stores(Protocol):
+    """What the informers know."""
+
+    def claim(self, kind: ClaimKind, ref: Ref) -> Claim | None:
+        """A claim."""
+        ...
+
+    def nodes(self, instance: str) -> tuple[Node, ...]:
+        """The nodes that say they belong to that instance."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimController:
+    """The reconcile of one Kind.
+
+    Attributes:
+        kind: which.
+        stores: of claims and nodes.
+        instances: the shared view of the cloud.
+        actor: carries out actions, and keeps the ledger.
+        recorder: of Kubernetes Events.
+        clock: of this process.
+        deadlines: of the phases.
+    """
+
+    kind: ClaimKind
+    stores: Stores
+    instances: Instances
+    actor: Actor
+    recorder: Recorder
+    clock: Clock
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+    async def reconcile(self, ref: Ref) -> Outcome:
+        """Bring one claim one step closer to its spec."""
+        claim = self.stores.claim(self.kind, ref)
+        if claim is None or not self.kind.owns(claim):
+            self.instances.rest(self.kind.name, ref)
+            return DONE
+        seen = self.observe(claim)
+        steps = plan(seen)
+        self._pace(ref, steps)
+        for step in steps:
+            for action in step.actions:
+                await self.actor.act(seen, action)
+        if any(step.aspect is Aspect.LAUNCHED and step.satisfied for step in steps):
+            self.actor.ledger.succeeded(seen.uid)
+        if _asks_for(steps, ReleaseFinalizer):
+            metrics.TERMINATED.labels(self.kind.name).inc()
+            self.instances.rest(self.kind.name, ref)
+            return DONE
+        await self._report(seen, steps)
+        return outcome(steps)
+
+    def observe(self, claim: Claim) -> Observed:
+        """One look at everything."""
+        moment = Moment(self.clock.now(), self.clock.monotonic())
+        ledger = self.actor.ledger
+        return Observed(
+            kind=self.kind,
+            claim=claim,
+            order=ordered(self.kind, claim, now=moment.now),
+            entry=ledger.entry(self.kind, claim, now=moment.now, monotonic=moment.monotonic),
+            listing=self.instances.listing,
+            list_failure=self.instances.failure,
+            nodes=nodes_of(claim, self.stores.nodes(instance_name(claim))),
+            moment=moment,
+            closed_until=ledger.closed_until,
+            deadlines=self.deadlines,
+        )
+
+    def _pace(self, ref: Ref, steps: Sequence[Step]) -> None:
+        """Have the cloud looked at often while this claim waits for it."""
+        if any(step.in_cloud for step in steps):
+            self.instances.watch(self.kind.name, ref)
+        else:
+            self.instances.rest(self.kind.name, ref)
+
+    async def _report(self, seen: Observed, steps: Sequence[Step]) -> None:
+        """Write the status if it differs, and tell of what changed."""
+        if not steps:
+            return
+        wanted = status(seen, steps)
+        if wanted is None:
+            return
+        with suppress(NotFound):
+            try:
+                await self.actor.client.apply(self.kind.resource, wanted, subresource="status")
+            except (Conflict, Invalid):
+                # An old claim may not fit a newer schema; that must not keep it from going.
+                if not seen.claim.is_deleting:
+                    raise
+            report.told(self.recorder, seen, steps)
+
+
+def outcome(steps: Sequence[Step]) -> Outcome:
+    """When to look again: at once after a call to the cloud, to say what became of it."""
+    if _asks_for(steps, Launch) or _asks_for(steps, Terminate):
+        return Outcome(recheck_seconds=0.0)
+    waits = [step.recheck_seconds for step in steps if step.recheck_seconds is not None]
+    return Outcome(recheck_seconds=min(waits)) if waits else DONE
+
+
+def _asks_for(steps: Sequence[Step], action: type) -> bool:
+    return any(isinstance(each, action) for step in steps for each in step.actions)

@@ -1,0 +1,130 @@
+"""Phases that lead to a running instance: store the finalizer, then launch, once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kaito.api import labels
+from kaito.kube.errors import InvalidSpec
+from provisioner.cloud import Instance, InstanceState
+from provisioner.controllers.machine.kinds import Aspect
+from provisioner.controllers.machine.observe import Observed
+from provisioner.controllers.machine.reasons import Reason
+from provisioner.controllers.machine.step import (
+    FAILED,
+    WAITING,
+    AddFinalizer,
+    Launch,
+    Step,
+    Terminate,
+    done,
+    failed,
+    hold,
+)
+from provisioner.failures import CloudError, LaunchFailed, meaning, sentence
+
+_ASPECT = Aspect.LAUNCHED
+
+
+def ensure_finalizer(seen: Observed) -> Step:
+    """The finalizer is stored before anything is bought."""
+    if labels.TERMINATION_FINALIZER in seen.claim.metadata.finalizers:
+        return done(_ASPECT, Reason.ADOPTING)
+    order = seen.order
+    shown = () if isinstance(order, InvalidSpec) else ((labels.INSTANCE_TYPE, order.vm_size),)
+    return hold(_ASPECT, Reason.ADOPTING, "The claim is being taken up", AddFinalizer(shown))
+
+
+def ensure_launched(seen: Observed) -> Step:
+    """One instance of the claim's name runs, and it is this claim's."""
+    if seen.instance is None:
+        return _vanished(seen) if seen.was_launched else _absent(seen)
+    if not seen.owned:
+        said = (
+            f"Agent pool {seen.name} exists and was not created for this claim."
+            " Delete that pool, or create the claim under another name"
+        )
+        return _in_cloud(failed(_ASPECT, Reason.NAME_TAKEN, said))
+    return _present(seen, seen.instance)
+
+
+def _present(seen: Observed, instance: Instance) -> Step:
+    """The claim's own instance exists."""
+    if instance.state is InstanceState.RUNNING:
+        return done(_ASPECT, Reason.LAUNCHED)
+    if instance.state is InstanceState.FAILED:
+        return _broken(seen, instance)
+    if instance.state is InstanceState.PENDING:
+        said = f"Agent pool {seen.name} is being created"
+        return _in_cloud(hold(_ASPECT, Reason.LAUNCHING, said))
+    if seen.entry.failure:
+        return _in_cloud(_explained(seen.entry.failure))
+    said = f"Agent pool {seen.name} is being deleted"
+    return _in_cloud(hold(_ASPECT, Reason.INSTANCE_TERMINATING, said))
+
+
+def _broken(seen: Observed, instance: Instance) -> Step:
+    """The instance failed: remove what is left of it; another try comes after the back-off."""
+    failure = instance.failure or LaunchFailed(
+        instance.phase,
+        f"Agent pool {instance.name} is in state {instance.phase}, and the cloud does not say why",
+    )
+    step = _in_cloud(_explained(failure))
+    wait = seen.retry_seconds
+    if not seen.fresh:
+        return step
+    if wait > 0:
+        return replace(step, recheck_seconds=wait)
+    return replace(step, actions=(Terminate(seen.name, because=failure),))
+
+
+def _vanished(seen: Observed) -> Step:
+    """It ran, and the newest list does not have it: a second instance is never started."""
+    if not seen.gone:
+        # One list without it, or none yet since the start, is not enough to call it gone.
+        return _in_cloud(done(_ASPECT, Reason.LAUNCHED))
+    said = (
+        f"Agent pool {seen.name} was deleted by somebody else."
+        " Delete the claim; a new one gets a new pool"
+    )
+    return failed(_ASPECT, Reason.INSTANCE_GONE, said)
+
+
+def _absent(seen: Observed) -> Step:
+    """There is no instance of that name, as far as the newest list goes."""
+    if isinstance(seen.order, InvalidSpec):
+        return failed(_ASPECT, Reason.INVALID_CLAIM, str(seen.order))
+    failure, wait = seen.entry.failure, seen.retry_seconds
+    if failure and meaning(failure).permanent:
+        return _explained(failure)
+    if wait > 0:
+        step = _explained(failure) if failure else _paused()
+        return replace(step, recheck_seconds=wait)
+    if not seen.fresh:
+        return _in_cloud(_looking(seen))
+    said = f"Agent pool {seen.name} is being created"
+    # Another try goes on telling of the last failure until the cloud accepts it.
+    step = _explained(failure) if failure else hold(_ASPECT, Reason.LAUNCHING, said)
+    return replace(_in_cloud(step), actions=(Launch(seen.order),))
+
+
+def _looking(seen: Observed) -> Step:
+    """The list of instances is older than this process's first sight of the claim."""
+    if seen.list_failure:
+        return _explained(seen.list_failure)
+    return hold(_ASPECT, Reason.LOOKING, "The agent pools of the cluster are being listed")
+
+
+def _paused() -> Step:
+    return hold(_ASPECT, Reason.LAUNCHING, "The cloud asked for a pause")
+
+
+def _explained(failure: CloudError) -> Step:
+    """What a failure means for the condition."""
+    row = meaning(failure)
+    return Step(_ASPECT, FAILED if row.failed else WAITING, row.reason, sentence(failure))
+
+
+def _in_cloud(step: Step) -> Step:
+    """The step waits for a newer list of instances."""
+    return replace(step, in_cloud=True)

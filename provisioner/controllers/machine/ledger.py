@@ -1,0 +1,111 @@
+"""What this process remembers of each claim and nobody else can know: when it did what.
+
+It is lost with the process, and that is safe: after a restart every claim is seen for the
+first time, so nothing is decided before a list of instances that is newer than the restart.
+What must outlive a restart stands in the claim's conditions; `restored` reads it back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from provisioner.controllers.machine.kinds import Aspect, Claim, ClaimKind
+from provisioner.failures import (
+    CloudError,
+    CloudThrottled,
+    CloudUnavailable,
+    restored,
+    wait_seconds,
+)
+
+SETTLE_SECONDS = 5.0
+"""A request whose answer was lost may still be carried out; an absence counts this much later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One claim, as this process remembers it. Times are monotonic seconds.
+
+    Attributes:
+        look_after: only a list of instances begun later than this is new enough.
+        failure: of the last call to the cloud for this claim, or of its last instance.
+        failures: how many there were in a row.
+        retry_at: no further try before this.
+        deletion_seen: the deletion has been noticed.
+        generation: of the spec that failed; another one is worth another try.
+    """
+
+    look_after: float
+    failure: CloudError | None = None
+    failures: int = 0
+    retry_at: float = 0.0
+    deletion_seen: bool = False
+    generation: int = 0
+
+
+class Ledger:
+    """Entries by claim uid, and the moment until which the cloud wants no requests."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self.closed_until = float("-inf")
+
+    def entry(self, kind: ClaimKind, claim: Claim, *, now: datetime, monotonic: float) -> Entry:
+        """What is known of a claim; a first sight, or the first of its deletion, is noted."""
+        uid = claim.metadata.uid
+        known = self._entries.get(uid) or _first(kind, claim, now=now, monotonic=monotonic)
+        if claim.is_deleting and not known.deletion_seen:
+            known = Entry(look_after=max(known.look_after, monotonic), deletion_seen=True)
+        if claim.metadata.generation != known.generation and not claim.is_deleting:
+            known = replace(known, failure=None, failures=0, retry_at=0.0)
+        known = replace(known, generation=claim.metadata.generation)
+        self._entries[uid] = known
+        return known
+
+    def acted(self, uid: str, *, monotonic: float) -> None:
+        """The cloud accepted a request for this claim, and answered at that time."""
+        known = self._entries[uid]
+        self._entries[uid] = replace(known, look_after=monotonic, failure=None, retry_at=0.0)
+
+    def failed(self, uid: str, failure: CloudError, *, monotonic: float) -> None:
+        """A request for this claim, or its instance, failed."""
+        known = self._entries[uid]
+        failures = known.failures + 1
+        settle = SETTLE_SECONDS if isinstance(failure, CloudUnavailable) else 0.0
+        self._entries[uid] = replace(
+            known,
+            look_after=monotonic + settle,
+            failure=failure,
+            failures=failures,
+            retry_at=monotonic + wait_seconds(failure, failures=failures),
+        )
+        if isinstance(failure, CloudThrottled):
+            self.closed_until = max(self.closed_until, monotonic + failure.retry_after_seconds)
+
+    def succeeded(self, uid: str) -> None:
+        """The instance runs: earlier failures count no more."""
+        known = self._entries.get(uid)
+        if known and (known.failure or known.failures):
+            self._entries[uid] = replace(known, failure=None, failures=0, retry_at=0.0)
+
+    def forget(self, uid: str) -> None:
+        """The claim is no more."""
+        self._entries.pop(uid, None)
+
+    def keep(self, uids: frozenset[str]) -> None:
+        """Forget every claim that is not among these."""
+        for uid in self._entries.keys() - uids:
+            del self._entries[uid]
+
+
+def _first(kind: ClaimKind, claim: Claim, *, now: datetime, monotonic: float) -> Entry:
+    """The entry of a claim that this process has not seen before."""
+    entry = Entry(look_after=monotonic, generation=claim.metadata.generation)
+    told = kind.condition(claim, Aspect.LAUNCHED)
+    failure = restored(told.reason, told.message) if told and told.status != "True" else None
+    if told is None or failure is None or claim.is_deleting:
+        return entry
+    age = (now - told.last_transition_time).total_seconds() if told.last_transition_time else 0.0
+    wait = max(0.0, wait_seconds(failure, failures=1) - age)
+    return replace(entry, failure=failure, failures=1, retry_at=monotonic + wait)

@@ -1,0 +1,85 @@
+"""The phase in which the instance's node joins the cluster and gets the claim's labels."""
+
+from __future__ import annotations
+
+from kaito.api import labels
+from kaito.kube.kinds import Node
+from provisioner.controllers.machine.kinds import Aspect
+from provisioner.controllers.machine.observe import Observed
+from provisioner.controllers.machine.reasons import Reason
+from provisioner.controllers.machine.step import LabelNode, Step, done, failed, hold
+
+_ASPECT = Aspect.REGISTERED
+
+RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "kubernetes.azure.com")
+"""Labels of these domains describe the machine; who made it sets them."""
+
+TRUE = "true"
+
+
+def ensure_registered(seen: Observed) -> Step:
+    """Exactly one node of the instance exists, and it carries the claim's labels."""
+    if not seen.nodes:
+        said = f"Agent pool {seen.name} is up; its node has not joined the cluster yet"
+        return hold(_ASPECT, Reason.NODE_NOT_FOUND, said)
+    if len(seen.nodes) > 1:
+        names = ", ".join(node.metadata.name for node in seen.nodes)
+        said = f"Agent pool {seen.name} has more than one node: {names}"
+        return failed(_ASPECT, Reason.MULTIPLE_NODES, said)
+    return _joined(seen, seen.nodes[0])
+
+
+def _joined(seen: Observed, node: Node) -> Step:
+    """The instance has its one node."""
+    known = seen.claim.status.provider_id
+    if not node.spec.provider_id:
+        said = f"Node {node.metadata.name} has no providerID yet"
+        return hold(_ASPECT, Reason.NODE_NOT_FOUND, said)
+    if known and node.spec.provider_id != known:
+        said = (
+            f"Node {node.metadata.name} is another machine than the one that registered."
+            " Delete the claim; a new one gets a new pool"
+        )
+        return failed(_ASPECT, Reason.NODE_REPLACED, said)
+    patch = registration(seen, node)
+    if patch:
+        said = f"Node {node.metadata.name} is being labelled"
+        return hold(_ASPECT, Reason.REGISTERING, said, patch)
+    return done(_ASPECT, Reason.REGISTERED)
+
+
+def registration(seen: Observed, node: Node) -> LabelNode | None:
+    """What the node lacks; None when it is registered.
+
+    Startup taints are put on once, with the label that says so: whoever takes them off later
+    has done what they wait for.
+    """
+    wanted = {
+        **{key: value for key, value in seen.claim.metadata.labels.items() if is_ours(key)},
+        labels.REGISTERED: TRUE,
+    }
+    missing = {
+        key: value
+        for key, value in sorted(wanted.items())
+        if node.metadata.labels.get(key) != value
+    }
+    if not missing:
+        return None
+    startup = seen.claim.spec.startup_taints
+    if labels.REGISTERED not in missing or not startup:
+        return LabelNode(node.ref, tuple(missing.items()))
+    have = tuple((each.key, each.value, each.effect) for each in node.spec.taints)
+    added = tuple((each.key, each.value, each.effect) for each in startup)
+    return LabelNode(
+        node.ref,
+        tuple(missing.items()),
+        taints=tuple(dict.fromkeys((*have, *added))),
+        resource_version=node.metadata.resource_version,
+    )
+
+
+def is_ours(key: str) -> bool:
+    """Whether the claim decides about this label of its node."""
+    domain, slash, _ = key.partition("/")
+    reserved = any(domain == one or domain.endswith(f".{one}") for one in RESERVED_DOMAINS)
+    return not (slash and reserved)

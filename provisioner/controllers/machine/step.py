@@ -1,0 +1,124 @@
+"""What a phase concludes, and the words for what it wants done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kaito.kube.objects import Ref
+from provisioner.cloud import InstanceSpec
+from provisioner.controllers.machine.kinds import Aspect
+from provisioner.failures import CloudError
+
+
+@dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Store the finalizer, and the labels that the printer columns show."""
+
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Begin to create the instance."""
+
+    spec: InstanceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Begin to delete the instance.
+
+    Attributes:
+        name: of the instance.
+        because: why it failed, when that is the reason.
+    """
+
+    name: str
+    because: CloudError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelNode:
+    """Merge labels into a node, and taints that it does not have yet.
+
+    Attributes:
+        node: its ref.
+        labels: to set.
+        taints: the whole list to store; None leaves it alone.
+        resource_version: of the node that `taints` was made from.
+    """
+
+    node: Ref
+    labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[tuple[str, str, str], ...] | None = None
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CordonNode:
+    """Let no further pod onto a node."""
+
+    node: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteNode:
+    """Delete the Node object of a machine that is gone."""
+
+    node: Ref
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFinalizer:
+    """Let the API server forget the claim."""
+
+
+Action = AddFinalizer | Launch | Terminate | LabelNode | CordonNode | DeleteNode | ReleaseFinalizer
+
+FAILED = "False"
+WAITING = "Unknown"
+DONE = "True"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One phase's conclusion.
+
+    Attributes:
+        aspect: the condition that it is about.
+        status: "True" (satisfied), "False" (a person may have to act) or "Unknown" (wait).
+        reason: of the condition.
+        message: one sentence without a trailing period.
+        actions: what would move it.
+        recheck_seconds: look again after; None for events only.
+        in_cloud: it waits for a newer list of instances.
+    """
+
+    aspect: Aspect
+    status: str
+    reason: str
+    message: str = ""
+    actions: tuple[Action, ...] = ()
+    recheck_seconds: float | None = None
+    in_cloud: bool = False
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether the next phase may be looked at."""
+        return self.status == DONE
+
+
+def done(aspect: Aspect, reason: str) -> Step:
+    """Say that a phase is satisfied."""
+    return Step(aspect, DONE, reason)
+
+
+def hold(aspect: Aspect, reason: str, message: str, *actions: Action) -> Step:
+    """Say that a phase waits for something that comes by itself, or for its actions."""
+    return Step(aspect, WAITING, reason, message, actions)
+
+
+def failed(aspect: Aspect, reason: str, message: str, *actions: Action) -> Step:
+    """Say that a phase cannot go on, and why."""
+    return Step(aspect, FAILED, reason, message, actions)

@@ -1,0 +1,74 @@
+"""Phases that give an instance back; the finalizer goes only when a list says that it is gone.
+
+AKS drains the nodes of a pool that it deletes; here they are cordoned first, so that nothing
+new lands on them meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kaito.api import labels
+from provisioner.cloud import InstanceState
+from provisioner.controllers.machine.kinds import Aspect
+from provisioner.controllers.machine.observe import Observed
+from provisioner.controllers.machine.reasons import Reason
+from provisioner.controllers.machine.step import (
+    FAILED,
+    WAITING,
+    CordonNode,
+    DeleteNode,
+    ReleaseFinalizer,
+    Step,
+    Terminate,
+    done,
+    hold,
+)
+from provisioner.failures import CloudError, meaning, sentence
+
+_ASPECT = Aspect.READY
+
+
+def release_instance(seen: Observed) -> Step:
+    """A list newer than this process's last request has no instance of this claim."""
+    said = f"Agent pool {seen.name} is being deleted"
+    if not seen.fresh:
+        step = _explained(seen.list_failure) if seen.list_failure else _terminating(said)
+        return replace(step, in_cloud=True)
+    if seen.instance is None or not seen.owned:
+        return done(_ASPECT, Reason.TERMINATING)
+    if seen.instance.state is InstanceState.DELETING:
+        return replace(_terminating(said), in_cloud=True)
+    if seen.retry_seconds > 0:
+        failure = seen.entry.failure
+        step = _explained(failure) if failure else _terminating(said)
+        return replace(step, recheck_seconds=seen.retry_seconds)
+    cordons = tuple(CordonNode(node.ref) for node in seen.nodes if not node.spec.unschedulable)
+    step = hold(_ASPECT, Reason.TERMINATING, said, *cordons, Terminate(seen.name))
+    return replace(step, in_cloud=True)
+
+
+def release_nodes(seen: Observed) -> Step:
+    """No Node object of the machine is left; one of somebody else's instance is not ours."""
+    left = () if seen.instance else seen.nodes
+    if not left:
+        return done(_ASPECT, Reason.TERMINATING)
+    names = ", ".join(node.metadata.name for node in left)
+    deletions = (DeleteNode(n.ref, n.metadata.uid) for n in left if not n.is_deleting)
+    return hold(_ASPECT, Reason.TERMINATING, f"Node {names} is being deleted", *deletions)
+
+
+def release_finalizer(seen: Observed) -> Step:
+    """Nothing of ours is left."""
+    if labels.TERMINATION_FINALIZER not in seen.claim.metadata.finalizers:
+        return done(_ASPECT, Reason.TERMINATING)
+    return hold(_ASPECT, Reason.TERMINATING, "The claim is released", ReleaseFinalizer())
+
+
+def _terminating(message: str) -> Step:
+    return hold(_ASPECT, Reason.TERMINATING, message)
+
+
+def _explained(failure: CloudError) -> Step:
+    row = meaning(failure)
+    return Step(_ASPECT, FAILED if row.failed else WAITING, row.reason, sentence(failure))
