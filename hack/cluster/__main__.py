@@ -2,7 +2,7 @@
 
   hack/local up                            bring it up (minutes at first, then seconds)
   export KUBECONFIG=$(hack/local kubeconfig)
-  kubectl apply -f examples/inference-phi-3-mini.yaml
+  kubectl apply -f manifests/examples/inference-phi-3-mini.yaml
   hack/local down                          take it down
 
 It runs a real Kubernetes control plane, an ARM server in place of Azure, and a kubelet that
@@ -15,13 +15,13 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hack.cluster import binaries
 from hack.cluster.cache import cache_folder
 from hack.cluster.failures import AlreadyUp, ClusterFailed
 from hack.cluster.layout import Layout
@@ -33,7 +33,7 @@ from hack.cluster.namespace import (
     shares_network,
 )
 from hack.cluster.parts import USUAL, waves
-from hack.cluster.session import REPO
+from hack.cluster.prepare import prepare
 from hack.cluster.state import State
 from hack.cluster.supervisor import bring_up, supervise, take_down
 
@@ -49,9 +49,10 @@ def up(arguments: argparse.Namespace) -> None:
     state = State.load(arguments.home)
     if state is not None and state.supervisor.is_alive:
         raise AlreadyUp(f"it is up already: {arguments.home}")
+    # Ended in either way, it stops what it has started so far.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     check_low_ports()
-    ways = binaries.sources(REPO, cache_folder(), offline=arguments.offline, report=report)
-    ways.commands()
+    prepare(offline=arguments.offline, report=report)
     ensure_low_ports(_again(sys.argv[1:]))
     bring_up(arguments.home, offline=arguments.offline, report=report)
     report(f"ready: {IN_SHELL if has_moved() else IN_PLACE}")
