@@ -1,0 +1,182 @@
+"""What a reconcile's end means for its key, and what never happens to a key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import structlog
+
+from kaito.kube.controller import Controller
+from kaito.kube.errors import Conflict, Denied, InvalidSpec, OperatorError, Throttled, Unavailable
+from kaito.kube.objects import Ref
+from kaito.kube.outcome import DONE, Level, Outcome, Policies, Policy
+from kaito.kube.workqueue import Workqueue
+from tests.unit.kube.builders import FakeClock, ref
+
+A = ref("a")
+
+
+@asynccontextmanager
+async def working(
+    reconcile: Callable[[Ref], Awaitable[Outcome]],
+    *,
+    workers: int = 4,
+    clock: FakeClock | None = None,
+    policies: Policies | None = None,
+) -> AsyncIterator[Controller]:
+    """A controller at work."""
+    controller = Controller("t", reconcile, workers=workers, policies=policies)
+    controller.queue = Workqueue("t", clock=clock or FakeClock())
+    task = asyncio.create_task(controller.run())
+    try:
+        yield controller
+    finally:
+        controller.stop()
+        async with asyncio.timeout(5):
+            await task
+
+
+async def waits_after(error: Exception, policies: Policies | None = None) -> float:
+    """Seconds from a reconcile that raised to the next, to a twentieth."""
+    clock = FakeClock()
+    runs: list[float] = []
+
+    async def reconcile(_: Ref) -> Outcome:
+        runs.append(clock.seconds)
+        if len(runs) == 1:
+            raise error
+        return DONE
+
+    async with working(reconcile, clock=clock, policies=policies) as controller:
+        controller.queue.add(A)
+        for _ in range(20_000):
+            await asyncio.sleep(0)
+            if len(runs) == 2:
+                break
+            if runs:
+                clock.advance(0.05)
+                controller.queue._changed.set()
+    return runs[1] - runs[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "least", "most"),
+    [
+        (Conflict(409, "Conflict", ""), 0.05, 0.15),
+        (Throttled(429, "TooManyRequests", "", retry_after_seconds=7), 7, 7.15),
+        (Unavailable(503, "", ""), 0.8, 1.35),
+        (Denied(403, "", ""), 300, 300.15),
+        (InvalidSpec("inference", "missing"), 600, 600.15),
+        (TimeoutError(), 0.8, 1.35),
+        (ZeroDivisionError(), 0.8, 1.35),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+async def test_an_error_brings_its_key_back_after_the_tables_wait(
+    error: Exception, least: float, most: float
+) -> None:
+    assert least - 0.01 <= await waits_after(error) <= most
+
+
+async def test_programs_add_rows_of_their_own() -> None:
+    class CloudBusy(OperatorError):
+        """An error family that the engine does not know."""
+
+    rows: Policies = {CloudBusy: Policy(Level.INFO, wait_seconds=10)}
+
+    assert 10 <= await waits_after(CloudBusy(), rows) <= 10.15
+
+
+async def test_no_two_workers_ever_hold_the_same_key() -> None:
+    held: Counter[Ref] = Counter()
+    most: Counter[Ref] = Counter()
+    runs = 0
+
+    async def reconcile(key: Ref) -> Outcome:
+        nonlocal runs
+        runs += 1
+        held[key] += 1
+        most[key] = max(most[key], held[key])
+        for _ in range(3):
+            await asyncio.sleep(0)
+        held[key] -= 1
+        return DONE
+
+    async with working(reconcile, workers=8) as controller:
+        for number in range(300):
+            controller.queue.add(ref(str(number % 5)))
+            if number % 3 == 0:
+                await asyncio.sleep(0)
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    assert set(most.values()) == {1}
+    assert len(most) == 5
+    assert runs > 5
+
+
+async def test_a_bug_is_logged_once_with_its_key_and_other_keys_go_on() -> None:
+    done = asyncio.Event()
+
+    async def reconcile(key: Ref) -> Outcome:
+        if key == A:
+            raise ZeroDivisionError("oh")
+        done.set()
+        return DONE
+
+    with structlog.testing.capture_logs(
+        processors=[structlog.contextvars.merge_contextvars]
+    ) as logs:
+        async with working(reconcile, workers=1) as controller:
+            controller.queue.add(A)
+            controller.queue.add(ref("b"))
+            async with asyncio.timeout(5):
+                await done.wait()
+
+    said = [each for each in logs if each["log_level"] == "error"]
+    assert [each["event"] for each in said] == ["reconcile.failed"]
+    assert (said[0]["namespace"], said[0]["name"]) == ("default", "a")
+    assert said[0]["exc_info"]
+
+
+async def test_stop_lets_what_is_in_work_end() -> None:
+    begun, may_end, ended = asyncio.Event(), asyncio.Event(), []
+
+    async def reconcile(key: Ref) -> Outcome:
+        begun.set()
+        await may_end.wait()
+        ended.append(key)
+        return DONE
+
+    async with working(reconcile) as controller:
+        controller.queue.add(A)
+        await begun.wait()
+        controller.stop()
+        may_end.set()
+
+    assert ended == [A]
+
+
+async def test_a_recheck_is_kept_and_an_event_comes_before_it() -> None:
+    runs = asyncio.Queue[float]()
+    clock = FakeClock()
+
+    async def reconcile(_: Ref) -> Outcome:
+        runs.put_nowait(clock.seconds)
+        return Outcome(recheck_seconds=60)
+
+    async with working(reconcile, clock=clock) as controller, asyncio.timeout(5):
+        controller.queue.add(A)
+        first = await runs.get()
+        controller.queue.add(A)
+        second = await runs.get()
+        await asyncio.sleep(0)
+        clock.advance(60)
+        controller.queue._changed.set()
+        third = await runs.get()
+
+    assert (second - first, third - first) == (0, 60)

@@ -1,0 +1,135 @@
+"""Events arrive in the background, repeated ones as a count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from kaito.kube.client import Client
+from kaito.kube.events import Recorder
+from kaito.kube.kinds import NODES, Node
+from kaito.kube.objects import ObjectMeta
+from tests.unit.kube.apiserver import Api, Seen, refusal
+from tests.unit.kube.builders import THINGS, FakeClock, Thing, thing
+
+DEFAULT = "/apis/events.k8s.io/v1/namespaces/default/events"
+
+
+@asynccontextmanager
+async def recording(client: Client, *, clock: FakeClock | None = None) -> AsyncIterator[Recorder]:
+    """A recorder at work."""
+    recorder = Recorder(client, controller="test.io/things", instance="pod-1")
+    recorder.clock = clock or FakeClock()
+    task = asyncio.create_task(recorder.run())
+    try:
+        yield recorder
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def warn(recorder: Recorder, about: Thing, message: str = "it broke") -> None:
+    """Record a warning."""
+    recorder.event(about, THINGS, type="Warning", reason="Broken", message=message)
+
+
+def sent(api: Api, method: str) -> list[Seen]:
+    """The requests of one method."""
+    return [each for each in api.seen if each.method == method]
+
+
+async def test_an_event_names_its_object_and_its_reporter(api: Api, client: Client) -> None:
+    async with recording(client) as recorder:
+        warn(recorder, thing("a", uid="u1", version=7))
+        await api.until(lambda: len(sent(api, "POST")) == 1)
+
+    event = api.seen[0]
+    assert event.path == DEFAULT
+    assert isinstance(event.body, dict)
+    assert event.body["regarding"] == {
+        "apiVersion": "test.io/v1",
+        "kind": "Thing",
+        "name": "a",
+        "namespace": "default",
+        "uid": "u1",
+        "resourceVersion": "7",
+    }
+    assert event.body["note"] == "it broke"
+    assert event.body["reportingController"] == "test.io/things"
+    assert event.body["reportingInstance"] == "pod-1"
+    assert event.body["action"] == "Reconcile"
+
+
+async def test_a_repeated_event_is_counted_not_sent_again(api: Api, client: Client) -> None:
+    async with recording(client) as recorder:
+        for _ in range(3):
+            warn(recorder, thing("a"))
+        await api.until(lambda: len(sent(api, "PATCH")) == 2)
+
+    assert len(sent(api, "POST")) == 1
+    bodies = [each.body for each in sent(api, "PATCH")]
+    assert [body["series"]["count"] for body in bodies if isinstance(body, dict)] == [2, 3]
+
+
+async def test_another_process_counts_the_same_event_on(api: Api, client: Client) -> None:
+    async with recording(client) as recorder:
+        warn(recorder, thing("a"))
+        warn(recorder, thing("a"))
+        await api.until(lambda: len(sent(api, "PATCH")) == 1)
+    async with recording(client) as recorder:
+        warn(recorder, thing("a"))
+        await api.until(lambda: len(sent(api, "PATCH")) == 2)
+
+    last = sent(api, "PATCH")[-1].body
+    assert isinstance(last, dict)
+    assert last["series"]["count"] == 3
+    assert len(api.objects) == 1
+
+
+async def test_an_event_about_a_node_goes_to_the_default_namespace(
+    api: Api, client: Client
+) -> None:
+    node = Node(metadata=ObjectMeta(name="n", uid="u"))
+
+    async with recording(client) as recorder:
+        recorder.event(node, NODES, type="Normal", reason="Seen", message="x" * 3000)
+        await api.until(lambda: len(sent(api, "POST")) == 1)
+
+    assert api.seen[0].path == DEFAULT
+    assert isinstance(api.seen[0].body, dict)
+    assert len(api.seen[0].body["note"]) == 1024
+
+
+async def test_a_refused_event_does_not_hold_up_the_next(api: Api, client: Client) -> None:
+    api.instead.append(refusal(403, "Forbidden"))
+
+    async with recording(client) as recorder:
+        warn(recorder, thing("a"))
+        warn(recorder, thing("b"))
+        await api.until(lambda: len(sent(api, "POST")) == 2)
+
+    assert len(api.objects) == 1
+
+
+async def test_one_object_cannot_flood_and_is_heard_again_later(api: Api, client: Client) -> None:
+    clock = FakeClock()
+    recorder = Recorder(client, controller="test.io/things", instance="pod-1")
+    recorder.clock = clock
+    for number in range(100):
+        warn(recorder, thing("a"), message=str(number))
+    flooded = recorder._queue.qsize()
+    clock.advance(300)
+    warn(recorder, thing("a"), message="later")
+
+    assert (flooded, recorder._queue.qsize()) == (25, 26)
+
+
+async def test_a_full_queue_drops_and_never_waits(client: Client) -> None:
+    recorder = Recorder(client, controller="test.io/things", instance="pod-1")
+
+    for number in range(2000):
+        warn(recorder, thing("a", uid=str(number)))
+
+    assert recorder._queue.qsize() == 1000
