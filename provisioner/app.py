@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 NAME = "provisioner"
 REPORTER = "kaito.sh/provisioner"
-LEASE = "kaito-provisioner"
+LEASE = "provisioner"
 
 _POLICIES: Policies = {NotLeading: Policy(Level.INFO, wait_seconds=1)}
 

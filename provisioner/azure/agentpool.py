@@ -46,7 +46,7 @@ def body(spec: InstanceSpec) -> dict[str, object]:
     Raises:
         BadRequest: AKS would refuse it.
     """
-    if not INSTANCE_NAME.match(spec.name):
+    if not INSTANCE_NAME.fullmatch(spec.name):
         raise BadRequest(
             "InvalidName",
             f"{spec.name!r} is no agent pool name: it must match {INSTANCE_NAME.pattern}",

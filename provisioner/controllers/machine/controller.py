@@ -16,7 +16,7 @@ from kaito.kube.outcome import DONE, Outcome
 from provisioner import metrics
 from provisioner.controllers.machine import report
 from provisioner.controllers.machine.act import Actor
-from provisioner.controllers.machine.kinds import Aspect, Claim, ClaimKind
+from provisioner.controllers.machine.kinds import Claim, ClaimKind
 from provisioner.controllers.machine.observe import (
     Deadlines,
     Moment,
@@ -26,6 +26,7 @@ from provisioner.controllers.machine.observe import (
 )
 from provisioner.controllers.machine.order import instance_name
 from provisioner.controllers.machine.plan import plan
+from provisioner.controllers.machine.reasons import Reason
 from provisioner.controllers.machine.status import status
 from provisioner.controllers.machine.step import Launch, ReleaseFinalizer, Step, Terminate
 from provisioner.instances import Instances
@@ -77,7 +78,7 @@ class ClaimController:
         for step in steps:
             for action in step.actions:
                 await self.actor.act(seen, action)
-        if any(step.aspect is Aspect.LAUNCHED and step.satisfied for step in steps):
+        if any(step.satisfied and step.reason == Reason.LAUNCHED for step in steps):
             self.actor.ledger.succeeded(seen.uid)
         if _asks_for(steps, ReleaseFinalizer):
             metrics.TERMINATED.labels(self.kind.name).inc()

@@ -49,8 +49,14 @@ def ensure_launched(seen: Observed) -> Step:
 
 
 def _present(seen: Observed, instance: Instance) -> Step:
-    """The claim's own instance exists."""
-    if instance.state is InstanceState.RUNNING:
+    """The claim's own instance exists.
+
+    Once it has run, only its end counts: an update that fails, of a pool whose machine serves,
+    is no reason to throw the machine away.
+    """
+    if seen.was_launched and instance.state is InstanceState.DELETING:
+        return _in_cloud(_lost(seen, "is being deleted"))
+    if seen.was_launched or instance.state is InstanceState.RUNNING:
         return done(_ASPECT, Reason.LAUNCHED)
     if instance.state is InstanceState.FAILED:
         return _broken(seen, instance)
@@ -83,8 +89,13 @@ def _vanished(seen: Observed) -> Step:
     if not seen.gone:
         # One list without it, or none yet since the start, is not enough to call it gone.
         return _in_cloud(done(_ASPECT, Reason.LAUNCHED))
+    return _lost(seen, "was deleted")
+
+
+def _lost(seen: Observed, what: str) -> Step:
+    """Somebody else took the instance away."""
     said = (
-        f"Agent pool {seen.name} was deleted by somebody else."
+        f"Agent pool {seen.name} {what} by somebody else."
         " Delete the claim; a new one gets a new pool"
     )
     return failed(_ASPECT, Reason.INSTANCE_GONE, said)
@@ -101,7 +112,7 @@ def _absent(seen: Observed) -> Step:
         step = _explained(failure) if failure else _paused()
         return replace(step, recheck_seconds=wait)
     if not seen.fresh:
-        return _in_cloud(_looking(seen))
+        return _in_cloud(_explained(failure) if failure else _looking(seen))
     said = f"Agent pool {seen.name} is being created"
     # Another try goes on telling of the last failure until the cloud accepts it.
     step = _explained(failure) if failure else hold(_ASPECT, Reason.LAUNCHING, said)

@@ -13,6 +13,7 @@ from provisioner.cloud import Instance, InstanceSpec
 from provisioner.controllers.machine.kinds import Aspect, Claim, ClaimKind
 from provisioner.controllers.machine.ledger import Entry
 from provisioner.controllers.machine.order import instance_name, order
+from provisioner.controllers.machine.reasons import Reason
 from provisioner.failures import CloudError
 from provisioner.instances import Listing
 
@@ -103,9 +104,10 @@ class Observed:
 
     @property
     def was_launched(self) -> bool:
-        """Whether the instance is on record as having run."""
+        """Whether the instance is on record as having run: there is never a second one."""
         told = self.condition(Aspect.LAUNCHED)
-        return told is not None and told.status == "True"
+        ran = told is not None and (told.status == "True" or told.reason == Reason.INSTANCE_GONE)
+        return ran or bool(self.claim.status.provider_id)
 
     def condition(self, aspect: Aspect) -> Condition | None:
         """The stored condition about `aspect`."""

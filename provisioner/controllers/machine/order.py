@@ -24,7 +24,7 @@ _DERIVED_LENGTH = 11
 def instance_name(claim: Claim) -> str:
     """Name of the claim's instance: its own where that is legal, else one made from its uid."""
     name = claim.metadata.name
-    if INSTANCE_NAME.match(name):
+    if INSTANCE_NAME.fullmatch(name):
         return name
     digest = hashlib.sha256(claim.metadata.uid.encode()).digest()
     return f"k{base64.b32encode(digest).decode().lower()[:_DERIVED_LENGTH]}"

@@ -1,0 +1,406 @@
+"""Whole lives of a claim, with the real controllers over an API server and a cloud in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kaito.kube.kinds import NODES
+from provisioner.cloud import InstanceState
+from provisioner.controllers.machine.kinds import KINDS, MACHINE, NODE_CLAIM, ClaimKind
+from provisioner.failures import (
+    BadRequest,
+    CapacityUnavailable,
+    CloudDenied,
+    CloudThrottled,
+    CloudUnavailable,
+    ClusterMissing,
+    OperationInProgress,
+    QuotaExceeded,
+    SkuUnavailable,
+)
+from tests.unit.provisioner import builders
+from tests.unit.provisioner.builders import NAME, PROVIDER_ID
+from tests.unit.provisioner.simulation import REF, Fuse, World
+
+both = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+async def up(kind: ClaimKind) -> World:
+    world = World(kind)
+    world.create()
+    await world.settle()
+    assert world.is_ready
+    return world
+
+
+@both
+async def test_a_claim_becomes_ready_with_one_launch(kind: ClaimKind) -> None:
+    world = await up(kind)
+
+    assert world.cloud.launches == [NAME]
+    status = world.stored().status
+    assert status.provider_id == PROVIDER_ID
+    assert status.node_name == builders.node().metadata.name
+    assert status.allocatable["nvidia.com/gpu"] == "1"
+    marks = world.nodes(NAME)[0].metadata.labels
+    assert marks["karpenter.sh/registered"] == "true"
+    assert marks["karpenter.sh/initialized"] == "true"
+    assert marks["apps"] == "phi-3"
+    assert world.stored().metadata.labels["node.kubernetes.io/instance-type"] == builders.SIZE
+
+
+@both
+async def test_a_quiet_claim_is_not_written_again(kind: ClaimKind) -> None:
+    world = await up(kind)
+    before = world.stored().metadata.resource_version
+
+    await world.settle()
+
+    assert world.stored().metadata.resource_version == before
+
+
+@both
+async def test_a_deleted_claim_gives_everything_back(kind: ClaimKind) -> None:
+    world = await up(kind)
+
+    world.delete()
+    await world.settle()
+
+    assert world.claim(kind, REF) is None
+    assert world.cloud.owned(world.owner) == []
+    assert world.all_nodes() == ()
+    assert world.released_with == []
+    assert world.cloud.terminations == [NAME]
+
+
+@both
+async def test_the_finalizer_is_stored_before_the_first_call_to_launch(kind: ClaimKind) -> None:
+    world = World(kind)
+    world.create()
+
+    await world.instances.refresh()
+    await world.controller.reconcile(REF)
+
+    assert world.stored().metadata.finalizers == ("karpenter.sh/termination",)
+    assert world.cloud.launches == []
+
+
+async def test_nothing_is_launched_before_a_list_newer_than_the_claim() -> None:
+    world = World(MACHINE)
+    await world.instances.refresh()
+    world.clock.at += 1
+    world.create()
+
+    for _ in range(5):
+        await world.controller.reconcile(REF)
+    assert world.cloud.launches == []
+    assert world.condition("Launched") == ("Unknown", "LookingAtInstances")
+
+    world.clock.at += 1
+    await world.instances.refresh()
+    await world.controller.reconcile(REF)
+    assert world.cloud.launches == [NAME]
+
+
+async def test_an_empty_or_failed_list_is_never_read_as_everything_is_gone() -> None:
+    world = await up(MACHINE)
+    system = world.cloud.pools
+
+    world.cloud.pools = {}
+    await world.settle(rounds=4)
+    assert world.condition("Ready")[0] == "True"
+    world.delete()
+    await world.settle(rounds=4)
+    assert world.stored().metadata.finalizers
+
+    world.cloud.pools = system
+    world.cloud.mute = CloudUnavailable("Timeout", "no answer")
+    await world.settle(rounds=4)
+    assert world.stored().metadata.finalizers
+    world.cloud.mute = None
+    await world.settle()
+    assert world.claim(MACHINE, REF) is None
+    assert world.released_with == []
+
+
+@both
+async def test_a_pool_that_somebody_else_deleted_is_not_launched_again(kind: ClaimKind) -> None:
+    world = await up(kind)
+
+    del world.cloud.pools[NAME]
+    await world.settle()
+
+    assert world.condition("Launched") == ("False", "InstanceGone")
+    assert world.condition("Ready")[0] == "False"
+    assert world.cloud.launches == [NAME]
+
+
+@both
+@pytest.mark.parametrize("state", [InstanceState.FAILED, InstanceState.PENDING])
+async def test_a_failed_update_of_a_pool_that_serves_costs_no_machine(
+    kind: ClaimKind, state: InstanceState
+) -> None:
+    world = await up(kind)
+
+    world.cloud.pools[NAME] = replace(world.cloud.pools[NAME], state=state)
+    await world.settle(rounds=1)
+
+    assert world.is_ready
+    assert world.cloud.terminations == []
+
+
+@both
+async def test_a_pool_that_never_had_a_node_is_not_bought_twice_either(kind: ClaimKind) -> None:
+    world = World(kind)
+    world.nodes_join = False
+    world.create()
+    await world.settle()
+    assert world.condition("Launched")[0] == "True"
+
+    world.cloud.pools[NAME] = replace(world.cloud.pools[NAME], state=InstanceState.DELETING)
+    await world.settle()
+
+    assert world.condition("Launched") == ("False", "InstanceGone")
+    assert world.cloud.launches == [NAME]
+
+
+async def test_a_foreign_pool_of_the_name_is_neither_adopted_nor_deleted() -> None:
+    world = World(MACHINE)
+    world.cloud.pools[NAME] = builders.instance(InstanceState.RUNNING)
+    world.create()
+
+    await world.settle()
+    assert world.condition("Launched") == ("False", "NameTaken")
+
+    world.delete()
+    await world.settle()
+    assert world.claim(MACHINE, REF) is None
+    assert world.cloud.terminations == []
+    assert NAME in world.cloud.pools
+
+
+async def test_the_pool_of_an_earlier_claim_of_the_name_is_waited_out() -> None:
+    world = World(MACHINE)
+    older = replace(world.owner, uid="an-older-uid")
+    world.cloud.pools[NAME] = builders.instance(InstanceState.DELETING, of=older)
+    world.create()
+
+    await world.settle()
+
+    assert world.is_ready
+    assert world.cloud.launches == [NAME]
+
+
+REFUSALS = (
+    (QuotaExceeded, "QuotaExceeded", "False"),
+    (CapacityUnavailable, "CapacityUnavailable", "False"),
+    (CloudDenied, "CloudDenied", "False"),
+    (ClusterMissing, "ClusterMissing", "False"),
+    (OperationInProgress, "OperationInProgress", "Unknown"),
+    (CloudUnavailable, "CloudUnavailable", "Unknown"),
+)
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case[1])
+async def test_a_refused_launch_is_told_and_tried_again_after_its_wait(
+    case: tuple[type[QuotaExceeded], str, str],
+) -> None:
+    cls, reason, status = case
+    world = World(MACHINE)
+    world.cloud.refusals = [cls("Code", "The cloud's own words.")]
+    world.create()
+
+    await world.settle(rounds=2)
+    assert world.condition("Launched") == (status, reason)
+    told = next(c for c in world.stored().status.conditions if c.type == "MachineLaunched")
+    assert told.message.startswith("The cloud's own words. ")
+    assert world.cloud.launches == []
+
+    await world.settle(rounds=90)
+    assert world.is_ready
+    assert world.cloud.refused == [NAME]
+    assert [event for event in world.events.told if event[1] == reason] == [
+        ("Warning" if status == "False" else "Normal", reason)
+    ]
+
+
+@pytest.mark.parametrize("cls", [SkuUnavailable, BadRequest])
+async def test_a_permanent_refusal_is_never_tried_again(cls: type[BadRequest]) -> None:
+    world = World(MACHINE)
+    world.cloud.refusals = [cls("Code", "No."), None]
+    world.create()
+
+    await world.settle(rounds=60, seconds=60)
+    world.restart()
+    await world.settle(rounds=60, seconds=60)
+
+    assert world.cloud.refused == [NAME]
+    assert world.cloud.launches == []
+    world.delete()
+    await world.settle()
+    assert world.claim(MACHINE, REF) is None
+
+
+async def test_a_quota_refusal_backs_off_across_a_restart() -> None:
+    world = World(MACHINE)
+    world.cloud.refusals = [QuotaExceeded("Code", "No.")] * 5
+    world.create()
+    await world.settle(rounds=3)
+
+    for _ in range(10):
+        world.restart()
+        await world.settle(rounds=2)
+
+    assert world.cloud.refused == [NAME]
+
+
+async def test_throttling_is_waited_out_as_long_as_the_cloud_asked() -> None:
+    world = World(MACHINE)
+    world.cloud.refusals = [CloudThrottled("Throttled", "Slow down", retry_after_seconds=40)]
+    world.create()
+
+    await world.settle(rounds=15)
+    assert world.cloud.launches == []
+    assert world.condition("Launched") == ("Unknown", "CloudThrottled")
+    await world.settle(rounds=15)
+
+    assert world.is_ready
+
+
+@both
+async def test_a_failed_pool_is_removed_before_the_next_try(kind: ClaimKind) -> None:
+    world = World(kind)
+    world.cloud.fates = [CapacityUnavailable("AllocationFailed", "None left."), None]
+    world.create()
+
+    await world.settle(rounds=5)
+    assert world.condition("Launched") == ("False", "CapacityUnavailable")
+    assert world.cloud.terminations == [NAME]
+    assert world.cloud.launches == [NAME]
+    assert world.cloud.owned(world.owner) == []
+
+    await world.settle(rounds=40)
+    assert world.is_ready
+    assert world.cloud.launches == [NAME, NAME]
+
+
+async def test_a_claim_that_cannot_be_names_the_field_and_the_remedy() -> None:
+    world = World(MACHINE)
+    world.create(spec={"resources": {"requests": {"storage": "0"}}})
+
+    await world.settle()
+
+    told = next(c for c in world.stored().status.conditions if c.type == "MachineLaunched")
+    assert (told.status, told.reason) == ("False", "InvalidClaim")
+    assert "spec.resources.requests.storage" in told.message
+    assert world.cloud.launches == []
+
+
+async def test_a_node_without_its_gpu_is_not_initialized_and_times_out_with_the_remedy() -> None:
+    world = World(MACHINE)
+    blind = builders.node(status={"allocatable": {"cpu": "24"}, "capacity": {"cpu": "24"}})
+    world.nodes_join = False
+    world.create()
+    await world.settle(rounds=3)
+    world.api.objects[(NODES.plural, blind.ref)] = blind
+
+    await world.settle(rounds=5)
+    assert world.condition("Initialized") == ("Unknown", "ResourceNotRegistered")
+    assert world.condition("Registered")[0] == "True"
+
+    await world.settle(rounds=20, seconds=60)
+    assert world.condition("Initialized") == ("False", "InitializationTimedOut")
+    told = next(c for c in world.stored().status.conditions if c.type == "MachineInitialized")
+    assert "device plugin" in told.message
+    assert world.cloud.launches == [NAME]
+
+
+async def test_a_node_that_never_joins_times_out() -> None:
+    world = World(NODE_CLAIM)
+    world.nodes_join = False
+    world.create()
+
+    await world.settle(rounds=20, seconds=60)
+
+    assert world.condition("Registered") == ("False", "RegistrationTimedOut")
+    assert world.condition("Initialized")[0] == "Unknown"
+
+
+async def test_an_older_node_of_the_same_pool_name_is_not_adopted() -> None:
+    world = World(MACHINE)
+    old = builders.node(metadata={**builders.node().metadata.model_dump(by_alias=True)})
+    stale = old.model_copy(
+        update={
+            "metadata": old.metadata.model_copy(
+                update={"creation_timestamp": builders.BORN.replace(year=2025)}
+            )
+        }
+    )
+    world.nodes_join = False
+    world.api.objects[(NODES.plural, stale.ref)] = stale
+    world.create()
+
+    await world.settle()
+
+    assert world.condition("Registered") == ("Unknown", "NodeNotFound")
+
+
+async def test_a_node_that_falls_silent_makes_the_claim_unready_and_nothing_else() -> None:
+    world = await up(MACHINE)
+    silent = world.nodes(NAME)[0].model_copy(
+        update={
+            "status": builders.node(
+                status={"conditions": [{"type": "Ready", "status": "Unknown"}]}
+            ).status
+        }
+    )
+    world.api.objects[(NODES.plural, silent.ref)] = silent
+
+    await world.settle()
+
+    assert world.condition("Ready") == ("False", "NodeNotReady")
+    assert world.condition("Initialized")[0] == "True"
+    assert world.cloud.terminations == []
+
+
+async def test_claims_of_another_karpenter_are_left_alone() -> None:
+    machine, node_claim = World(MACHINE), World(NODE_CLAIM)
+    machine.create(metadata={"labels": {"team": "x"}})
+    node_claim.create(
+        spec={"nodeClassRef": {"group": "karpenter.azure.com", "kind": "AKSNodeClass", "name": "d"}}
+    )
+
+    for world in (machine, node_claim):
+        await world.settle()
+        assert world.stored().metadata.finalizers == ()
+        assert world.cloud.launches == []
+
+
+@both
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_crash_at_any_call_changes_nothing_in_the_end(
+    kind: ClaimKind, *, after: bool
+) -> None:
+    calls = (await _life(kind, Fuse())).fuse.calls
+    assert calls > 20
+
+    for number in range(1, calls + 1):
+        world = await _life(kind, Fuse(burns_at=number, after=after))
+        assert world.cloud.launches == [NAME], number
+        assert world.released_with == [], number
+        assert world.claim(kind, REF) is None, number
+        assert world.cloud.owned(world.owner) == [], number
+        assert world.all_nodes() == (), number
+
+
+async def _life(kind: ClaimKind, fuse: Fuse) -> World:
+    """Up and down again; `fuse` ends the process somewhere on the way."""
+    world = World(kind, fuse=fuse)
+    world.create()
+    await world.settle(rounds=16)
+    assert world.is_ready
+    world.delete()
+    await world.settle(rounds=16)
+    return world
