@@ -85,8 +85,12 @@ def failure(status: int, body: bytes, headers: Mapping[str, str]) -> KubeError:
     return _error(status, said, float(asked) if asked.isdecimal() else None)
 
 
-def failure_of(said: Status) -> KubeError:
+def failure_of(item: object) -> KubeError:
     """The error that an ERROR event of a watch stands for; it carries its own code."""
+    try:
+        said = Status.model_validate(item)
+    except ValidationError:
+        said = Status(message=repr(item)[:_TEXT_LIMIT])
     return _error(said.code, said, None)
 
 

@@ -99,6 +99,12 @@ def ref_of(manifest: object) -> Ref:
     return Ref(str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
 
 
+def version_of(manifest: object) -> str:
+    """The resourceVersion of an object in wire form, "" when it has none."""
+    metadata = manifest.get("metadata") if isinstance(manifest, Mapping) else None
+    return str(metadata.get("resourceVersion") or "") if isinstance(metadata, Mapping) else ""
+
+
 def _problems(error: ValidationError) -> list[str]:
     """What is wrong and where, without the values: they may be secret."""
     return [

@@ -135,6 +135,8 @@ class Manager:
             await self._until_told(starting)
         finally:
             failed = self._crew.ended.is_set() or _has_failed(starting)
+            if _has_failed(starting):
+                log.error("process.unstarted", exc_info=starting.exception())
             log.info("process.stopping", failed=failed, waits_for=list(self._unready()))
             await self._crew.stop([starting])
             await self._stop_work(working, grace_seconds=0.0 if failed else _GRACE_SECONDS)

@@ -16,11 +16,11 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from kaito.kube import metrics
-from kaito.kube.answers import Status, decoded, failure_of
+from kaito.kube.answers import decoded, failure_of
 from kaito.kube.backoff import Backoff, between
 from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
-from kaito.kube.decoding import Listing, decode, ref_of
+from kaito.kube.decoding import Listing, decode, ref_of, version_of
 from kaito.kube.errors import Expired, KubeError, Throttled, Unavailable, Undecodable
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
@@ -124,6 +124,7 @@ class Reflector(Generic[T]):
         self._sink.listed(listing)
         self._listed_at = self._patience.clock.monotonic()
         self._version = listing.resource_version
+        self._server_errors = 0
         self._heard.set(time.time())
         if self._reason != "start":
             log.info("informer.relisted", resource=self._resource.plural, reason=self._reason)
@@ -178,14 +179,14 @@ class Reflector(Generic[T]):
             raise Undecodable(0, "NotAnEvent", line[:200].decode(errors="replace"))
         kind, item = event.get("type"), event["object"]
         if kind == "ERROR":
-            raise failure_of(Status.model_validate(item))
+            raise failure_of(item)
         if kind in ("ADDED", "MODIFIED"):
             found = decode(self._resource, item)
             if found is not None:
                 self._sink.changed(found)
         elif kind == "DELETED":
             self._sink.removed(ref_of(item))
-        self._version = str(item.get("metadata", {}).get("resourceVersion") or self._version)
+        self._version = version_of(item) or self._version
         self._server_errors = 0
         self._heard.set(time.time())
 

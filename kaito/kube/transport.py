@@ -267,7 +267,7 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
                 if line:
                     yield line
     except _NETWORK_ERRORS as error:
-        raise Unavailable(0, "StreamBroken", repr(error)) from error
+        raise Unavailable(0, "StreamBroken", _cause(error)) from error
 
 
 def _check_length(pending: bytearray) -> None:
@@ -276,4 +276,10 @@ def _check_length(pending: bytearray) -> None:
 
 
 def _unanswered(call: Call, error: Exception) -> KubeError:
-    return Unavailable(0, "NoAnswer", f"{call.method} {call.path}: {error!r}")
+    return Unavailable(0, "NoAnswer", f"{call.method} {call.path}: {_cause(error)}")
+
+
+def _cause(error: Exception) -> str:
+    """What happened to a connection, without the library's view of it."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

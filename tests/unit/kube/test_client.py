@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -220,6 +222,21 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
         await client.get(THINGS, ref("a"))
 
     await client.close()
+
+
+async def test_a_server_that_never_answers_is_unavailable_after_the_deadline(
+    api: Api, client: Client
+) -> None:
+    async def hang(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise web.HTTPNoContent
+
+    api.instead.append(hang)
+    transport = client._transport
+    transport._lane = replace(transport._lane, deadline_seconds=0.02)
+
+    with pytest.raises(Unavailable, match="within"):
+        await client.get(THINGS, ref("a"))
 
 
 async def test_a_wait_that_the_server_asks_for_is_kept_and_the_request_repeated(

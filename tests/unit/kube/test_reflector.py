@@ -239,3 +239,17 @@ async def test_a_list_that_is_refused_at_first_is_tried_again(api: Api, client: 
         change = await seen.change()
 
     assert change == ("a", None, 1)
+
+
+async def test_an_error_event_without_sense_does_not_end_the_informer(
+    api: Api, client: Client
+) -> None:
+    async with running(client) as seen:
+        await api.until_watched(1)
+        api.say(line("ERROR", {"code": "what", "details": 7}))
+        await api.until_watched(2)
+        api.say(line("MODIFIED", {"metadata": None}))
+        api.put(path("a"), spec=sized(1))
+        change = await seen.change()
+
+    assert change == ("a", None, 1)
