@@ -1,1 +1,1 @@
-"""The same stories with processes killed at every step."""
+"""Processes are killed half-way; the end state is the same."""

@@ -1,0 +1,1 @@
+"""The rules of the house, as tests on the text of the tree."""
