@@ -91,7 +91,7 @@ def sources(repo: Path, cache: Path, *, offline: bool, report: Callable[[str], N
     etcd = pinned_version(folder, "go.etcd.io/etcd/server/v3")
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     return Sources(
-        assets=Path(assets) if assets else None,
+        assets=Path(assets).absolute() if assets else None,
         releases=Releases(kubernetes, etcd, report),
         builder=Builder(folder, cache, offline=offline, report=report),
         cache=cache,
