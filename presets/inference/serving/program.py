@@ -1,6 +1,6 @@
 """The process: read the settings, bind, load, serve, drain.
 
-It is PID 1 of its container: a signal without a handler would be lost, so the handler comes first.
+A signal ends the process at once, until the web server takes the signals over and drains first.
 """
 
 from __future__ import annotations

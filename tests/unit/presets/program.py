@@ -8,6 +8,7 @@ import queue
 import signal
 import subprocess
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from hack.cluster.cache import cache_folder
 SERVER = Path("presets/inference/server.py").absolute()
 START_SECONDS = 90
 """Generous: torch without byte code on a busy machine."""
+
+LOOPBACK = {"HOST": "127.0.0.1", "PORT": "0"}
 
 Line = dict[str, object]
 
@@ -35,19 +38,21 @@ class Program:
     url: str = ""
 
     @classmethod
-    def start(cls, model: Path, *flags: str, **environment: str) -> Program:
+    def start(cls, model: Path, *flags: str) -> Program:
         """Start on a free loopback port, and return once that port is bound."""
-        program = cls.spawn(f"--pretrained-model-name-or-path={model}", *flags, **environment)
+        program = cls.spawn(f"--pretrained-model-name-or-path={model}", *flags)
         program.url = f"http://127.0.0.1:{program.wait_for('server.listening')['port']}"
         return program
 
     @classmethod
-    def spawn(cls, *flags: str, **environment: str) -> Program:
-        """Start without waiting for anything."""
+    def spawn(
+        cls, *flags: str, prefix: Sequence[str] = (), environment: Mapping[str, str] = LOOPBACK
+    ) -> Program:
+        """Start without waiting for anything; `prefix` is a command that runs the command."""
         inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         process = subprocess.Popen(
-            [str(inference_python()), str(SERVER), *flags],
-            env=inherited | {"HOST": "127.0.0.1", "PORT": "0"} | environment,
+            [*prefix, str(inference_python()), str(SERVER), *flags],
+            env=inherited | LOOPBACK | dict(environment),
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +90,21 @@ async def test_who_goes_away_frees_the_model(server: Program, http: aiohttp.Clie
     assert await metric(http, aborted) == before + 1
 
 
+@pytest.mark.parametrize("event", ["settings.loaded", "model.loaded"])
+def test_pid_1_hears_sigterm_early_and_late(model: Path, event: str) -> None:
+    own_pids = ("bwrap", "--bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--unshare-pid")
+    weights = f"--pretrained-model-name-or-path={model}"
+    program = Program.spawn(weights, prefix=(*own_pids, "--as-pid-1", "--die-with-parent"))
+    program.wait_for(event)
+    pid = program.process.pid
+    child = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
+
+    os.kill(int(child), signal.SIGTERM)
+
+    assert program.process.wait(30) == 0
+    program.close()
+
+
 def test_a_missing_model_ends_the_start_and_says_why(tmp_path: Path) -> None:
     note = tmp_path / "termination-log"
     note.touch()
@@ -129,7 +146,9 @@ def test_a_wrong_setting_is_named(flag: str, named: str) -> None:
 
 
 def test_a_flag_goes_before_the_environment() -> None:
-    program = Program.spawn("--max-queue=3", "--host=192.0.2.1", INFERENCE_MAX_QUEUE="4")
+    program = Program.spawn(
+        "--max-queue=3", "--host=192.0.2.1", environment={"INFERENCE_MAX_QUEUE": "4"}
+    )
 
     assert program.wait_for("settings.loaded")["max_queue"] == 3
     assert program.process.wait(60) == 1
@@ -138,7 +157,7 @@ def test_a_flag_goes_before_the_environment() -> None:
 
 def test_a_taken_port_ends_the_start() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        program = Program.spawn(PORT=str(taken.getsockname()[1]))
+        program = Program.spawn(environment={"PORT": str(taken.getsockname()[1])})
 
         assert program.process.wait(60) == 1
     assert program.wait_for("server.failed")["host"] == "127.0.0.1"
