@@ -1,0 +1,147 @@
+"""What is left over, and what only looks like it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from kaito.kube.kinds import Node
+from provisioner.cloud import Instance, InstanceState
+from provisioner.controllers.garbage.plan import Observed, orphans, strays
+from provisioner.controllers.machine.kinds import MACHINE
+from provisioner.failures import CloudUnavailable
+from provisioner.instances import Listing
+from tests.unit.provisioner import builders
+from tests.unit.provisioner.builders import BORN, NAME, UID
+from tests.unit.provisioner.simulation import World
+
+OLD = BORN + timedelta(seconds=61)
+RUNNING = builders.instance(InstanceState.RUNNING, of=builders.owner())
+
+
+def observed(instance: Instance | None = RUNNING, **changes: object) -> Observed:
+    """An old orphan that was in the last two lists, unless changed."""
+    held = {} if instance is None else {NAME: instance}
+    seen = Observed(
+        listing=Listing(1.0, held, {NAME: RUNNING}), claims=frozenset(), nodes=(), now=OLD
+    )
+    return replace(seen, **changes)  # type: ignore[arg-type]  # fields of several types
+
+
+def test_an_old_pool_of_ours_without_its_claim_is_an_orphan() -> None:
+    assert orphans(observed()) == (RUNNING,)
+
+
+@pytest.mark.parametrize("state", [InstanceState.FAILED, InstanceState.PENDING])
+def test_an_orphan_in_any_state_but_deleting_is_one(state: InstanceState) -> None:
+    assert orphans(observed(replace(RUNNING, state=state)))
+    assert not orphans(observed(replace(RUNNING, state=InstanceState.DELETING)))
+
+
+def test_a_pool_without_our_mark_is_never_an_orphan() -> None:
+    assert not orphans(observed(replace(RUNNING, owner=None)))
+
+
+def test_a_pool_whose_claim_exists_is_no_orphan_even_while_it_is_deleted() -> None:
+    assert not orphans(observed(claims=frozenset({UID})))
+
+
+def test_a_namesake_of_the_claim_does_not_keep_its_pool() -> None:
+    assert orphans(observed(claims=frozenset({"another-uid"})))
+
+
+def test_a_young_pool_and_one_of_unknown_age_are_left_alone() -> None:
+    assert not orphans(observed(now=BORN + timedelta(seconds=59)))
+    assert not orphans(observed(replace(RUNNING, created=None)))
+
+
+def test_one_list_is_not_enough() -> None:
+    assert not orphans(observed(listing=Listing(1.0, {NAME: RUNNING}, {})))
+    other = replace(RUNNING, owner=builders.owner(uid="another-uid"))
+    assert not orphans(observed(listing=Listing(1.0, {NAME: RUNNING}, {NAME: other})))
+
+
+def test_a_node_of_ours_whose_pool_is_in_neither_list_is_a_stray() -> None:
+    system = {"system": builders.instance(InstanceState.RUNNING, name="system")}
+    gone = Listing(1.0, system, system)
+
+    assert strays(observed(listing=gone, nodes=(builders.node(),))) == (builders.node(),)
+    assert not strays(observed(listing=Listing(1.0, system, {NAME: RUNNING}), nodes=(NODE,)))
+    assert not strays(observed(listing=Listing(1.0, {NAME: RUNNING}, system), nodes=(NODE,)))
+    assert not strays(observed(listing=Listing(1.0, {}, {}), nodes=(NODE,)))
+    assert not strays(observed(listing=gone, nodes=(NODE,), now=BORN))
+
+
+NODE = builders.node()
+
+
+@pytest.mark.parametrize(
+    "missing", ["kaito.sh/machine-type", "agentpool", "kubernetes.azure.com/agentpool"]
+)
+def test_a_node_without_our_marks_is_never_a_stray(missing: str) -> None:
+    marks = {key: value for key, value in NODE.metadata.labels.items() if key != missing}
+    metadata = {**NODE.metadata.model_dump(by_alias=True), "labels": marks}
+    system = {"system": builders.instance(InstanceState.RUNNING, name="system")}
+    nodes = (builders.node(metadata=metadata),)
+
+    assert not strays(observed(listing=Listing(1.0, system, system), nodes=nodes))
+
+
+async def sweep(world: World, times: int = 3) -> None:
+    for _ in range(times):
+        world.clock.at += 30
+        world.cloud.turn()
+        await world.instances.refresh()
+        assert world.instances.listing is not None
+        await world.garbage.sweep(world.instances.listing)
+
+
+async def test_a_pool_leaked_by_a_lost_claim_is_given_back_with_its_node() -> None:
+    world = World(MACHINE)
+    world.create()
+    await world.settle()
+    world.api.objects.pop((MACHINE.resource.plural, world.stored().ref))
+
+    await sweep(world, times=6)
+
+    assert world.cloud.owned(world.owner) == []
+    assert world.cloud.terminations == [NAME]
+    assert world.all_nodes() == ()
+    assert "system" in world.cloud.pools
+
+
+async def test_a_claim_that_the_informer_does_not_know_yet_keeps_its_pool() -> None:
+    world = World(MACHINE)
+    world.create()
+    await world.settle()
+    world.garbage = replace(world.garbage, census=Blind())
+
+    await sweep(world, times=6)
+
+    assert world.cloud.terminations == []
+
+
+class Blind:
+    """Informers that know of nothing."""
+
+    def uids(self) -> frozenset[str]:
+        """No claims."""
+        return frozenset()
+
+    def all_nodes(self) -> tuple[Node, ...]:
+        """No nodes."""
+        return ()
+
+
+async def test_nothing_is_swept_while_the_cloud_cannot_be_listed() -> None:
+    world = World(MACHINE)
+    world.create()
+    await world.settle()
+    world.cloud.pools = {"system": world.cloud.pools["system"]}
+    world.cloud.mute = CloudUnavailable("Timeout", "no answer")
+
+    await sweep(world)
+
+    assert len(world.all_nodes()) == 1

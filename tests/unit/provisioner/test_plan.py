@@ -1,0 +1,376 @@
+"""Every reachable world of one claim, one pool name and one node, with the goal stated here.
+
+A world is what is really there plus what the process believes: the last list it has, whether
+that list is new enough, and what it remembers of failures. Moves are made by the plan (cut short
+after any action, as by a crash), by the cloud, by the kubelet, by a user, and by bad luck.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cache
+
+import pytest
+
+from kaito.kube.kinds import Node
+from provisioner.cloud import Instance, InstanceState
+from provisioner.controllers.machine.kinds import KINDS, ClaimKind
+from provisioner.controllers.machine.ledger import Entry
+from provisioner.controllers.machine.observe import Moment, Observed, ordered
+from provisioner.controllers.machine.plan import plan
+from provisioner.controllers.machine.status import status
+from provisioner.controllers.machine.step import (
+    Action,
+    AddFinalizer,
+    CordonNode,
+    DeleteNode,
+    LabelNode,
+    Launch,
+    ReleaseFinalizer,
+    Step,
+    Terminate,
+)
+from provisioner.failures import CapacityUnavailable, SkuUnavailable
+from provisioner.instances import Listing
+from tests.unit.provisioner import builders
+from tests.unit.provisioner.builders import BORN, NAME, PROVIDER_ID
+
+FINALIZER = "karpenter.sh/termination"
+NOW = 1000.0
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool of the name: how far it is, and whether this claim's."""
+
+    state: InstanceState
+    ours: bool = True
+
+
+@dataclass(frozen=True)
+class World:
+    """What is there, and what the process believes."""
+
+    kind: ClaimKind
+    deleting: bool = False
+    finalizer: bool = False
+    pool: Pool | None = None
+    node: str = ""  # "", "joined", "registered", "initialized"
+    launched: bool = False  # on record
+    known: bool = False  # providerID on record
+    listed: bool = False  # the process has a list at all
+    view: Pool | None = None  # the pool in that list
+    before: bool = False  # the pool was in the list before
+    fresh: bool = False  # the list is newer than the last act
+    failure: str = ""  # "", "waiting", "due", "permanent"
+    bought: int = 0  # accepted launches while this claim's pool had already run
+
+    @property
+    def ready(self) -> bool:
+        """The goal: a pool of ours that runs, and its usable node."""
+        return self.pool == Pool(InstanceState.RUNNING) and self.node == "initialized"
+
+
+def instance(kind: ClaimKind, pool: Pool | None) -> dict[str, Instance]:
+    if pool is None:
+        return {}
+    mark = builders.owner(kind.name) if pool.ours else None
+    made = builders.instance(pool.state, of=mark)
+    if pool.state is InstanceState.FAILED:
+        made = replace(made, failure=CapacityUnavailable("AllocationFailed", "None left"))
+    return {NAME: made}
+
+
+@cache
+def seen(world: World) -> Observed:
+    """The snapshot that the controller would take of this world."""
+    launched = f"{world.kind.prefix}Launched"
+    metadata: dict[str, object] = {"finalizers": [FINALIZER] if world.finalizer else []}
+    if world.deleting:
+        metadata["deletionTimestamp"] = BORN.isoformat()
+    conditions = [
+        {
+            "type": launched,
+            "status": "True",
+            "reason": "Launched",
+            "message": "",
+            "lastTransitionTime": BORN.isoformat(),
+        }
+    ]
+    claim = builders.claim(
+        world.kind,
+        metadata=metadata,
+        status={
+            "conditions": conditions if world.launched else [],
+            "providerID": PROVIDER_ID if world.known else "",
+        },
+    )
+    now = BORN + timedelta(seconds=30)
+    before = {NAME: builders.instance(InstanceState.RUNNING)} if world.before else {}
+    failure = SkuUnavailable if world.failure == "permanent" else CapacityUnavailable
+    listing = Listing(NOW - 1, {**instance(world.kind, world.view)}, before)
+    return Observed(
+        kind=world.kind,
+        claim=claim,
+        order=ordered(world.kind, claim, now=now),
+        entry=Entry(
+            look_after=NOW - 2 if world.fresh else NOW,
+            failure=failure("Code", "said") if world.failure else None,
+            failures=1,
+            retry_at=NOW + 60 if world.failure == "waiting" else NOW,
+            generation=1,
+        ),
+        listing=listing if world.listed else None,
+        list_failure=None,
+        nodes=(node(world),) if world.node else (),
+        moment=Moment(now, NOW),
+    )
+
+
+def node(world: World) -> Node:
+    marks = dict(builders.node().metadata.labels)
+    if world.node in {"registered", "initialized"}:
+        marks |= {
+            "karpenter.sh/registered": "true",
+            "kaito.sh/workspace": "phi",
+            "apps": "phi-3",
+        }
+    if world.node == "initialized":
+        marks["karpenter.sh/initialized"] = "true"
+    return builders.node(
+        metadata={**builders.node().metadata.model_dump(by_alias=True), "labels": marks}
+    )
+
+
+@cache
+def steps_of(world: World) -> tuple[Step, ...]:
+    return plan(seen(world))
+
+
+def applied(world: World, action: Action) -> World:
+    """What the API server and the cloud make of one action."""
+    match action:
+        case Launch():
+            return bought(world)
+        case Terminate(_, because):
+            pool = world.pool and replace(world.pool, state=InstanceState.DELETING)
+            return replace(world, pool=pool, fresh=False, failure="waiting" if because else "")
+        case LabelNode(_, marks):
+            done = "initialized" if ("karpenter.sh/initialized", "true") in marks else "registered"
+            return replace(world, node=done if world.node else "")
+        case DeleteNode():
+            return replace(world, node="")
+        case AddFinalizer() | ReleaseFinalizer():
+            return replace(world, finalizer=isinstance(action, AddFinalizer))
+        case CordonNode():
+            return world
+
+
+def bought(world: World) -> World:
+    """The cloud is asked for a pool: create-only."""
+    if world.pool is not None:
+        return replace(world, fresh=False, failure="waiting")
+    twice = world.bought + (world.launched or world.known)
+    pool = Pool(InstanceState.PENDING)
+    return replace(world, pool=pool, fresh=False, failure="", bought=twice)
+
+
+def actions(world: World) -> tuple[Action, ...]:
+    return tuple(action for step in steps_of(world) for action in step.actions)
+
+
+def recorded(world: World, steps: tuple[Step, ...]) -> World:
+    """The status is written."""
+    return replace(
+        world,
+        launched=world.launched or any(s.satisfied and s.reason == "Launched" for s in steps),
+        known=world.known or any(s.satisfied and s.reason == "Registered" for s in steps),
+    )
+
+
+def passes(world: World) -> Iterator[World]:
+    """Every end of one reconcile: crashed after any action, or through, with the status."""
+    current = world
+    for action in actions(world):
+        current = applied(current, action)
+        yield current
+    yield recorded(current, steps_of(world))
+
+
+def listed(world: World) -> World:
+    return replace(
+        world, listed=True, fresh=True, view=world.pool, before=world.listed and bool(world.view)
+    )
+
+
+def good_luck(world: World) -> Iterator[World]:
+    """Moves of the environment that help."""
+    if listed(world) != world:
+        yield listed(world)
+    if world.failure == "waiting":
+        yield replace(world, failure="due")
+    match world.pool:
+        case Pool(InstanceState.PENDING):
+            yield replace(world, pool=replace(world.pool, state=InstanceState.RUNNING))
+        case Pool(InstanceState.DELETING):
+            yield replace(world, pool=None)
+        case Pool(InstanceState.RUNNING, ours=True) if not world.node:
+            yield replace(world, node="joined")
+        case Pool(_, ours=False) if not world.deleting:
+            yield replace(world, pool=None)
+
+
+def bad_luck(world: World) -> Iterator[World]:
+    """Moves of the environment, of a user or of a crash that hurt."""
+    if not world.deleting:
+        yield replace(world, deleting=True)
+    # A restart: nothing is believed any more; what failed for good stands in the conditions.
+    failure = world.failure if world.failure == "permanent" else ""
+    yield replace(world, listed=False, view=None, before=False, fresh=False, failure=failure)
+    match world.pool:
+        case Pool(InstanceState.PENDING, ours=True):
+            yield replace(world, pool=replace(world.pool, state=InstanceState.FAILED))
+        case Pool(InstanceState.RUNNING, ours=True):
+            yield replace(world, pool=None, node="")
+            yield replace(world, pool=replace(world.pool, state=InstanceState.FAILED))
+            yield replace(world, pool=replace(world.pool, state=InstanceState.DELETING))
+    if world.node:
+        yield replace(world, node="")
+
+
+def is_over(world: World) -> bool:
+    return world.deleting and not world.finalizer
+
+
+def reachable(kind: ClaimKind) -> set[World]:
+    roots = [
+        World(kind),
+        World(kind, pool=Pool(InstanceState.RUNNING, ours=False)),
+        World(kind, finalizer=True, failure="permanent"),
+    ]
+    found, queue = set(roots), deque(roots)
+    while queue:
+        world = queue.popleft()
+        if is_over(world):
+            continue
+        for following in (*passes(world), *good_luck(world), *bad_luck(world)):
+            if following not in found:
+                found.add(following)
+                queue.append(following)
+    return found
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
+def worlds(request: pytest.FixtureRequest) -> set[World]:
+    kind: ClaimKind = request.param
+    return reachable(kind)
+
+
+def test_every_world_has_an_answer(worlds: set[World]) -> None:
+    assert len(worlds) > 500
+    assert all(steps_of(world) for world in worlds if not is_over(world))
+
+
+def test_a_pool_is_never_bought_for_a_claim_whose_pool_has_run(worlds: set[World]) -> None:
+    assert max(world.bought for world in worlds) == 0
+
+
+def test_nothing_is_launched_on_an_old_list_or_beside_a_pool_that_was_seen(
+    worlds: set[World],
+) -> None:
+    for world in worlds:
+        for action in actions(world):
+            if isinstance(action, Launch):
+                assert world.finalizer
+                assert world.listed
+                assert world.fresh
+                assert world.view is None
+                assert not world.deleting
+                assert world.failure in {"", "due"}
+
+
+def test_the_finalizer_goes_only_when_no_pool_and_no_node_of_ours_is_left(
+    worlds: set[World],
+) -> None:
+    for world in worlds:
+        if ReleaseFinalizer() in actions(world):
+            assert world.pool is None or not world.pool.ours
+            assert world.fresh
+            if world.pool is None:
+                assert not world.node
+
+
+def test_a_pool_of_somebody_else_is_never_terminated(worlds: set[World]) -> None:
+    for world in worlds:
+        if any(isinstance(action, Terminate) for action in actions(world)):
+            assert world.view is not None
+            assert world.view.ours
+            assert world.pool is None or world.pool.ours
+
+
+def test_a_node_is_only_deleted_together_with_its_pool(worlds: set[World]) -> None:
+    for world in worlds:
+        if any(isinstance(action, DeleteNode) for action in actions(world)):
+            assert world.deleting
+            assert world.pool is None
+
+
+def test_ready_is_only_said_of_a_world_that_is_or_was_just_now(worlds: set[World]) -> None:
+    for world in worlds:
+        steps = steps_of(world)
+        if steps and not world.deleting and all(step.satisfied for step in steps):
+            assert world.node == "initialized"
+            assert world.view is not None or world.launched or world.known
+
+
+def test_every_world_comes_to_rest_at_its_goal(worlds: set[World]) -> None:
+    for start in worlds:
+        end = settled(start)
+        if end.deleting:
+            assert not end.finalizer
+            assert end.pool is None or not end.pool.ours
+        elif end.failure == "permanent":
+            assert end.pool is None or not end.pool.ours
+        elif end.launched or end.known:
+            # What ran and is gone is not replaced here: that is the workspace's decision.
+            assert end.ready or end.pool != Pool(InstanceState.RUNNING)
+        else:
+            pytest.fail(f"came to rest undone: {end}")
+
+
+def settled(world: World) -> World:
+    """Where a world ends with the plan and with luck, and nothing else."""
+    for _ in range(60):
+        if is_over(world):
+            return world
+        following = list(passes(world))[-1]
+        if following == world:
+            lucky = next(good_luck(world), None)
+            if lucky is None:
+                return world
+            following = lucky
+        world = following
+    pytest.fail(f"no rest for {world}")
+
+
+def test_the_status_of_every_world_can_be_written(worlds: set[World]) -> None:
+    for world in worlds:
+        steps = steps_of(world)
+        wanted = status(seen(world), steps) if steps else None
+        if wanted is None:
+            continue
+        told = wanted["status"]
+        assert isinstance(told, dict)
+        assert [each["type"] for each in told["conditions"]] == (
+            ["MachineInitialized", "MachineLaunched", "MachineRegistered", "Ready"]
+            if world.kind.name == "Machine"
+            else ["Launched", "Registered", "Initialized", "Ready"]
+        )
+        for each in told["conditions"]:
+            assert each["status"] in {"True", "False", "Unknown"}
+            assert each["reason"]
+            assert each["lastTransitionTime"].endswith("Z")
+            assert not each["message"].endswith(".")
