@@ -223,7 +223,7 @@ class PodWorker:
         reason = reasons.CONTAINER_CREATING
         if pod.spec.init_containers:
             reason = reasons.POD_INITIALIZING
-        view = first_view(container, statuses, reason)
+        view = first_view(container, statuses, reason=reason, now=datetime.now(UTC))
         return ContainerWorker(
             self._sandbox,
             container,

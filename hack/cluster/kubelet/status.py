@@ -7,7 +7,7 @@ never fall is ours to get right.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from hack.cluster.kubelet.pod import Pod
@@ -18,6 +18,7 @@ NOT_READY = "ContainersNotReady"
 NOT_INITIALIZED = "ContainersNotInitialized"
 GATES_NOT_READY = "ReadinessGatesNotReady"
 COMPLETED = "PodCompleted"
+FINISHED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def pod_status(seen: Seen) -> dict[str, object]:
         "containerStatuses": [_container_status(view) for view in seen.containers],
     }
     if seen.init:
-        status["initContainerStatuses"] = [_container_status(view) for view in seen.init]
+        status["initContainerStatuses"] = [_init_status(view) for view in seen.init]
     if seen.pod_ip:
         status["podIP"] = seen.pod_ip
         status["podIPs"] = [{"ip": seen.pod_ip}]
@@ -110,7 +111,7 @@ def _main_phase(seen: Seen) -> str:
 def _conditions(seen: Seen, phase: str) -> list[Manifest]:
     ready = _containers_ready(seen, phase)
     wanted = (
-        _judged("PodReadyToStartContainers", holds=bool(seen.pod_ip) and not seen.is_ending),
+        _judged("PodReadyToStartContainers", holds=bool(seen.pod_ip) and phase not in FINISHED),
         _initialized(seen, phase),
         _gated(seen.pod, ready),
         ready,
@@ -144,7 +145,7 @@ def _initialized(seen: Seen, phase: str) -> Condition:
         for view in seen.init
         if not (view.started if view.name in sidecars else view.is_complete)
     ]
-    if missing and phase not in ("Succeeded", "Failed"):
+    if missing and phase not in FINISHED:
         message = f"containers with incomplete status: {_names(missing)}"
         return _judged("Initialized", holds=False, reason=NOT_INITIALIZED, message=message)
     done = COMPLETED if phase == "Succeeded" else ""
@@ -176,6 +177,11 @@ def _gated(pod: Pod, ready: Condition) -> Condition:
         message = f"waiting for the conditions {_names(open_gates)}"
         return _judged("Ready", holds=False, reason=GATES_NOT_READY, message=message)
     return verdict
+
+
+def _init_status(view: View) -> Manifest:
+    """An init container that has done its work counts as ready."""
+    return _container_status(replace(view, ready=view.ready or view.is_complete))
 
 
 def _container_status(view: View) -> Manifest:

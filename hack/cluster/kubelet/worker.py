@@ -61,6 +61,7 @@ class ContainerWorker:
         self._restart_delay = BackOff(
             sandbox.host.pace.restart_base_seconds, sandbox.host.pace.cap_seconds
         )
+        self._probing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> asyncio.Task[None]:
@@ -181,14 +182,14 @@ class ContainerWorker:
         log.info("container.started", pod=str(self._sandbox.pod.ref), container=self.container.name)
         if self._stopping:
             process.kill()
-        probing = asyncio.create_task(self._probe())
+        self._probing = asyncio.create_task(self._probe())
         try:
             result = await process.wait()
         except asyncio.CancelledError:
             process.kill()
             raise
         finally:
-            probing.cancel()
+            self._probing.cancel()
             self._process = None
             self.is_started.clear()
         return self._ended(launch, result, started_at)
@@ -290,6 +291,8 @@ class ContainerWorker:
         """Stop the present run, once; what follows is the restart policy's."""
         if self._process is None or self._stops:
             return
+        if self._probing is not None:
+            self._probing.cancel()
         deadline = time.monotonic() + grace_seconds
         task = asyncio.create_task(
             self._stop_process(self._process, lambda: deadline - time.monotonic())
