@@ -121,9 +121,10 @@ class Worker:
         try:
             completion = engine.generate(prompt, on_token=lambda: self._token(ticket))
         finally:
+            # Counted first: who sees that nothing runs any more sees the result in the counters too.
+            self._count(prompt, completion, queue_seconds=begun - ticket.arrived, begun=begun)
             with self._lock:
                 self._running -= 1
-            self._count(prompt, completion, queue_seconds=begun - ticket.arrived, begun=begun)
         return completion
 
     def _token(self, ticket: Ticket) -> bool:
