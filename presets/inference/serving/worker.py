@@ -121,7 +121,7 @@ class Worker:
         try:
             completion = engine.generate(prompt, on_token=lambda: self._token(ticket))
         finally:
-            # Counted first: who sees that nothing runs any more sees the result in the counters too.
+            # Counted first: who sees that nothing runs any more sees the result counted, too.
             self._count(prompt, completion, queue_seconds=begun - ticket.arrived, begun=begun)
             with self._lock:
                 self._running -= 1
