@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from kaito.api import labels
+from kaito.api.machine import Machine
+from kaito.api.nodeclaim import NodeClaim
 from kaito.kube.client import Client
 from kaito.kube.clock import Clock
 from kaito.kube.errors import Conflict, NotFound
 from kaito.kube.kinds import NODES
-from kaito.kube.objects import Manifest
+from kaito.kube.objects import KubeObject, Manifest
 from provisioner.cloud import Cloud, InstanceSpec
+from provisioner.controllers.machine.kinds import Claim
 from provisioner.controllers.machine.ledger import Ledger
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.step import (
@@ -48,6 +51,7 @@ class Actor:
         guard: raises unless this process may act; asked before each effect on the cloud.
         ledger: where it is noted what became of a call to the cloud.
         clock: says when.
+        written: claims as the API server answered our last write of them, by uid.
     """
 
     client: Client
@@ -55,6 +59,20 @@ class Actor:
     guard: Callable[[], None]
     ledger: Ledger
     clock: Clock
+    written: dict[str, Claim] = field(default_factory=dict)
+
+    def newest(self, claim: Claim) -> Claim:
+        """The claim as the store has it, or as we wrote it if the store lags behind that."""
+        written = self.written.get(claim.metadata.uid)
+        if written is None or not _is_newer(written, claim):
+            self.written.pop(claim.metadata.uid, None)
+            return claim
+        return written
+
+    def note(self, answer: KubeObject) -> None:
+        """Remember the API server's answer to a write of ours, until the store has it."""
+        if isinstance(answer, Machine | NodeClaim):
+            self.written[answer.metadata.uid] = answer
 
     async def act(self, seen: Observed, action: Action) -> None:
         """Carry out one action.
@@ -123,7 +141,11 @@ class Actor:
         }
         if action.labels:
             metadata["labels"] = dict(action.labels)
-        await self.client.merge_patch(seen.kind.resource, seen.claim.ref, {"metadata": metadata})
+        self.note(
+            await self.client.merge_patch(
+                seen.kind.resource, seen.claim.ref, {"metadata": metadata}
+            )
+        )
 
     async def _release_finalizer(self, seen: Observed) -> None:
         """Take the finalizer off exactly the version that the plan saw."""
@@ -141,6 +163,7 @@ class Actor:
         except NotFound:
             log.debug(CLAIM_RELEASED, uid=seen.uid, found=False)
         self.ledger.forget(seen.uid)
+        self.written.pop(seen.uid, None)
         log.info(CLAIM_RELEASED, uid=seen.uid)
 
     async def _label(self, action: LabelNode) -> None:
@@ -163,3 +186,9 @@ class Actor:
             await self.client.merge_patch(NODES, action.node, patch)
         except NotFound:
             log.debug("node.missed", node=action.node.name)
+
+
+def _is_newer(one: KubeObject, other: KubeObject) -> bool:
+    """Whether `one` is the later version; versions of one resource are numbers that grow."""
+    versions = [each.metadata.resource_version for each in (one, other)]
+    return all(each.isdecimal() for each in versions) and int(versions[0]) > int(versions[1])

@@ -72,7 +72,7 @@ class ClaimController:
         if claim is None or not self.kind.owns(claim):
             self.instances.rest(self.kind.name, ref)
             return DONE
-        seen = self.observe(claim)
+        seen = self.observe(self.actor.newest(claim))
         steps = plan(seen)
         self._pace(ref, steps)
         for step in steps:
@@ -120,7 +120,10 @@ class ClaimController:
             return
         with suppress(NotFound):
             try:
-                await self.actor.client.apply(self.kind.resource, wanted, subresource="status")
+                written = await self.actor.client.apply(
+                    self.kind.resource, wanted, subresource="status"
+                )
+                self.actor.note(written)
             except (Conflict, Invalid):
                 # An old claim may not fit a newer schema; that must not keep it from going.
                 if not seen.claim.is_deleting:

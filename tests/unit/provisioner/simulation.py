@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import cast
 
+from kaito.api.machine import Machine
+from kaito.api.nodeclaim import NodeClaim
 from kaito.kube.client import Client
 from kaito.kube.errors import Conflict, NotFound
 from kaito.kube.events import Recorder
@@ -258,6 +260,8 @@ class World:
         self.events = Silence()
         self.api.on_release = self._check_release
         self.nodes_join = True
+        self.lags = False
+        self.old: dict[tuple[str, Ref], KubeObject] = {}
         self.released_with: list[str] = []
         self.restart()
 
@@ -302,6 +306,7 @@ class World:
         self.cloud.turn()
         self._join()
         await self.instances.refresh()
+        self.old = dict(self.api.objects)
         await self.controller.reconcile(REF)
         await self.controller.reconcile(REF)
 
@@ -319,7 +324,8 @@ class World:
 
     def claim(self, kind: ClaimKind, ref: Ref) -> Claim | None:
         """One claim."""
-        return cast("Claim | None", self.api.objects.get((kind.resource.plural, ref)))
+        objects = self.old if self.lags else self.api.objects
+        return cast("Claim | None", objects.get((kind.resource.plural, ref)))
 
     def nodes(self, instance: str) -> tuple[Node, ...]:
         """The nodes of an instance."""
@@ -343,8 +349,8 @@ class World:
 
     def stored(self) -> Claim:
         """The claim as the API server has it."""
-        found = self.claim(self.kind, REF)
-        assert found is not None
+        found = self.api.objects[(self.kind.resource.plural, REF)]
+        assert isinstance(found, Machine | NodeClaim)
         return found
 
     def condition(self, aspect: str) -> tuple[str, str]:

@@ -62,6 +62,19 @@ async def test_a_quiet_claim_is_not_written_again(kind: ClaimKind) -> None:
 
 
 @both
+async def test_a_transition_is_told_once_even_when_the_informer_lags(kind: ClaimKind) -> None:
+    world = World(kind)
+    world.lags = True
+    world.create()
+    await world.settle()
+
+    assert world.is_ready
+    told = [reason for _, reason in world.events.told]
+    assert sorted(set(told)) == sorted(told)
+    assert {"Launched", "Registered", "Initialized"} <= set(told)
+
+
+@both
 async def test_a_deleted_claim_gives_everything_back(kind: ClaimKind) -> None:
     world = await up(kind)
 
