@@ -14,6 +14,7 @@ import aiohttp
 import structlog
 
 from hack.cluster.kubelet.api import KubeletApi
+from hack.cluster.kubelet.bubblewrap import BWRAP
 from hack.cluster.kubelet.host import Host, Pace
 from hack.cluster.kubelet.images import TABLE, Images
 from hack.cluster.kubelet.nodes import Nodes
@@ -70,6 +71,8 @@ def main() -> None:
     options = parser.parse_args()
     if sys.platform != "linux":
         parser.error("the process kubelet needs Linux: it runs containers under bubblewrap")
+    if not Path(BWRAP).exists():
+        parser.error(f"there is no {BWRAP}: install bubblewrap (Debian: apt install bubblewrap)")
     logs.configure("json", "info")
     layout = Layout.load(options.home)
     pace = replace(Pace(), restart_base_seconds=options.restart_seconds)

@@ -39,6 +39,7 @@ class Pace:
         lease_seconds: between renewals of a node's Lease.
         status_seconds: between writes of a node's unchanged status.
         boot_seconds: between a node's registration and its first Ready.
+        shutdown_seconds: that containers have when this process is told to end.
     """
 
     restart_base_seconds: float = 10.0
@@ -48,7 +49,8 @@ class Pace:
     refresh_seconds: float = 60.0
     lease_seconds: float = 10.0
     status_seconds: float = 300.0
-    boot_seconds: float = 0.5
+    boot_seconds: float = 0.2
+    shutdown_seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

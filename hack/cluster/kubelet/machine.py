@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,13 +12,17 @@ from hack.cluster.kubelet.instances import SUCCEEDED, Instance
 from hack.cluster.kubelet.status import wire_time
 from hack.cluster.layout import KUBELET_PORT, LOCATION, SUBSCRIPTION_ID, Layout
 from kaito.api.labels import AGENT_POOL, AKS_AGENT_POOL, ARCH, GPU, INSTANCE_TYPE, OPERATING_SYSTEM
+from kaito.kube.conditions import merged
 from kaito.kube.kinds import Taint
-from kaito.kube.objects import Manifest
+from kaito.kube.objects import Condition, Manifest
 
 CLUSTER_LABEL = "kubernetes.azure.com/cluster"
 PODS = "110"
 GOOD = ("MemoryPressure", "DiskPressure", "PIDPressure")
 """Conditions that are False on a healthy node."""
+
+OURS = (*GOOD, "Ready")
+"""Conditions that the kubelet sets; others belong to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +142,12 @@ def node_manifest(machine: Machine, layout: Layout, *, version: str, now: dateti
             "providerID": machine.provider_id,
             "taints": [taint(one).model_dump() for one in machine.instance.taints],
         },
-        "status": node_status(machine, layout, version=version, now=now, ready=False),
+        "status": node_status(machine, layout, version=version, conditions=conditions((), now)),
     }
 
 
 def node_status(
-    machine: Machine, layout: Layout, *, version: str, now: datetime, ready: bool
+    machine: Machine, layout: Layout, *, version: str, conditions: Sequence[Manifest]
 ) -> Manifest:
     """The status that the kubelet writes, for a strategic merge patch."""
     return {
@@ -153,30 +158,44 @@ def node_status(
             {"type": "Hostname", "address": machine.name},
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},
-        "conditions": [
-            *(_condition(type, "False", now) for type in GOOD),
-            _ready(now, ready=ready),
-        ],
+        "conditions": list(conditions),
         "nodeInfo": _node_info(machine, version),
     }
 
 
-def _ready(now: datetime, *, ready: bool) -> dict[str, str]:
-    if ready:
-        told = {"reason": "KubeletReady", "message": "the process kubelet runs pods"}
-        return {**_condition("Ready", "True", now), **told}
-    told = {"reason": "KubeletNotReady", "message": "the machine has just booted"}
-    return {**_condition("Ready", "False", now), **told}
+def conditions(
+    before: Sequence[Condition], now: datetime, *, ready: bool = False
+) -> tuple[Manifest, ...]:
+    """The node's conditions in wire form; a time moves only when its status does.
+
+    Args:
+        before: as the Node has them; empty for a new one.
+        now: of this heartbeat.
+        ready: whether the node takes pods.
+    """
+    told = ("KubeletReady", "the process kubelet runs pods")
+    if not ready:
+        told = ("KubeletNotReady", "the machine has just booted")
+    fresh = (
+        *(_verdict(type, "False", f"KubeletHasNo{type}", "nothing is measured") for type in GOOD),
+        _verdict("Ready", str(ready), *told),
+    )
+    return tuple(
+        {
+            "type": one.type,
+            "status": one.status,
+            "reason": one.reason,
+            "message": one.message,
+            "lastHeartbeatTime": wire_time(now),
+            "lastTransitionTime": wire_time(one.last_transition_time or now),
+        }
+        for one in merged(before, fresh, now=now)
+        if one.type in OURS
+    )
 
 
-def _condition(type: str, status: str, now: datetime) -> dict[str, str]:
-    return {
-        "type": type,
-        "status": status,
-        "reason": f"KubeletHasNo{type}",
-        "message": "",
-        "lastHeartbeatTime": wire_time(now),
-    }
+def _verdict(type: str, status: str, reason: str, message: str) -> Condition:
+    return Condition(type=type, status=status, reason=reason, message=message)
 
 
 def _node_info(machine: Machine, version: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from hack.cluster.kubelet.host import Host
-from hack.cluster.kubelet.machine import Machine, labels, node_manifest, node_status
+from hack.cluster.kubelet.machine import Machine, conditions, labels, node_manifest, node_status
 from kaito.kube.conditions import condition
 from kaito.kube.errors import AlreadyExists, KubeError
 from kaito.kube.kinds import LEASES, NODES, Node
@@ -56,7 +56,7 @@ class NodeAgent:
             node = await self._register()
         age = time.monotonic() - self._written_at
         if age >= self._host.pace.status_seconds or not _is_ready(node):
-            await self._write_status()
+            await self._write_status(node)
         await self._renew(node)
 
     async def _register(self) -> Node:
@@ -73,13 +73,12 @@ class NodeAgent:
         await asyncio.sleep(self._host.pace.boot_seconds)
         return node
 
-    async def _write_status(self) -> None:
+    async def _write_status(self, node: Node) -> None:
         status = node_status(
             self.machine,
             self._host.layout,
             version=self._version,
-            now=datetime.now(UTC),
-            ready=True,
+            conditions=conditions(node.status.conditions, datetime.now(UTC), ready=True),
         )
         path = NODES.path(Ref("", self.machine.name), subresource="status")
         await self._host.client.request(

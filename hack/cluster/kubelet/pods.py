@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from dataclasses import dataclass
 
 import structlog
@@ -67,7 +68,13 @@ class Pods:
                 shutil.rmtree(path, ignore_errors=True)
 
     async def stop(self) -> None:
-        """Kill all containers."""
+        """End all containers, at once those that do not end by themselves within seconds."""
+        self._machines.clear()
+        deadline = time.monotonic() + self._host.pace.shutdown_seconds
+        workers = [one.worker for one in self._running.values()]
+        await asyncio.gather(
+            *(one.shut_down(lambda: deadline - time.monotonic()) for one in workers)
+        )
         tasks = [one.task for one in self._running.values()]
         for uid in list(self._running):
             self._forget(uid, gone=False)

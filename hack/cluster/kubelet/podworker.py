@@ -18,6 +18,7 @@ from hack.cluster.kubelet.pod import PODS, Container, Pod
 from hack.cluster.kubelet.sandbox import PodSandbox
 from hack.cluster.kubelet.status import Seen, pod_status
 from hack.cluster.kubelet.worker import ContainerWorker
+from kaito.kube.conditions import condition
 from kaito.kube.errors import KubeError, NotFound
 
 log = structlog.get_logger()
@@ -40,6 +41,7 @@ class PodWorker:
         self._init = [self._worker(one, initial=True) for one in pod.spec.init_containers]
         self._main = [self._worker(one, initial=False) for one in pod.spec.containers]
         self.update(pod)
+        self._reporting = asyncio.create_task(self._report_changes())
 
     @property
     def pod(self) -> Pod:
@@ -64,20 +66,27 @@ class PodWorker:
 
     async def run(self) -> None:
         """Everything, until the object may go; when cancelled, nothing of the pod is left."""
-        reporting = asyncio.create_task(self._report_changes())
         try:
             if not self.pod.is_finished:
                 await self._live()
             await self._deletion.wait()
             await self._end()
         finally:
-            reporting.cancel()
+            self._reporting.cancel()
             for worker in (*self._init, *self._main):
                 worker.kill()
 
     def remove(self) -> None:
         """Delete what the pod has left on this machine; its logs stay with the cluster's."""
         self._sandbox.remove()
+
+    async def shut_down(self, remaining: Callable[[], float]) -> None:
+        """End the containers because this process ends: nothing is reported of it.
+
+        Whoever plays the node next finds them killed, and starts them again.
+        """
+        self._reporting.cancel()
+        await asyncio.gather(*(one.stop(remaining) for one in (*self._init, *self._main)))
 
     # Life
 
@@ -186,7 +195,7 @@ class PodWorker:
     async def _report(self) -> None:
         """Write the status, if it is another than the last one."""
         status = pod_status(self._seen())
-        if status == self._sent:
+        if status == self._sent and _shows(self.pod, status):
             return
         path = PODS.path(self.pod.ref, subresource="status")
         body = {"metadata": {"uid": self.pod.metadata.uid}, "status": status}
@@ -239,6 +248,19 @@ def _container_policy(pod: Pod, container: Container, *, initial: bool) -> str:
     if container.restart_policy == "Always":
         return "Always"
     return "Never" if pod.spec.restart_policy == "Never" else "OnFailure"
+
+
+def _shows(pod: Pod, status: dict[str, object]) -> bool:
+    """Whether the object's Ready is the one of `status`.
+
+    While a node does not answer, the control plane says of its pods that they are not ready;
+    it is for the kubelet to take that back.
+    """
+    conditions = status["conditions"]
+    assert isinstance(conditions, list)
+    wanted = next(one["status"] for one in conditions if one["type"] == "Ready")
+    shown = condition(pod.status.conditions, "Ready")
+    return shown is not None and shown.status == wanted
 
 
 def _grace(pod: Pod) -> Callable[[], float]:
