@@ -82,15 +82,15 @@ def requirements(lock: str) -> Iterator[tuple[str, str]]:
             yield found.group(), block.rstrip() + "\n"
 
 
-def ensure(name: str, cache: Path, sources: Sources) -> None:
-    """Have the environment `name` in the cache, as its lock says.
+def ensure(name: str, cache: Path, sources: Sources, *, locks: Path = LOCKS) -> None:
+    """Have the environment `name` in the cache, as its lock in the folder `locks` says.
 
     Raises:
         NotInstalled: there is no such lock, or its packages cannot be had.
     """
-    lock = LOCKS / f"{name}.txt"
+    lock = locks / f"{name}.txt"
     if not lock.exists():
-        known = ", ".join(sorted(path.stem for path in LOCKS.glob("*.txt")))
+        known = ", ".join(sorted(path.stem for path in locks.glob("*.txt")))
         raise NotInstalled(f"no environment is called {name!r}; there are: {known}")
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     folder = cache / name
@@ -101,7 +101,7 @@ def ensure(name: str, cache: Path, sources: Sources) -> None:
             return
         started = time.monotonic()
         print(f"installing the {name} environment into {folder}", flush=True)
-        uv = _uv(cache, sources) if name != "uv" else None
+        uv = _uv(cache, sources, locks / "uv.txt") if name != "uv" else None
         _replace(folder, lock, sources, uv)
         (folder / STAMP).write_text(wanted)
         print(f"{name}: installed in {time.monotonic() - started:.0f} s", flush=True)
@@ -125,12 +125,13 @@ def _only_one(cache: Path) -> Iterator[None]:
         yield
 
 
-def _uv(cache: Path, sources: Sources) -> str | None:
+def _uv(cache: Path, sources: Sources, lock: Path) -> str | None:
     """The uv of this machine, else one in the cache; None where none can be had."""
     if own := shutil.which("uv"):
         return own
+    if not lock.exists():
+        return None
     folder = cache / "uv"
-    lock = LOCKS / "uv.txt"
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     if not _is_current(folder, wanted):
         try:

@@ -102,14 +102,17 @@ def test_a_named_log_event_is_dotted_and_lower_case() -> None:
 
 
 def test_only_settings_read_the_environment() -> None:
+    doors = {"os.environ", "os.environb", "os.getenv"}
+    others = [one for one in sources(*SHIPPED) if PurePath(one.path).name != "settings.py"]
+    importers = [source.path for source in others if source.imports & doors]
     readers = [
         at(source, node)
-        for source in sources(*SHIPPED)
-        if PurePath(source.path).name != "settings.py"
+        for source in others
         for node in ast.walk(source.tree)
-        if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}
+        if isinstance(node, ast.Attribute) and _dotted(node) in doors
     ]
 
+    assert importers == []
     assert readers == []
 
 
@@ -148,6 +151,11 @@ def test_provisioner_knows_two_rooms_of_kaito() -> None:
 
 
 def test_no_test_sleeps_patches_or_hides_in_a_class() -> None:
+    imported = [
+        source.path
+        for source in sources("tests")
+        if source.imports & {"time.sleep", "unittest.mock.patch"}
+    ]
     wrong = [
         at(source, node)
         for source in sources("tests")
@@ -156,6 +164,7 @@ def test_no_test_sleeps_patches_or_hides_in_a_class() -> None:
         or (isinstance(node, ast.Attribute) and _dotted(node) in {"time.sleep", "mock.patch"})
     ]
 
+    assert imported == []
     assert wrong == []
 
 
