@@ -55,6 +55,16 @@ class Bystander:
         found = await self.get(f"{path}?labelSelector={quote(selector)}")
         return list(found["items"]) if found else []
 
+    async def changes(self, path: str, *, seconds: int) -> list[Json]:
+        """Watch events of a collection during the next seconds."""
+        version = (await self.get(path))["metadata"]["resourceVersion"]
+        watch = f"?watch=1&resourceVersion={version}&timeoutSeconds={seconds}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.layout.api_url}{path}{watch}", ssl=self._api) as response,
+        ):
+            return [json.loads(line) for line in (await response.read()).splitlines()]
+
     async def workspace(self, name: str = WORKSPACE) -> Json:
         """A Workspace, or None."""
         path = f"/apis/kaito.sh/v1alpha1/namespaces/{NAMESPACE}/workspaces/{name}"
@@ -105,15 +115,19 @@ class Bystander:
         )
 
     async def _fetch(self, url: str, trusted: ssl.SSLContext) -> Json:
-        """Decoded JSON, None for 404."""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(url, ssl=trusted) as response,
-        ):
-            if response.status == 404:
-                return None
-            response.raise_for_status()
-            return json.loads(await response.read())
+        """Decoded JSON, None for 404; asks again where the server says 429 and when."""
+        while True:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(url, ssl=trusted) as response,
+            ):
+                if response.status == 404:
+                    return None
+                if response.status != 429:
+                    response.raise_for_status()
+                    return json.loads(await response.read())
+                seconds = float(response.headers.get("Retry-After", "1"))
+            await asyncio.sleep(seconds)
 
 
 async def run(

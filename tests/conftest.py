@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest_asyncio
 
 from hack.cluster.cache import cache_folder
+from hack.cluster.parts import Pace
 from hack.cluster.session import running
 from tests.bystander import Bystander
+
+
+PACE = Pace(provision_seconds=2.0, delete_seconds=1.0, restart_seconds=0.05)
+"""A quick cloud, and a kubelet that forgives quickly."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -19,5 +24,5 @@ async def cluster() -> AsyncIterator[Bystander]:
     folder = cache_folder() / "clusters"
     folder.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="test-", dir=folder))
-    async with running(home=home) as layout:
+    async with running(home=home, pace=PACE) as layout:
         yield Bystander(layout)

@@ -23,15 +23,17 @@ READY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How slow the cloud is.
+    """How slow the cloud and the nodes are.
 
     Attributes:
         provision_seconds: until an agent pool has succeeded.
         delete_seconds: until a deleted agent pool is gone.
+        restart_seconds: delay before a container's second restart; it doubles.
     """
 
     provision_seconds: float = 3.0
     delete_seconds: float = 2.0
+    restart_seconds: float = 10.0
 
 
 USUAL = Pace()
@@ -86,7 +88,9 @@ def waves(layout: Layout, pace: Pace) -> tuple[tuple[Part, ...], ...]:
                 partial(scheduler.succeeds, "/healthz"),
                 _at(ports.scheduler),
             ),
-            Part(_kubelet(layout), partial(_has_ready_node, api), f"{layout.node_prefix}0.0/16"),
+            Part(
+                _kubelet(layout, pace), partial(_has_ready_node, api), f"{layout.node_prefix}0.0/16"
+            ),
         ),
     )
 
@@ -103,8 +107,8 @@ def _arm(layout: Layout, pace: Pace) -> Program:
     )
 
 
-def _kubelet(layout: Layout) -> Program:
-    program = _python(layout, "kubelet")
+def _kubelet(layout: Layout, pace: Pace) -> Program:
+    program = _python(layout, "kubelet", "--restart-seconds", str(pace.restart_seconds))
     # It ends the containers first, each with a grace period.
     return Program(program.name, program.command, program.environment, KUBELET_STOP_SECONDS)
 

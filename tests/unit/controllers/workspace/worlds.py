@@ -162,8 +162,7 @@ class World:
         if kind == "Deployment":
             return World(replace(self.seen, deployment=None))
         claims = tuple(
-            _deleting(claim) if claim.metadata.name == name else claim
-            for claim in self.seen.claims
+            _deleting(claim) if claim.metadata.name == name else claim for claim in self.seen.claims
         )
         return World(replace(self.seen, claims=claims))
 
