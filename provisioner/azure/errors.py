@@ -153,9 +153,8 @@ def decoded(text: str) -> ArmError:
 
 def is_pool_gone(status: int, error: ArmError) -> bool:
     """Whether a 404 is about the agent pool; one about the cluster is ClusterMissing."""
-    if status != HTTPStatus.NOT_FOUND or error.code in CLASSES:
-        return False
-    return error.code == "NotFound" or error.subcode.endswith("AgentPool_NotFound")
+    told = error.code == "NotFound" or error.subcode.endswith("AgentPool_NotFound")
+    return status == HTTPStatus.NOT_FOUND and told
 
 
 def classified(

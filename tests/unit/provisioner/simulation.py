@@ -17,6 +17,7 @@ from kaito.kube.client import Client
 from kaito.kube.errors import Conflict, NotFound
 from kaito.kube.events import Recorder
 from kaito.kube.kinds import NODES, Node
+from kaito.kube.lease import NotLeading
 from kaito.kube.objects import KubeObject, Manifest, Ref
 from kaito.kube.resource import Resource
 from provisioner.cloud import Instance, InstanceSpec, InstanceState, Owner
@@ -261,6 +262,7 @@ class World:
         self.api.on_release = self._check_release
         self.nodes_join = True
         self.lags = False
+        self.leads = True
         self.old: dict[tuple[str, Ref], KubeObject] = {}
         self.released_with: list[str] = []
         self.restart()
@@ -269,7 +271,7 @@ class World:
         """A new process, that remembers nothing."""
         client = cast("Client", self.api)
         self.instances = Instances(self.cloud, clock=self.clock, pace=Pace())
-        actor = Actor(client, self.cloud, lambda: None, Ledger(), self.clock)
+        actor = Actor(client, self.cloud, self.guard, Ledger(), self.clock)
         self.controller = ClaimController(
             self.kind, self, self.instances, actor, cast("Recorder", self.events), self.clock
         )
@@ -278,10 +280,15 @@ class World:
             self.cloud,
             self.instances,
             self,
-            lambda: None,
+            self.guard,
             self.clock,
             resources={self.kind.name: self.kind.resource},
         )
+
+    def guard(self) -> None:
+        """As `Elector.guard`."""
+        if not self.leads:
+            raise NotLeading("the lease is lost")
 
     def create(self, **changes: object) -> None:
         """A user creates the claim."""

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from kaito.kube.errors import Conflict
 from kaito.kube.kinds import NODES
+from kaito.kube.lease import NotLeading
 from provisioner.cloud import InstanceState
 from provisioner.controllers.machine.kinds import KINDS, MACHINE, NODE_CLAIM, ClaimKind
 from provisioner.failures import (
@@ -115,6 +117,76 @@ async def test_nothing_is_launched_before_a_list_newer_than_the_claim() -> None:
     await world.instances.refresh()
     await world.controller.reconcile(REF)
     assert world.cloud.launches == [NAME]
+
+
+async def test_nothing_is_launched_for_a_claim_that_changed_behind_the_informers_back() -> None:
+    for behind in ("deleted", "replaced", "gone"):
+        world = World(MACHINE)
+        world.create()
+        await world.round()
+        world.old, world.lags = dict(world.api.objects), True
+        if behind == "gone":
+            world.api.objects.clear()
+        elif behind == "replaced":
+            world.create(metadata={"uid": "another", "finalizers": ["karpenter.sh/termination"]})
+        else:
+            world.delete()
+
+        world.clock.at += 1
+        await world.instances.refresh()
+        with pytest.raises(Conflict):
+            await world.controller.reconcile(REF)
+        assert world.cloud.launches == []
+
+
+async def test_a_process_that_does_not_lead_touches_nothing_in_the_cloud() -> None:
+    world = World(MACHINE)
+    world.create()
+    await world.round()
+    world.leads = False
+
+    world.clock.at += 1
+    await world.instances.refresh()
+    with pytest.raises(NotLeading):
+        await world.controller.reconcile(REF)
+    assert world.cloud.launches == []
+
+    world.leads = True
+    await world.settle()
+    world.delete()
+    world.leads = False
+    with pytest.raises(NotLeading):
+        await world.settle(rounds=2)
+    assert world.cloud.terminations == []
+
+
+async def test_a_deletion_waits_for_a_list_that_is_newer_than_itself() -> None:
+    world = World(MACHINE)
+    world.cloud.refusals = [QuotaExceeded("Code", "No.")]
+    world.create()
+    await world.settle(rounds=3)
+    late = builders.instance(InstanceState.RUNNING, of=world.owner)
+    world.cloud.pools[NAME] = late
+
+    world.clock.at += 1
+    world.delete()
+    for _ in range(3):
+        await world.controller.reconcile(REF)
+    assert world.stored().metadata.finalizers
+
+    await world.settle()
+    assert world.claim(MACHINE, REF) is None
+    assert world.released_with == []
+
+
+async def test_a_node_is_cordoned_before_its_machine_goes() -> None:
+    world = await up(MACHINE)
+    world.delete()
+
+    await world.settle(rounds=2)
+
+    assert world.nodes(NAME)[0].spec.unschedulable
+    assert world.cloud.terminations == [NAME]
 
 
 async def test_an_empty_or_failed_list_is_never_read_as_everything_is_gone() -> None:
