@@ -7,20 +7,12 @@ from dataclasses import replace
 import pytest
 
 from kaito.kube.errors import Conflict
-from kaito.kube.kinds import NODES
 from kaito.kube.lease import NotLeading
 from provisioner.cloud import InstanceState
 from provisioner.controllers.machine.kinds import KINDS, MACHINE, NODE_CLAIM, ClaimKind
 from provisioner.failures import (
-    BadRequest,
-    CapacityUnavailable,
-    CloudDenied,
-    CloudThrottled,
     CloudUnavailable,
-    ClusterMissing,
-    OperationInProgress,
     QuotaExceeded,
-    SkuUnavailable,
 )
 from tests.unit.provisioner import builders
 from tests.unit.provisioner.builders import NAME, PROVIDER_ID
@@ -276,178 +268,6 @@ async def test_the_pool_of_an_earlier_claim_of_the_name_is_waited_out() -> None:
 
     assert world.is_ready
     assert world.cloud.launches == [NAME]
-
-
-REFUSALS = (
-    (QuotaExceeded, "QuotaExceeded", "False"),
-    (CapacityUnavailable, "CapacityUnavailable", "False"),
-    (CloudDenied, "CloudDenied", "False"),
-    (ClusterMissing, "ClusterMissing", "False"),
-    (OperationInProgress, "OperationInProgress", "Unknown"),
-    (CloudUnavailable, "CloudUnavailable", "Unknown"),
-)
-
-
-@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case[1])
-async def test_a_refused_launch_is_told_and_tried_again_after_its_wait(
-    case: tuple[type[QuotaExceeded], str, str],
-) -> None:
-    cls, reason, status = case
-    world = World(MACHINE)
-    world.cloud.refusals = [cls("Code", "The cloud's own words.")]
-    world.create()
-
-    await world.settle(rounds=2)
-    assert world.condition("Launched") == (status, reason)
-    told = next(c for c in world.stored().status.conditions if c.type == "MachineLaunched")
-    assert told.message.startswith("The cloud's own words. ")
-    assert world.cloud.launches == []
-
-    await world.settle(rounds=90)
-    assert world.is_ready
-    assert world.cloud.refused == [NAME]
-    assert [event for event in world.events.told if event[1] == reason] == [
-        ("Warning" if status == "False" else "Normal", reason)
-    ]
-
-
-@pytest.mark.parametrize("cls", [SkuUnavailable, BadRequest])
-async def test_a_permanent_refusal_is_never_tried_again(cls: type[BadRequest]) -> None:
-    world = World(MACHINE)
-    world.cloud.refusals = [cls("Code", "No."), None]
-    world.create()
-
-    await world.settle(rounds=60, seconds=60)
-    world.restart()
-    await world.settle(rounds=60, seconds=60)
-
-    assert world.cloud.refused == [NAME]
-    assert world.cloud.launches == []
-    world.delete()
-    await world.settle()
-    assert world.claim(MACHINE, REF) is None
-
-
-async def test_a_quota_refusal_backs_off_across_a_restart() -> None:
-    world = World(MACHINE)
-    world.cloud.refusals = [QuotaExceeded("Code", "No.")] * 5
-    world.create()
-    await world.settle(rounds=3)
-
-    for _ in range(10):
-        world.restart()
-        await world.settle(rounds=2)
-
-    assert world.cloud.refused == [NAME]
-
-
-async def test_throttling_is_waited_out_as_long_as_the_cloud_asked() -> None:
-    world = World(MACHINE)
-    world.cloud.refusals = [CloudThrottled("Throttled", "Slow down", retry_after_seconds=40)]
-    world.create()
-
-    await world.settle(rounds=15)
-    assert world.cloud.launches == []
-    assert world.condition("Launched") == ("Unknown", "CloudThrottled")
-    await world.settle(rounds=15)
-
-    assert world.is_ready
-
-
-@both
-async def test_a_failed_pool_is_removed_before_the_next_try(kind: ClaimKind) -> None:
-    world = World(kind)
-    world.cloud.fates = [CapacityUnavailable("AllocationFailed", "None left."), None]
-    world.create()
-
-    await world.settle(rounds=5)
-    assert world.condition("Launched") == ("False", "CapacityUnavailable")
-    assert world.cloud.terminations == [NAME]
-    assert world.cloud.launches == [NAME]
-    assert world.cloud.owned(world.owner) == []
-
-    await world.settle(rounds=40)
-    assert world.is_ready
-    assert world.cloud.launches == [NAME, NAME]
-
-
-async def test_a_claim_that_cannot_be_names_the_field_and_the_remedy() -> None:
-    world = World(MACHINE)
-    world.create(spec={"resources": {"requests": {"storage": "0"}}})
-
-    await world.settle()
-
-    told = next(c for c in world.stored().status.conditions if c.type == "MachineLaunched")
-    assert (told.status, told.reason) == ("False", "InvalidClaim")
-    assert "spec.resources.requests.storage" in told.message
-    assert world.cloud.launches == []
-
-
-async def test_a_node_without_its_gpu_is_not_initialized_and_times_out_with_the_remedy() -> None:
-    world = World(MACHINE)
-    blind = builders.node(status={"allocatable": {"cpu": "24"}, "capacity": {"cpu": "24"}})
-    world.nodes_join = False
-    world.create()
-    await world.settle(rounds=3)
-    world.api.objects[(NODES.plural, blind.ref)] = blind
-
-    await world.settle(rounds=5)
-    assert world.condition("Initialized") == ("Unknown", "ResourceNotRegistered")
-    assert world.condition("Registered")[0] == "True"
-
-    await world.settle(rounds=20, seconds=60)
-    assert world.condition("Initialized") == ("False", "InitializationTimedOut")
-    told = next(c for c in world.stored().status.conditions if c.type == "MachineInitialized")
-    assert "device plugin" in told.message
-    assert world.cloud.launches == [NAME]
-
-
-async def test_a_node_that_never_joins_times_out() -> None:
-    world = World(NODE_CLAIM)
-    world.nodes_join = False
-    world.create()
-
-    await world.settle(rounds=20, seconds=60)
-
-    assert world.condition("Registered") == ("False", "RegistrationTimedOut")
-    assert world.condition("Initialized")[0] == "Unknown"
-
-
-async def test_an_older_node_of_the_same_pool_name_is_not_adopted() -> None:
-    world = World(MACHINE)
-    old = builders.node(metadata={**builders.node().metadata.model_dump(by_alias=True)})
-    stale = old.model_copy(
-        update={
-            "metadata": old.metadata.model_copy(
-                update={"creation_timestamp": builders.BORN.replace(year=2025)}
-            )
-        }
-    )
-    world.nodes_join = False
-    world.api.objects[(NODES.plural, stale.ref)] = stale
-    world.create()
-
-    await world.settle()
-
-    assert world.condition("Registered") == ("Unknown", "NodeNotFound")
-
-
-async def test_a_node_that_falls_silent_makes_the_claim_unready_and_nothing_else() -> None:
-    world = await up(MACHINE)
-    silent = world.nodes(NAME)[0].model_copy(
-        update={
-            "status": builders.node(
-                status={"conditions": [{"type": "Ready", "status": "Unknown"}]}
-            ).status
-        }
-    )
-    world.api.objects[(NODES.plural, silent.ref)] = silent
-
-    await world.settle()
-
-    assert world.condition("Ready") == ("False", "NodeNotReady")
-    assert world.condition("Initialized")[0] == "True"
-    assert world.cloud.terminations == []
 
 
 async def test_claims_of_another_karpenter_are_left_alone() -> None:
