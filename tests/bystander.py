@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
+import yaml
 
 from hack.cluster.layout import Layout
 
@@ -100,6 +101,18 @@ class Bystander:
         answer = await self._fetch(f"{self.layout.arm_url}/local/instances", self._arm)
         return [each for each in answer["instances"] if each["mode"] != "System"]
 
+    async def play(self, *rules: Mapping[str, object]) -> None:
+        """Have the cloud go wrong by these rules, until the next call."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.put(
+                f"{self.layout.arm_url}/local/scenario",
+                json={"rules": list(rules)},
+                ssl=self._arm,
+            ) as response,
+        ):
+            assert response.status == 204, await response.text()
+
     async def chat(self, body: Mapping[str, object], name: str = WORKSPACE) -> tuple[int, Json]:
         """Status and answer of POST /chat at the Service's own address."""
         url = f"http://{await self.cluster_ip(name)}/chat"
@@ -167,3 +180,15 @@ def condition(obj: Json, type_: str) -> Json:
 def holds(obj: Json, type_: str) -> bool:
     """Whether a condition is True."""
     return bool(condition(obj, type_).get("status") == "True")
+
+
+def quick_start(name: str, **changes: object) -> str:
+    """The quick start under another name, with some fields replaced or (None) removed."""
+    wire = yaml.safe_load(EXAMPLE.read_text())
+    wire["metadata"]["name"] = name
+    for field, value in changes.items():
+        if value is None:
+            del wire[field]
+        else:
+            wire[field] = value
+    return json.dumps(wire)

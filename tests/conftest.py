@@ -13,7 +13,6 @@ from hack.cluster.parts import Pace
 from hack.cluster.session import running
 from tests.bystander import Bystander
 
-
 PACE = Pace(provision_seconds=2.0, delete_seconds=1.0, restart_seconds=0.05)
 """A quick cloud, and a kubelet that forgives quickly."""
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-import yaml
 
-from tests.bystander import EXAMPLE, Bystander, condition, until
+from tests.bystander import Bystander, condition, quick_start, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
@@ -19,34 +16,22 @@ TUNING = {
 }
 
 
-def manifest(name: str, **changes: object) -> str:
-    """The quick start under another name, with some fields replaced or (None) removed."""
-    wire = yaml.safe_load(EXAMPLE.read_text())
-    wire["metadata"]["name"] = name
-    for field, value in changes.items():
-        if value is None:
-            del wire[field]
-        else:
-            wire[field] = value
-    return json.dumps(wire)
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         (
-            manifest("neither", inference=None),
+            quick_start("neither", inference=None),
             "exactly one of inference and tuning must be set",
         ),
-        (manifest("both", tuning=TUNING), "exactly one of inference and tuning must be set"),
-        (manifest("1-digit-first"), "metadata.name must start with a letter"),
-        (manifest("w" * 53), "at most 52 characters long"),
+        (quick_start("both", tuning=TUNING), "exactly one of inference and tuning must be set"),
+        (quick_start("1-digit-first"), "metadata.name must start with a letter"),
+        (quick_start("w" * 53), "at most 52 characters long"),
         (
-            manifest("template-too", inference={"preset": {"name": "x"}, "template": {}}),
+            quick_start("template-too", inference={"preset": {"name": "x"}, "template": {}}),
             "exactly one of inference.preset and inference.template must be set",
         ),
         (
-            manifest("private", inference={"preset": {"name": "x", "accessMode": "private"}}),
+            quick_start("private", inference={"preset": {"name": "x", "accessMode": "private"}}),
             "presetOptions.image must be set when accessMode is private",
         ),
     ],
@@ -60,7 +45,7 @@ async def test_a_wrong_object_is_refused(cluster: Bystander, text: str, said: st
 
 
 async def test_an_unknown_preset_is_reported_and_buys_nothing(cluster: Bystander) -> None:
-    text = manifest("unknown", inference={"preset": {"name": "phi-3-mini-4k-instuct"}})
+    text = quick_start("unknown", inference={"preset": {"name": "phi-3-mini-4k-instuct"}})
 
     applied = await cluster.kubectl("apply", "-f", "-", stdin=text)
     assert applied.code == 0, applied.errors
@@ -80,7 +65,9 @@ async def test_an_unknown_preset_is_reported_and_buys_nothing(cluster: Bystander
 
 async def test_the_instance_type_cannot_be_changed(cluster: Bystander) -> None:
     broken = {"preset": {"name": "no-such-model"}}
-    created = await cluster.kubectl("apply", "-f", "-", stdin=manifest("fixed", inference=broken))
+    created = await cluster.kubectl(
+        "apply", "-f", "-", stdin=quick_start("fixed", inference=broken)
+    )
     assert created.code == 0, created.errors
     resource = {
         "instanceType": "Standard_NC24ads_A100_v4",
@@ -88,7 +75,7 @@ async def test_the_instance_type_cannot_be_changed(cluster: Bystander) -> None:
     }
 
     changed = await cluster.kubectl(
-        "apply", "-f", "-", stdin=manifest("fixed", inference=broken, resource=resource)
+        "apply", "-f", "-", stdin=quick_start("fixed", inference=broken, resource=resource)
     )
 
     assert changed.code != 0

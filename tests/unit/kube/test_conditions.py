@@ -39,6 +39,13 @@ def test_a_new_condition_begins_now_and_others_stay_where_they_are() -> None:
     assert found[1].last_transition_time == LATER
 
 
+def test_times_are_written_in_whole_seconds() -> None:
+    (found,) = conditions.merged([], [ready("True")], now=LATER + timedelta(microseconds=999_999))
+
+    assert found.last_transition_time == LATER
+    assert found.model_dump(mode="json")["last_transition_time"] == "2026-01-02T03:09:05Z"
+
+
 def test_a_condition_is_found_by_its_type() -> None:
     present = [ready("True")]
 
