@@ -141,6 +141,8 @@ class Actor:
         }
         if action.labels:
             metadata["labels"] = dict(action.labels)
+        if action.annotations:
+            metadata["annotations"] = dict(action.annotations)
         self.note(
             await self.client.merge_patch(
                 seen.kind.resource, seen.claim.ref, {"metadata": metadata}

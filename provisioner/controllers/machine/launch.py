@@ -32,7 +32,10 @@ def ensure_finalizer(seen: Observed) -> Step:
         return done(_ASPECT, Reason.ADOPTING)
     order = seen.order
     shown = () if isinstance(order, InvalidSpec) else ((labels.INSTANCE_TYPE, order.vm_size),)
-    return hold(_ASPECT, Reason.ADOPTING, "The claim is being taken up", AddFinalizer(shown))
+    derived = seen.name != seen.claim.metadata.name
+    noted = ((labels.POOL_NAME, seen.name),) if derived else ()
+    taken = AddFinalizer(shown, noted)
+    return hold(_ASPECT, Reason.ADOPTING, "The claim is being taken up", taken)
 
 
 def ensure_launched(seen: Observed) -> Step:

@@ -12,9 +12,15 @@ from provisioner.failures import CloudError
 
 @dataclass(frozen=True, slots=True)
 class AddFinalizer:
-    """Store the finalizer, and the labels that the printer columns show."""
+    """Store the finalizer, and what people look for on the claim.
+
+    Attributes:
+        labels: that the printer columns show.
+        annotations: the instance's name, where it is not the claim's.
+    """
 
     labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,23 @@ async def test_the_finalizer_is_stored_before_the_first_call_to_launch(kind: Cla
     assert world.cloud.launches == []
 
 
+async def test_a_derived_pool_name_is_noted_on_the_claim() -> None:
+    long = builders.claim(MACHINE, metadata={"name": "a-name.that-no-pool-may-have"})
+    world = World(MACHINE)
+    world.api.objects[(MACHINE.resource.plural, long.ref)] = long
+
+    await world.controller.reconcile(long.ref)
+    stored = world.claim(MACHINE, long.ref)
+    assert stored is not None
+    noted = stored.metadata.annotations["kaito.sh/agent-pool"]
+    await world.instances.refresh()
+    world.clock.at += 1
+    await world.instances.refresh()
+    await world.controller.reconcile(long.ref)
+
+    assert world.cloud.launches == [noted]
+
+
 async def test_nothing_is_launched_before_a_list_newer_than_the_claim() -> None:
     world = World(MACHINE)
     await world.instances.refresh()
