@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kaito.kube.conditions import condition
-
 from hack.cluster.demo.sight import Sight
+from kaito.kube.conditions import condition
 from kaito.kube.objects import Condition, KubeObject
 
 
