@@ -27,6 +27,7 @@ from kaito.kube.client import Client
 from kaito.kube.errors import KubeError
 from kaito.kube.events import Recorder
 from kaito.kube.informer import Informer
+from kaito.kube.reflector import Selection
 from kaito.kube.objects import KubeModel
 
 log = structlog.get_logger()
@@ -100,7 +101,7 @@ async def _run(
 ) -> None:
     recorder = Recorder(client, controller="kubelet", instance=NAME)
     host = Host(layout, client, Objects(client), images, http, PodEvents(recorder), pace)
-    informer = Informer(client, PODS, fields="spec.nodeName!=")
+    informer = Informer(client, PODS, selection=Selection(fields="spec.nodeName!="))
     pods = Pods(host, informer)
     api = KubeletApi(layout, pods.find)
     nodes = Nodes(host, pods, api, version=await _version(client))

@@ -40,8 +40,8 @@ class PodWorker:
         self._sent: dict[str, object] = {}
         self._init = [self._worker(one, initial=True) for one in pod.spec.init_containers]
         self._main = [self._worker(one, initial=False) for one in pod.spec.containers]
+        self._reporting: asyncio.Task[None] | None = None
         self.update(pod)
-        self._reporting = asyncio.create_task(self._report_changes())
 
     @property
     def pod(self) -> Pod:
@@ -67,12 +67,14 @@ class PodWorker:
     async def run(self) -> None:
         """Everything, until the object may go; when cancelled, nothing of the pod is left."""
         try:
-            if not self.pod.is_finished:
-                await self._live()
-            await self._deletion.wait()
-            await self._end()
+            async with asyncio.TaskGroup() as group:
+                self._reporting = group.create_task(self._report_changes())
+                if not self.pod.is_finished:
+                    await self._live()
+                await self._deletion.wait()
+                await self._end()
+                self._reporting.cancel()
         finally:
-            self._reporting.cancel()
             for worker in (*self._init, *self._main):
                 worker.kill()
 
@@ -85,7 +87,8 @@ class PodWorker:
 
         Whoever plays the node next finds them killed, and starts them again.
         """
-        self._reporting.cancel()
+        if self._reporting is not None:
+            self._reporting.cancel()
         await asyncio.gather(*(one.stop(remaining) for one in (*self._init, *self._main)))
 
     # Life
