@@ -105,7 +105,7 @@ def _informers(manager: Manager) -> Informers:
     ours, indexes = labels.WORKSPACE, {BY_WORKSPACE: by_workspace}
     return Informers(
         workspaces=manager.informer(WORKSPACES),
-        claims=manager.informer(MACHINES, labels=ours, indexes=indexes),
+        claims=manager.informer(MACHINES, labels=ours, indexes=indexes, optional=True),
         nodes=manager.informer(NODES),
         services=manager.informer(SERVICES, labels=ours),
         deployments=manager.informer(DEPLOYMENTS, labels=ours),

@@ -39,8 +39,8 @@ class Caches:
     def of(cls, manager: Manager) -> Caches:
         """Register the informers."""
         return cls(
-            machines=manager.informer(MACHINES, indexes={INSTANCE: _instance}),
-            node_claims=manager.informer(NODECLAIMS, indexes={INSTANCE: _instance}),
+            machines=manager.informer(MACHINES, indexes={INSTANCE: _instance}, optional=True),
+            node_claims=manager.informer(NODECLAIMS, indexes={INSTANCE: _instance}, optional=True),
             node=manager.informer(NODES, indexes={INSTANCE: _pool}),
         )
 

@@ -11,6 +11,7 @@ import structlog
 from kaito.kube import metrics
 from kaito.kube.client import Client
 from kaito.kube.decoding import Listing
+from kaito.kube.errors import KubeError
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.reflector import Patience, Reflector, Selection
 from kaito.kube.resource import Resource
@@ -34,6 +35,7 @@ class Informer(Generic[T]):
         resource: what is copied.
         store: the copy.
         synced: set once the first whole list is in the store.
+        trouble: why the collection cannot be read at present, "" when it can.
     """
 
     def __init__(
@@ -41,19 +43,27 @@ class Informer(Generic[T]):
         client: Client,
         resource: Resource[T],
         *,
-        namespace: str = "",
-        labels: str = "",
-        fields: str = "",
+        selection: Selection | None = None,
         indexes: Mapping[str, Index[T]] | None = None,
     ) -> None:
+        """Make an informer; nothing is read before `run`.
+
+        Args:
+            client: of the API server.
+            resource: what to copy.
+            selection: which of its objects, and whether it may be missing; None means all.
+            indexes: further ways to find objects in the store.
+        """
         self.resource = resource
         self.store: Store[T] = Store(indexes)
         self.synced = asyncio.Event()
         self.patience = Patience()
         self._client = client
-        self._selection = Selection(namespace, labels, fields)
+        self.trouble = "no list yet"
+        self._selection = selection or Selection()
         self._handlers: list[Handler[T]] = []
         self._count = metrics.INFORMER_OBJECTS.labels(resource.plural)
+        self._readable = metrics.INFORMER_READABLE.labels(resource.plural)
 
     def on_change(self, handler: Handler[T]) -> None:
         """Have changes told to `handler`; what is already there is told at once."""
@@ -79,6 +89,8 @@ class Informer(Generic[T]):
     def listed(self, listing: Listing[T]) -> None:
         """Take in a whole list, in one step for all readers."""
         self._tell(self.store.replace(listing))
+        self.trouble = ""
+        self._readable.set(1)
         if not self.synced.is_set():
             log.info("informer.synced", resource=self.resource.plural, count=len(self.store))
             self.synced.set()
@@ -90,6 +102,11 @@ class Informer(Generic[T]):
     def removed(self, ref: Ref) -> None:
         """Drop one object."""
         self._tell(self.store.remove(ref))
+
+    def failed(self, error: KubeError) -> None:
+        """Stay at what was last known, and let everyone see why."""
+        self.trouble = str(error)
+        self._readable.set(0)
 
     def _tell(self, changes: Iterable[Change[T]]) -> None:
         self._count.set(len(self.store))

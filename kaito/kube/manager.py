@@ -12,7 +12,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -23,14 +23,26 @@ from kaito.kube.crew import Crew
 from kaito.kube.informer import Informer
 from kaito.kube.lease import Elector
 from kaito.kube.objects import KubeObject
+from kaito.kube.reflector import Selection
 from kaito.kube.resource import Resource
 from kaito.kube.store import Index
 
 T = TypeVar("T", bound=KubeObject)
 Run = Callable[[], Awaitable[None]]
 
+
+class Followed(Protocol):
+    """What the process needs of an informer, whatever its type."""
+
+    synced: asyncio.Event
+    trouble: str
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        ...
+
+
 _GRACE_SECONDS = 20.0
-_SYNC_SECONDS = 120.0
 
 log = structlog.get_logger()
 
@@ -66,8 +78,7 @@ class Manager:
         self._host = host
         self._health_port = health_port
         self._metrics_port = metrics_port
-        self._informers: dict[str, Run] = {}
-        self._synced: dict[str, asyncio.Event] = {}
+        self._informers: dict[str, Followed] = {}
         self._controllers: list[Controller] = []
         self._background: dict[str, Run] = {}
         self._crew = Crew()
@@ -81,18 +92,16 @@ class Manager:
         labels: str = "",
         fields: str = "",
         indexes: Mapping[str, Index[T]] | None = None,
+        optional: bool = False,
     ) -> Informer[T]:
-        """Make an informer that runs as long as the process."""
+        """Make an informer that runs as long as the process; see `Informer`."""
         informer = Informer(
             self._client,
             resource,
-            namespace=namespace,
-            labels=labels,
-            fields=fields,
+            selection=Selection(namespace, labels, fields, optional),
             indexes=indexes,
         )
-        name = f"informer-{resource.plural}-{len(self._informers)}"
-        self._informers[name], self._synced[name] = informer.run, informer.synced
+        self._informers[f"informer-{resource.plural}-{len(self._informers)}"] = informer
         return informer
 
     def add(self, controller: Controller) -> None:
@@ -127,7 +136,7 @@ class Manager:
 
     async def _serve(self) -> int:
         """Start everything, wait for a reason to end, stop everything."""
-        following = [self._crew.start(name, run) for name, run in self._informers.items()]
+        following = [self._crew.start(name, each.run) for name, each in self._informers.items()]
         working: list[asyncio.Task[None]] = []
         leading: list[asyncio.Task[None]] = []
         starting = asyncio.create_task(self._bring_up(working, leading))
@@ -150,10 +159,10 @@ class Manager:
         self, working: list[asyncio.Task[None]], leading: list[asyncio.Task[None]]
     ) -> None:
         """First lists, leadership, work; the tasks that it starts are added to the lists."""
-        # Ends the process when a resource cannot be read: its controllers could do nothing.
-        async with asyncio.timeout(_SYNC_SECONDS):
-            for synced in self._synced.values():
-                await synced.wait()
+        # As long as a resource cannot be read, /readyz and the log say so and nothing starts:
+        # to end the process would only hide the reason behind a crash loop.
+        for informer in self._informers.values():
+            await informer.synced.wait()
         # What is cached now stays for long: the collector need not walk it every time.
         gc.collect()
         gc.freeze()
@@ -193,9 +202,9 @@ class Manager:
 
     def _unready(self) -> Sequence[str]:
         return [
-            f"{name} has no list yet"
-            for name, synced in self._synced.items()
-            if not synced.is_set()
+            f"{name}: {informer.trouble}"
+            for name, informer in self._informers.items()
+            if informer.trouble
         ]
 
 

@@ -82,6 +82,9 @@ INFORMER_OBJECTS = Gauge("kaito_informer_objects", "Objects in a store", ("resou
 INFORMER_LISTS = Counter(
     "kaito_informer_lists_total", "Full lists, by what made them necessary", ("resource", "reason")
 )
+INFORMER_READABLE = Gauge(
+    "kaito_informer_readable", "0 while a resource cannot be listed", ("resource",)
+)
 INFORMER_HEARD = Gauge(
     "kaito_informer_heard_timestamp_seconds",
     "Unix time when the API server last said anything about a resource",

@@ -3,6 +3,9 @@
 The watch goes on from the last version that the sink has taken in. Only a version that
 the server no longer knows (410, as HTTP status or as an event) costs a new list; a
 connection that ends, breaks or falls silent does not.
+
+A resource that may be missing is empty while discovery says that it is, and is looked for
+until it appears.
 """
 
 from __future__ import annotations
@@ -21,7 +24,15 @@ from kaito.kube.backoff import Backoff, between
 from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.decoding import Listing, decode, ref_of, version_of
-from kaito.kube.errors import Expired, KubeError, Throttled, Unavailable, Undecodable
+from kaito.kube.discovery import is_absent
+from kaito.kube.errors import (
+    Expired,
+    KubeError,
+    NotFound,
+    Throttled,
+    Unavailable,
+    Undecodable,
+)
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
 
@@ -51,14 +62,26 @@ class Sink(Protocol[T]):
         """One object that is gone."""
         ...
 
+    def failed(self, error: KubeError) -> None:
+        """The collection cannot be read for now; the next `listed` ends that."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which objects of a resource; empty fields select all."""
+    """Which objects of a resource; empty fields select all.
+
+    Attributes:
+        namespace: "" means all.
+        labels: a label selector.
+        fields: a field selector.
+        optional: whether the resource itself may be missing, which counts as empty.
+    """
 
     namespace: str = ""
     labels: str = ""
     fields: str = ""
+    optional: bool = False
 
     @property
     def params(self) -> Mapping[str, str]:
@@ -74,11 +97,13 @@ class Patience:
     Attributes:
         idle_seconds: silence after which a watch counts as dead; bookmarks come about
             once a minute, so a live one is never silent for longer.
+        absent_seconds: between looks for a resource that is not served.
         backoff: between failures.
-        clock: measures both.
+        clock: measures silence and failures.
     """
 
     idle_seconds: float = 90.0
+    absent_seconds: float = 2.0
     backoff: Backoff = field(default_factory=Backoff)
     clock: Clock = SYSTEM_CLOCK
 
@@ -109,18 +134,38 @@ class Reflector(Generic[T]):
         """Follow until cancelled; no failure ends it."""
         while True:
             try:
-                if not self._version:
-                    await self._list()
-                await self._watch()
+                if self._version or await self._list():
+                    await self._watch()
             except KubeError as error:
                 await self._recover(error)
 
-    async def _list(self) -> None:
-        """Read the collection as it is now and hand it over whole."""
+    async def _list(self) -> bool:
+        """Read the collection as it is now and hand it over whole.
+
+        Returns:
+            Whether there is something to watch; False after a while without the resource.
+        """
+        try:
+            listing = await self._client.listing(
+                self._resource, namespace=self._selection.namespace, params=self._selection.params
+            )
+        except NotFound:
+            if not (self._selection.optional and await is_absent(self._client, self._resource)):
+                raise
+            await self._do_without()
+            return False
         metrics.INFORMER_LISTS.labels(self._resource.plural, self._reason).inc()
-        listing = await self._client.listing(
-            self._resource, namespace=self._selection.namespace, params=self._selection.params
-        )
+        self._take_list(listing)
+        return True
+
+    async def _do_without(self) -> None:
+        """Count a resource that is not served as empty, until the next look."""
+        self._sink.listed(Listing((), ""))
+        self._reason = "absent"
+        await asyncio.sleep(between(1.0, 1.5) * self._patience.absent_seconds)
+
+    def _take_list(self, listing: Listing[T]) -> None:
+        """Hand a whole collection over, and only then move the version on."""
         self._sink.listed(listing)
         self._listed_at = self._patience.clock.monotonic()
         self._version = listing.resource_version
@@ -200,6 +245,8 @@ class Reflector(Generic[T]):
                 return
         elif not self._may_resume(error):
             self._version, self._reason = "", error.reason
+        if not self._version:
+            self._sink.failed(error)
         seconds = self._patience.backoff.delay(now, floor_seconds=error.retry_after_seconds or 0)
         log.warning(
             "informer.interrupted",

@@ -27,8 +27,8 @@ from kaito.kube.client import Client
 from kaito.kube.errors import KubeError
 from kaito.kube.events import Recorder
 from kaito.kube.informer import Informer
-from kaito.kube.reflector import Selection
 from kaito.kube.objects import KubeModel
+from kaito.kube.reflector import Selection
 
 log = structlog.get_logger()
 

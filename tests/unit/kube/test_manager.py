@@ -11,13 +11,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from kaito.kube.backoff import Backoff
 from kaito.kube.client import Client
 from kaito.kube.controller import Controller
 from kaito.kube.lease import Elector
 from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
-from tests.unit.kube.apiserver import Api
+from tests.unit.kube.apiserver import Api, refusal
 from tests.unit.kube.builders import THINGS, path, ref
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/default/leases/kaito"
@@ -216,3 +217,41 @@ def _tell(event: asyncio.Event) -> Callable[[], Awaitable[None]]:
         await asyncio.Event().wait()
 
     return run
+
+
+async def test_c10_readiness_says_which_resource_cannot_be_listed_and_why(
+    api: Api, client: Client
+) -> None:
+    api.instead.append(refusal(403, "Forbidden"))
+    started = asyncio.Event()
+    boss = manager(client)
+    informer = boss.informer(THINGS)
+    backoff = informer.patience.backoff = Held()
+    boss.background("told", _tell(started))
+    running = asyncio.create_task(boss.run())
+
+    async with asyncio.timeout(5):
+        await backoff.asked.wait()
+        before = [await page(boss.ports[0], "readyz"), await page(boss.ports[0], "healthz")]
+        had_started = started.is_set()
+        await started.wait()
+        after = await page(boss.ports[0], "readyz")
+        boss.stop()
+        code = await running
+
+    assert [code for code, _ in before] == [503, 200]
+    assert "things-0: 403 Forbidden" in before[0][1]
+    assert (had_started, after, code) == (False, (200, "ok\n"), 0)
+
+
+class Held(Backoff):
+    """Says when it is asked, and gives time enough to look."""
+
+    def __init__(self) -> None:
+        super().__init__(first_seconds=0.3)
+        self.asked = asyncio.Event()
+
+    def delay(self, now: float, *, floor_seconds: float = 0.0) -> float:
+        """As ever."""
+        self.asked.set()
+        return super().delay(now, floor_seconds=floor_seconds)

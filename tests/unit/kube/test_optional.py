@@ -1,0 +1,189 @@
+"""A resource that may be missing, and one that cannot be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiohttp import web
+
+from kaito.kube.backoff import Backoff
+from kaito.kube.client import Client
+from kaito.kube.informer import Informer
+from kaito.kube.reflector import Patience, Selection
+from tests.unit.kube.apiserver import Answer, Api, Json, refusal
+from tests.unit.kube.builders import THINGS, Thing, path
+
+GROUPS: Json = {
+    "kind": "APIGroupList",
+    "groups": [{"name": "apps", "versions": [{"groupVersion": "apps/v1"}]}],
+}
+OTHERS: Json = {"kind": "APIResourceList", "resources": [{"name": "others"}]}
+OURS: Json = {"kind": "APIResourceList", "resources": [{"name": "things"}]}
+
+
+def says(body: Json) -> Answer:
+    """An answer with that body."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.json_response(body)
+
+    return answer
+
+
+def html(code: int) -> Answer:
+    """What a proxy says in the server's place."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="<html>no</html>", status=code)
+
+    return answer
+
+
+MISSING = refusal(404, "NotFound")
+ABSENT = {
+    "the group is unknown": [MISSING, MISSING, says(GROUPS)],
+    "the group lacks the resource": [MISSING, says(OTHERS)],
+}
+UNKNOWN = {
+    "the list is forbidden": [refusal(403, "Forbidden")],
+    "discovery is forbidden": [MISSING, refusal(403, "Forbidden")],
+    "discovery fails": [MISSING, refusal(500, "InternalError")],
+    "a proxy answers for all": [html(404), html(404), html(404)],
+    "the list of groups fails": [MISSING, MISSING, refusal(503, "ServiceUnavailable")],
+    "discovery has the resource": [MISSING, says(OURS)],
+    "the list of groups is something else": [MISSING, MISSING, says({"kind": "Status"})],
+}
+
+
+class TellingBackoff(Backoff):
+    """Says that there was a failure."""
+
+    def __init__(self, *, first_seconds: float) -> None:
+        super().__init__(first_seconds=first_seconds, cap_seconds=60)
+        self.failed = asyncio.Event()
+
+    def delay(self, now: float, *, floor_seconds: float = 0.0) -> float:
+        """As ever."""
+        self.failed.set()
+        return super().delay(now, floor_seconds=floor_seconds)
+
+
+async def failed(informer: Informer[Thing]) -> str:
+    """Wait for the first failure; what the informer says of it."""
+    backoff = informer.patience.backoff
+    assert isinstance(backoff, TellingBackoff)
+    async with asyncio.timeout(5):
+        await backoff.failed.wait()
+    return informer.trouble
+
+
+@asynccontextmanager
+async def running(
+    client: Client, *, optional: bool = True, backoff_seconds: float = 0.001
+) -> AsyncIterator[Informer[Thing]]:
+    """An informer of a resource that may be missing."""
+    informer = Informer(client, THINGS, selection=Selection(optional=optional))
+    backoff = TellingBackoff(first_seconds=backoff_seconds)
+    informer.patience = Patience(absent_seconds=0.01, backoff=backoff)
+    task = asyncio.create_task(informer.run())
+    try:
+        yield informer
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def synced(informer: Informer[Thing]) -> None:
+    """Wait for the first list."""
+    async with asyncio.timeout(5):
+        await informer.synced.wait()
+
+
+@pytest.mark.parametrize("answers", ABSENT.values(), ids=ABSENT)
+async def test_r19_a_missing_optional_resource_is_synced_and_empty(
+    api: Api, client: Client, answers: list[Answer]
+) -> None:
+    api.instead.extend(answers)
+
+    async with running(client) as informer:
+        await synced(informer)
+        known, trouble = informer.store.list(), informer.trouble
+
+    assert (known, trouble) == ((), "")
+
+
+@pytest.mark.parametrize("answers", ABSENT.values(), ids=ABSENT)
+async def test_r19_it_is_listed_as_soon_as_it_appears(
+    api: Api, client: Client, answers: list[Answer]
+) -> None:
+    api.put(path("a"), spec={})
+    api.instead.extend(answers * 3)
+
+    async with running(client) as informer:
+        await api.until_watched(1)
+        known = [each.metadata.name for each in informer.store.list()]
+
+    assert known == ["a"]
+
+
+@pytest.mark.parametrize("answers", UNKNOWN.values(), ids=UNKNOWN)
+async def test_r19_what_is_not_discoverys_word_counts_as_failure(
+    api: Api, client: Client, answers: list[Answer]
+) -> None:
+    api.instead.extend(answers)
+
+    async with running(client, backoff_seconds=60) as informer:
+        trouble = await failed(informer)
+        is_synced = informer.synced.is_set()
+
+    assert not is_synced
+    assert trouble not in {"", "no list yet"}
+    assert not api.instead
+
+
+async def test_r19_a_resource_that_goes_away_takes_its_objects_along(
+    api: Api, client: Client
+) -> None:
+    api.put(path("a"), spec={})
+
+    async with running(client) as informer:
+        gone = asyncio.Event()
+        informer.on_change(lambda _, new: gone.set() if new is None else None)
+        await api.until_watched(1)
+        api.instead_of_watch.append(MISSING)
+        api.instead.extend(ABSENT["the group lacks the resource"] * 1000)
+        api.end_watches()
+        async with asyncio.timeout(5):
+            await gone.wait()
+        known, trouble = informer.store.list(), informer.trouble
+
+    assert (known, trouble) == ((), "")
+
+
+async def test_r19_a_resource_that_is_not_optional_is_never_taken_for_empty(
+    api: Api, client: Client
+) -> None:
+    api.instead.append(MISSING)
+
+    async with running(client, optional=False, backoff_seconds=60) as informer:
+        await failed(informer)
+        is_synced = informer.synced.is_set()
+
+    assert not is_synced
+    assert len(api.seen) == 1
+
+
+async def test_an_informer_that_cannot_list_says_why_and_recovers(api: Api, client: Client) -> None:
+    api.instead.append(refusal(403, "Forbidden"))
+
+    async with running(client, backoff_seconds=0.05) as informer:
+        trouble = await failed(informer)
+        await synced(informer)
+        after = informer.trouble
+
+    assert trouble.startswith("403 Forbidden")
+    assert after == ""
