@@ -111,6 +111,12 @@ class Settings(BaseModel):
     initialization_deadline_seconds: float = Field(
         default=900, gt=0, description="How long the node may take to show its GPUs; seconds."
     )
+    drain_deadline_seconds: float = Field(
+        default=300,
+        ge=0,
+        description="How long pods may take to leave the node of a deleted claim; 0 evicts none;"
+        " seconds.",
+    )
     garbage_age_seconds: float = Field(
         default=60, ge=0, description="Leftovers that are younger are not touched; seconds."
     )

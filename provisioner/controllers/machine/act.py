@@ -12,9 +12,9 @@ from kaito.api.machine import Machine
 from kaito.api.nodeclaim import NodeClaim
 from kaito.kube.client import Client
 from kaito.kube.clock import Clock
-from kaito.kube.errors import Conflict, NotFound
-from kaito.kube.kinds import NODES
-from kaito.kube.objects import KubeObject, Manifest
+from kaito.kube.errors import Conflict, Denied, Invalid, KubeError, NotFound, Throttled
+from kaito.kube.kinds import NODES, PODS
+from kaito.kube.objects import KubeObject, Manifest, Ref
 from provisioner.cloud import Cloud, InstanceSpec
 from provisioner.controllers.machine.kinds import Claim
 from provisioner.controllers.machine.ledger import Ledger
@@ -24,6 +24,7 @@ from provisioner.controllers.machine.step import (
     AddFinalizer,
     CordonNode,
     DeleteNode,
+    EvictPods,
     LabelNode,
     Launch,
     ReleaseFinalizer,
@@ -37,6 +38,7 @@ INSTANCE_LAUNCHED = "instance.launched"
 INSTANCE_TERMINATED = "instance.terminated"
 CLOUD_REFUSED = "instance.refused"
 CLAIM_RELEASED = "claim.released"
+PODS_EVICTED = "pods.evicted"
 
 CloudAction = Launch | Terminate
 
@@ -92,6 +94,8 @@ class Actor:
                 await self._label(action)
             case CordonNode(node):
                 await self._patch_node(action, {"spec": {"unschedulable": True}})
+            case EvictPods():
+                await self._evict(seen, action)
             case DeleteNode(node, uid):
                 await self.client.delete(NODES, node, uid=uid)
 
@@ -182,12 +186,40 @@ class Actor:
             }
         await self._patch_node(action, patch)
 
+    async def _evict(self, seen: Observed, action: EvictPods) -> None:
+        """One round; who forbids an eviction is noted, and asked again in the next round."""
+        blocked = [await self._eviction(pod, uid) for pod, uid in action.pods]
+        refusals = [each for each in blocked if each]
+        self.ledger.evicted(seen.uid, blocked=refusals[0] if refusals else "")
+        log.info(PODS_EVICTED, uid=seen.uid, asked=len(blocked), refused=len(refusals))
+
+    async def _eviction(self, pod: Ref, uid: str) -> str:
+        """Ask for one eviction; why it was refused, "" when it was not."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod.name, "namespace": pod.namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        try:
+            await self.client.request("POST", PODS.path(pod, subresource="eviction"), body=body)
+        except (NotFound, Conflict):
+            return ""  # it is gone, or another pod has its name
+        except (Throttled, Denied, Invalid) as error:
+            return _refusal(pod, error)
+        return ""
+
     async def _patch_node(self, action: LabelNode | CordonNode, patch: Manifest) -> None:
         """Patch a node; one that is gone meanwhile shows in the next plan."""
         try:
             await self.client.merge_patch(NODES, action.node, patch)
         except NotFound:
             log.debug("node.missed", node=action.node.name)
+
+
+def _refusal(pod: Ref, error: KubeError) -> str:
+    said = error.message.rstrip(". ") or error.reason
+    return f"Pod {pod} may not be evicted: {said}"
 
 
 def _is_newer(one: KubeObject, other: KubeObject) -> bool:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kaito.kube.clock import Clock
 from kaito.kube.errors import Conflict, Invalid, NotFound
 from kaito.kube.events import Recorder
-from kaito.kube.kinds import Node
+from kaito.kube.kinds import PODS, Node, Pod
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
 from provisioner import metrics
 from provisioner.controllers.machine import report
 from provisioner.controllers.machine.act import Actor
+from provisioner.controllers.machine.drain import is_due
 from provisioner.controllers.machine.kinds import Claim, ClaimKind
 from provisioner.controllers.machine.observe import (
     Deadlines,
@@ -73,6 +74,8 @@ class ClaimController:
             self.instances.rest(self.kind.name, ref)
             return DONE
         seen = self.observe(self.actor.newest(claim))
+        if is_due(seen):
+            seen = replace(seen, pods=await self._pods(seen.nodes))
         steps = plan(seen)
         self._pace(ref, steps)
         for step in steps:
@@ -103,6 +106,15 @@ class ClaimController:
             closed_until=ledger.closed_until,
             deadlines=self.deadlines,
         )
+
+    async def _pods(self, nodes: Sequence[Node]) -> tuple[Pod, ...]:
+        """The pods on these nodes, read live: a cache of all pods would cost far more."""
+        found: list[Pod] = []
+        for node in nodes:
+            found += await self.actor.client.list(
+                PODS, fields=f"spec.nodeName={node.metadata.name}"
+            )
+        return tuple(sorted(found, key=lambda pod: pod.ref))
 
     def _pace(self, ref: Ref, steps: Sequence[Step]) -> None:
         """Have the cloud looked at often while this claim waits for it."""

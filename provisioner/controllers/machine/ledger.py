@@ -34,6 +34,7 @@ class Entry:
         retry_at: no further try before this.
         deletion_seen: the deletion has been noticed.
         generation: of the spec that failed; another one is worth another try.
+        blocked: what forbade the newest round of evictions; "" when nothing did.
     """
 
     look_after: float
@@ -42,6 +43,7 @@ class Entry:
     retry_at: float = 0.0
     deletion_seen: bool = False
     generation: int = 0
+    blocked: str = ""
 
 
 class Ledger:
@@ -82,6 +84,10 @@ class Ledger:
         )
         if isinstance(failure, CloudThrottled):
             self.closed_until = max(self.closed_until, monotonic + failure.retry_after_seconds)
+
+    def evicted(self, uid: str, *, blocked: str) -> None:
+        """A round of evictions was asked for, and this is what forbade it, if anything."""
+        self._entries[uid] = replace(self._entries[uid], blocked=blocked)
 
     def succeeded(self, uid: str) -> None:
         """The instance runs: earlier failures count no more."""

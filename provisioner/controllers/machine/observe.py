@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kaito.kube.errors import InvalidSpec
-from kaito.kube.kinds import Node
+from kaito.kube.kinds import Node, Pod
 from kaito.kube.objects import Condition
 from provisioner.cloud import Instance, InstanceSpec
 from provisioner.controllers.machine.kinds import Aspect, Claim, ClaimKind
@@ -20,11 +20,19 @@ from provisioner.instances import Listing
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long each phase may take, in seconds; reported in the condition when it is over."""
+    """How long each phase may take, in seconds; reported in the condition when it is over.
+
+    Attributes:
+        launch_seconds: until the instance runs.
+        registration_seconds: from then until its node joins.
+        initialization_seconds: from then until the node is usable.
+        drain_seconds: from the deletion of the claim until pods are waited for no longer.
+    """
 
     launch_seconds: float = 1800.0
     registration_seconds: float = 900.0
     initialization_seconds: float = 900.0
+    drain_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ class Observed:
         moment: when this is.
         closed_until: monotonic; the cloud wants no requests before.
         deadlines: of the phases.
+        pods: on the nodes; looked at only while a drain is due.
     """
 
     kind: ClaimKind
@@ -62,6 +71,7 @@ class Observed:
     moment: Moment
     closed_until: float = float("-inf")
     deadlines: Deadlines = Deadlines()
+    pods: tuple[Pod, ...] = ()
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kaito.api import labels
+from provisioner.controllers.machine.drain import drain_nodes
 from provisioner.controllers.machine.initialization import ensure_initialized
 from provisioner.controllers.machine.launch import ensure_finalizer, ensure_launched
 from provisioner.controllers.machine.liveness import ensure_alive, timed
@@ -30,7 +31,7 @@ BRING_UP: tuple[Phase, ...] = (
     ensure_initialized,
     ensure_alive,
 )
-TEAR_DOWN: tuple[Phase, ...] = (release_instance, release_nodes, release_finalizer)
+TEAR_DOWN: tuple[Phase, ...] = (drain_nodes, release_instance, release_nodes, release_finalizer)
 
 
 def plan(seen: Observed) -> tuple[Step, ...]:

@@ -22,6 +22,8 @@ class Reason(StrEnum):
     LAUNCHED = "Launched"
 
     NODE_NOT_FOUND = "NodeNotFound"
+    NODE_GONE = "NodeGone"
+    """It had registered, and somebody deleted the Node object."""
     MULTIPLE_NODES = "MultipleNodesFound"
     NODE_REPLACED = "NodeReplaced"
     REGISTERING = "Registering"
@@ -39,4 +41,5 @@ class Reason(StrEnum):
     INITIALIZATION_TIMED_OUT = "InitializationTimedOut"
 
     READY = "Ready"
+    DRAINING = "Draining"
     TERMINATING = "Terminating"

@@ -19,6 +19,12 @@ TRUE = "true"
 
 def ensure_registered(seen: Observed) -> Step:
     """Exactly one node of the instance exists, and it carries the claim's labels."""
+    if not seen.nodes and seen.claim.status.node_name:
+        said = (
+            f"Node {seen.claim.status.node_name} was deleted by somebody else, and its machine"
+            " still runs. Restart its kubelet, or delete the claim; a new one gets a new pool"
+        )
+        return failed(_ASPECT, Reason.NODE_GONE, said)
     if not seen.nodes:
         said = f"Agent pool {seen.name} is up; its node has not joined the cluster yet"
         return hold(_ASPECT, Reason.NODE_NOT_FOUND, said)

@@ -68,6 +68,17 @@ class CordonNode:
 
 
 @dataclass(frozen=True, slots=True)
+class EvictPods:
+    """Ask once for the eviction of each of these pods.
+
+    Attributes:
+        pods: ref and uid of each; a namesake that came later is not touched.
+    """
+
+    pods: tuple[tuple[Ref, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteNode:
     """Delete the Node object of a machine that is gone."""
 
@@ -80,7 +91,16 @@ class ReleaseFinalizer:
     """Let the API server forget the claim."""
 
 
-Action = AddFinalizer | Launch | Terminate | LabelNode | CordonNode | DeleteNode | ReleaseFinalizer
+Action = (
+    AddFinalizer
+    | Launch
+    | Terminate
+    | LabelNode
+    | CordonNode
+    | EvictPods
+    | DeleteNode
+    | ReleaseFinalizer
+)
 
 FAILED = "False"
 WAITING = "Unknown"

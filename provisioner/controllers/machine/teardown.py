@@ -1,7 +1,10 @@
 """Phases that give an instance back; the finalizer goes only when a list says that it is gone.
 
-AKS drains the nodes of a pool that it deletes; here they are cordoned first, so that nothing
-new lands on them meanwhile.
+The nodes are cordoned again with the request, for a drain may have been cut short by its deadline.
+A pool that is still being created is asked to go at once: ARM refuses while an operation is in
+progress, and the request is repeated after the back-off of that class, until it is accepted.
+Aborting the creation would gain nothing that is known: what an aborted creation leaves behind
+has to be deleted just the same.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ _ASPECT = Aspect.READY
 
 def release_instance(seen: Observed) -> Step:
     """A list newer than this process's last request has no instance of this claim."""
-    said = f"Agent pool {seen.name} is being deleted"
+    said = _said(seen)
     if not seen.fresh:
         step = _explained(seen.list_failure) if seen.list_failure else _terminating(said)
         return replace(step, in_cloud=True)
@@ -63,6 +66,14 @@ def release_finalizer(seen: Observed) -> Step:
     if labels.TERMINATION_FINALIZER not in seen.claim.metadata.finalizers:
         return done(_ASPECT, Reason.TERMINATING)
     return hold(_ASPECT, Reason.TERMINATING, "The claim is released", ReleaseFinalizer())
+
+
+def _said(seen: Observed) -> str:
+    """What goes, and what was not waited for."""
+    said = f"Agent pool {seen.name} is being deleted"
+    if not seen.entry.blocked:
+        return said
+    return f"{said}; the drain ended at its deadline. {seen.entry.blocked}"
 
 
 def _terminating(message: str) -> Step:

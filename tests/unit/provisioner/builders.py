@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from kaito.api.machine import Machine
 from kaito.api.nodeclaim import NodeClaim
-from kaito.kube.kinds import Node
+from kaito.kube.kinds import Node, Pod
 from provisioner.cloud import Instance, InstanceState, Owner
 from provisioner.controllers.machine.kinds import Claim, ClaimKind
 
@@ -69,6 +69,18 @@ def node(**changes: object) -> Node:
     for part, values in changes.items():
         wire[part] = {**wire[part], **values} if isinstance(values, dict) else wire[part]
     return Node.model_validate(wire)
+
+
+def pod(name: str = "server-0", **changes: object) -> Pod:
+    """A pod that runs on that node, of no owner."""
+    wire: dict[str, dict[str, object]] = {
+        "metadata": {"name": name, "namespace": "default", "uid": f"uid-of-{name}"},
+        "spec": {"nodeName": node().metadata.name},
+        "status": {"phase": "Running"},
+    }
+    for part, values in changes.items():
+        wire[part] = {**wire[part], **values} if isinstance(values, dict) else wire[part]
+    return Pod.model_validate(wire)
 
 
 def owner(kind: str = "Machine", uid: str = UID) -> Owner:

@@ -14,9 +14,9 @@ from typing import cast
 from kaito.api.machine import Machine
 from kaito.api.nodeclaim import NodeClaim
 from kaito.kube.client import Client
-from kaito.kube.errors import Conflict, NotFound
+from kaito.kube.errors import Conflict, NotFound, Throttled
 from kaito.kube.events import Recorder
-from kaito.kube.kinds import NODES, Node
+from kaito.kube.kinds import NODES, PODS, Node, Pod
 from kaito.kube.lease import NotLeading
 from kaito.kube.objects import KubeObject, Manifest, Ref
 from kaito.kube.resource import Resource
@@ -89,12 +89,18 @@ def merge(target: dict[str, object], patch: Manifest) -> dict[str, object]:
 
 @dataclass
 class Api:
-    """Objects by resource and ref, and just as much of the API server as is used."""
+    """Objects by resource and ref, and just as much of the API server as is used.
+
+    Attributes:
+        budgets: names of pods that a PodDisruptionBudget does not let go.
+    """
 
     fuse: Fuse
     objects: dict[tuple[str, Ref], KubeObject] = field(default_factory=dict)
     version: int = 10
     releases: list[tuple[str, ...]] = field(default_factory=list)
+    evictions: list[str] = field(default_factory=list)
+    budgets: set[str] = field(default_factory=set)
     on_release: Callable[[], None] = lambda: None
 
     async def get(self, resource: Resource[KubeObject], ref: Ref) -> KubeObject | None:
@@ -132,6 +138,31 @@ class Api:
         changed = self.store(resource, wire)
         self.fuse.done()
         return changed
+
+    async def list(self, resource: Resource[KubeObject], *, fields: str) -> tuple[KubeObject, ...]:
+        """As `Client.list` of the pods on a node."""
+        self.fuse.before()
+        found = (each for (kind, _), each in self.objects.items() if kind == resource.plural)
+        name = fields.removeprefix("spec.nodeName=")
+        return tuple(pod for pod in found if cast("Pod", pod).spec.node_name == name)
+
+    async def request(self, method: str, path: str, *, body: Manifest) -> object:
+        """As `Client.request` for an eviction."""
+        self.fuse.before()
+        assert (method, body["apiVersion"], body["kind"]) == ("POST", "policy/v1", "Eviction")
+        metadata = cast("dict[str, str]", body["metadata"])
+        ref = Ref(metadata["namespace"], metadata["name"])
+        assert path == f"/api/v1/namespaces/{ref.namespace}/pods/{ref.name}/eviction"
+        pod = self._found(PODS, ref)
+        options = cast("dict[str, dict[str, str]]", body["deleteOptions"])
+        if options["preconditions"]["uid"] != pod.metadata.uid:
+            raise Conflict(409, "Conflict", "another pod")
+        self.evictions.append(ref.name)
+        if ref.name in self.budgets:
+            raise Throttled(429, "TooManyRequests", "It would violate the disruption budget.")
+        del self.objects[(PODS.plural, ref)]
+        self.fuse.done()
+        return {}
 
     async def delete(self, resource: Resource[KubeObject], ref: Ref, *, uid: str) -> bool:
         """As `Client.delete`."""

@@ -246,6 +246,23 @@ async def test_a_failed_update_of_a_pool_that_serves_costs_no_machine(
 
 
 @both
+async def test_a_node_deleted_by_hand_is_said_at_once_and_may_come_back(kind: ClaimKind) -> None:
+    world = await up(kind)
+    node = world.nodes(NAME)[0]
+    world.nodes_join = False
+    del world.api.objects[("nodes", node.ref)]
+
+    await world.settle(rounds=1)
+    assert world.condition("Registered") == ("False", "NodeGone")
+    assert world.condition("Ready")[0] == "False"
+
+    world.nodes_join = True
+    await world.settle()
+    assert world.is_ready
+    assert world.cloud.launches == [NAME]
+
+
+@both
 async def test_a_pool_that_never_had_a_node_is_not_bought_twice_either(kind: ClaimKind) -> None:
     world = World(kind)
     world.nodes_join = False
@@ -323,6 +340,9 @@ async def _life(kind: ClaimKind, fuse: Fuse) -> World:
     world.create()
     await world.settle(rounds=16)
     assert world.is_ready
+    pod = builders.pod()
+    world.api.objects[("pods", pod.ref)] = pod
     world.delete()
     await world.settle(rounds=16)
+    assert world.api.evictions
     return world

@@ -27,6 +27,7 @@ from provisioner.controllers.machine.step import (
     AddFinalizer,
     CordonNode,
     DeleteNode,
+    EvictPods,
     LabelNode,
     Launch,
     ReleaseFinalizer,
@@ -66,6 +67,8 @@ class World:
     before: bool = False  # the pool was in the list before
     fresh: bool = False  # the list is newer than the last act
     failure: str = ""  # "", "waiting", "due", "permanent"
+    cordoned: bool = False
+    guests: bool = False  # pods on the node
     bought: int = 0  # accepted launches while this claim's pool had already run
 
     @property
@@ -127,6 +130,7 @@ def seen(world: World) -> Observed:
         list_failure=None,
         nodes=(node(world),) if world.node else (),
         moment=Moment(now, NOW),
+        pods=(builders.pod(),) if world.guests else (),
     )
 
 
@@ -141,7 +145,8 @@ def node(world: World) -> Node:
     if world.node == "initialized":
         marks["karpenter.sh/initialized"] = "true"
     return builders.node(
-        metadata={**builders.node().metadata.model_dump(by_alias=True), "labels": marks}
+        metadata={**builders.node().metadata.model_dump(by_alias=True), "labels": marks},
+        spec={"unschedulable": world.cordoned},
     )
 
 
@@ -162,11 +167,17 @@ def applied(world: World, action: Action) -> World:
             done = "initialized" if ("karpenter.sh/initialized", "true") in marks else "registered"
             return replace(world, node=done if world.node else "")
         case DeleteNode():
-            return replace(world, node="")
+            return without_node(world)
         case AddFinalizer() | ReleaseFinalizer():
             return replace(world, finalizer=isinstance(action, AddFinalizer))
-        case CordonNode():
-            return world
+        case CordonNode() | EvictPods():
+            cordoned = world.cordoned or (bool(world.node) and isinstance(action, CordonNode))
+            guests = world.guests and isinstance(action, CordonNode)
+            return replace(world, cordoned=cordoned, guests=guests)
+
+
+def without_node(world: World) -> World:
+    return replace(world, node="", cordoned=False, guests=False)
 
 
 def bought(world: World) -> World:
@@ -234,11 +245,13 @@ def bad_luck(world: World) -> Iterator[World]:
         case Pool(InstanceState.PENDING, ours=True):
             yield replace(world, pool=replace(world.pool, state=InstanceState.FAILED))
         case Pool(InstanceState.RUNNING, ours=True):
-            yield replace(world, pool=None, node="")
+            yield replace(without_node(world), pool=None)
             yield replace(world, pool=replace(world.pool, state=InstanceState.FAILED))
             yield replace(world, pool=replace(world.pool, state=InstanceState.DELETING))
     if world.node:
-        yield replace(world, node="")
+        yield without_node(world)
+    if world.node and not world.cordoned:
+        yield replace(world, guests=True)
 
 
 def is_over(world: World) -> bool:
@@ -309,6 +322,27 @@ def test_a_pool_of_somebody_else_is_never_terminated(worlds: set[World]) -> None
             assert world.view is not None
             assert world.view.ours
             assert world.pool is None or world.pool.ours
+
+
+def test_a_machine_goes_only_when_nothing_runs_on_it_and_nothing_can_come(
+    worlds: set[World],
+) -> None:
+    for world in worlds:
+        terminates = any(isinstance(action, Terminate) for action in actions(world))
+        if world.deleting and world.node and terminates:
+            assert world.cordoned
+            assert not world.guests
+
+
+def test_pods_are_evicted_only_for_a_deleted_claim_from_its_own_cordoned_node(
+    worlds: set[World],
+) -> None:
+    for world in worlds:
+        if any(isinstance(action, EvictPods) for action in actions(world)):
+            assert world.deleting
+            assert world.cordoned
+            assert world.view is not None
+            assert world.view.ours
 
 
 def test_a_node_is_only_deleted_together_with_its_pool(worlds: set[World]) -> None:
