@@ -75,8 +75,7 @@ class PodWorker:
                 await self._end()
                 self._reporting.cancel()
         finally:
-            for worker in (*self._init, *self._main):
-                worker.kill()
+            await asyncio.gather(*(one.kill() for one in (*self._init, *self._main)))
 
     def remove(self) -> None:
         """Delete what the pod has left on this machine; its logs stay with the cluster's."""

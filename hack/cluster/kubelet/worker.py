@@ -93,13 +93,16 @@ class ContainerWorker:
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    def kill(self) -> None:
-        """End it at once, without a word to anyone."""
+    async def kill(self) -> None:
+        """End it at once, without a word to anyone; nothing of it is left afterwards."""
         self._stopping = True
         if self._process is not None:
             self._process.kill()
-        if self._task is not None:
-            self._task.cancel()
+        tasks = {*self._stops, *([self._task] if self._task is not None else [])}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _run(self) -> None:
         if is_over(self.view, self._policy):
@@ -187,10 +190,12 @@ class ContainerWorker:
             result = await process.wait()
         except asyncio.CancelledError:
             process.kill()
+            await process.wait()
             raise
         finally:
-            self._probing.cancel()
             self._process = None
+            self._probing.cancel()
+            await asyncio.wait({self._probing})
             self.is_started.clear()
         return self._ended(launch, result, started_at)
 
