@@ -21,7 +21,7 @@ from kaito.kube.errors import Conflict, Expired, NotFound
 from kaito.kube.objects import KubeObject, Manifest, Ref
 from kaito.kube.resource import Resource
 from kaito.kube.token import RotatingToken
-from kaito.kube.transport import Call, Endpoint, Transport
+from kaito.kube.transport import Call, Endpoint, Transport, Wire
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -35,7 +35,7 @@ class Client:
         field_manager: who we are in managedFields.
     """
 
-    def __init__(self, transport: Transport, *, field_manager: str) -> None:
+    def __init__(self, transport: Wire, *, field_manager: str) -> None:
         self._transport = transport
         self.field_manager = field_manager
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
@@ -69,6 +69,24 @@ class Call:
     params: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     content_type: str = "application/json"
+
+
+class Wire(Protocol):
+    """Whatever carries calls to an API server; every failure comes out as a KubeError."""
+
+    async def send(self, call: Call) -> bytes:
+        """The body of the answer."""
+        ...
+
+    def stream(
+        self, call: Call, *, idle_seconds: float, total_seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The lines of an answer that goes on."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
