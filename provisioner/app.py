@@ -124,6 +124,7 @@ def _controller(
             launch_seconds=settings.launch_deadline_seconds,
             registration_seconds=settings.registration_deadline_seconds,
             initialization_seconds=settings.initialization_deadline_seconds,
+            deletes=settings.deadline_action == "delete",
             drain_seconds=settings.drain_deadline_seconds,
         ),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -110,6 +110,11 @@ class Settings(BaseModel):
     )
     initialization_deadline_seconds: float = Field(
         default=900, gt=0, description="How long the node may take to show its GPUs; seconds."
+    )
+    deadline_action: Literal["report", "delete"] = Field(
+        default="report",
+        description="What becomes of a claim that passes one of these three: report says it in"
+        " its condition, delete deletes it.",
     )
     drain_deadline_seconds: float = Field(
         default=300,

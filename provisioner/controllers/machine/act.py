@@ -23,6 +23,7 @@ from provisioner.controllers.machine.step import (
     Action,
     AddFinalizer,
     CordonNode,
+    DeleteClaim,
     DeleteNode,
     EvictPods,
     LabelNode,
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 INSTANCE_LAUNCHED = "instance.launched"
 INSTANCE_TERMINATED = "instance.terminated"
 CLOUD_REFUSED = "instance.refused"
+CLAIM_EXPIRED = "claim.expired"
 CLAIM_RELEASED = "claim.released"
 PODS_EVICTED = "pods.evicted"
 
@@ -92,12 +94,12 @@ class Actor:
                 await self._release_finalizer(seen)
             case LabelNode():
                 await self._label(action)
-            case CordonNode(node):
+            case CordonNode():
                 await self._patch_node(action, {"spec": {"unschedulable": True}})
             case EvictPods():
                 await self._evict(seen, action)
-            case DeleteNode(node, uid):
-                await self.client.delete(NODES, node, uid=uid)
+            case DeleteNode() | DeleteClaim():
+                await self._delete(seen, action)
 
     async def _in_cloud(self, seen: Observed, action: CloudAction) -> None:
         """Call the cloud; a refusal is noted, not raised: the next plan says what it means."""
@@ -185,6 +187,14 @@ class Actor:
                 ]
             }
         await self._patch_node(action, patch)
+
+    async def _delete(self, seen: Observed, action: DeleteNode | DeleteClaim) -> None:
+        """Delete exactly that object; a claim's finalizer gives back what is behind it."""
+        if isinstance(action, DeleteNode):
+            await self.client.delete(NODES, action.node, uid=action.uid)
+            return
+        await self.client.delete(seen.kind.resource, seen.claim.ref, uid=seen.uid)
+        log.warning(CLAIM_EXPIRED, uid=seen.uid)
 
     async def _evict(self, seen: Observed, action: EvictPods) -> None:
         """One round; who forbids an eviction is noted, and asked again in the next round."""

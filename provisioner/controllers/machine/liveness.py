@@ -11,7 +11,7 @@ from provisioner.controllers.machine.initialization import is_ready, missing_res
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.reasons import Reason
-from provisioner.controllers.machine.step import FAILED, WAITING, Step, done, failed
+from provisioner.controllers.machine.step import FAILED, WAITING, DeleteClaim, Step, done, failed
 
 GPU_REMEDY = (
     "Install the NVIDIA device plugin, or see in its pod's log on this node why it reports no GPU"
@@ -40,7 +40,8 @@ def timed(seen: Observed, step: Step) -> Step:
         return replace(step, recheck_seconds=min(left, step.recheck_seconds or left))
     reason, remedy = _overdue(seen, step.aspect)
     said = f"{step.message}, after {limit_seconds:g} s. {remedy}"
-    return replace(step, status=FAILED, reason=reason, message=said)
+    actions = (DeleteClaim(),) if seen.deadlines.deletes else ()
+    return replace(step, status=FAILED, reason=reason, message=said, actions=actions)
 
 
 def _deadline(seen: Observed, aspect: Aspect) -> tuple[datetime | None, float]:

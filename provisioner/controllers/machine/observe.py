@@ -26,6 +26,7 @@ class Deadlines:
         launch_seconds: until the instance runs.
         registration_seconds: from then until its node joins.
         initialization_seconds: from then until the node is usable.
+        deletes: a phase that is overdue has the claim deleted; else its condition says so.
         drain_seconds: from the deletion of the claim until pods are waited for no longer.
     """
 
@@ -33,6 +34,7 @@ class Deadlines:
     registration_seconds: float = 900.0
     initialization_seconds: float = 900.0
     drain_seconds: float = 300.0
+    deletes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,11 @@ class DeleteNode:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteClaim:
+    """Delete the claim, as its owner would."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseFinalizer:
     """Let the API server forget the claim."""
 
@@ -99,6 +104,7 @@ Action = (
     | CordonNode
     | EvictPods
     | DeleteNode
+    | DeleteClaim
     | ReleaseFinalizer
 )
 

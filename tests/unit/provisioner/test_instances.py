@@ -11,8 +11,9 @@ from provisioner.cloud import Instance, InstanceState
 from provisioner.failures import CloudThrottled, CloudUnavailable
 from provisioner.instances import Instances, Pace
 from tests.unit.provisioner import builders
+from tests.unit.provisioner.apiserver import Fuse, Time
 from tests.unit.provisioner.builders import NAME
-from tests.unit.provisioner.simulation import REF, Fuse, Skies, Time
+from tests.unit.provisioner.simulation import Skies
 
 PACE = Pace(idle_seconds=15, busy_seconds=2, look_seconds=0.5)
 

@@ -15,8 +15,9 @@ from provisioner.failures import (
     QuotaExceeded,
 )
 from tests.unit.provisioner import builders
+from tests.unit.provisioner.apiserver import Fuse
 from tests.unit.provisioner.builders import NAME, PROVIDER_ID
-from tests.unit.provisioner.simulation import REF, Fuse, World
+from tests.unit.provisioner.simulation import REF, World
 
 both = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 

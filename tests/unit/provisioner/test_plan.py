@@ -26,6 +26,7 @@ from provisioner.controllers.machine.step import (
     Action,
     AddFinalizer,
     CordonNode,
+    DeleteClaim,
     DeleteNode,
     EvictPods,
     LabelNode,
@@ -168,8 +169,10 @@ def applied(world: World, action: Action) -> World:
             return replace(world, node=done if world.node else "")
         case DeleteNode():
             return without_node(world)
-        case AddFinalizer() | ReleaseFinalizer():
-            return replace(world, finalizer=isinstance(action, AddFinalizer))
+        case AddFinalizer() | ReleaseFinalizer() | DeleteClaim():
+            deleting = world.deleting or isinstance(action, DeleteClaim)
+            finalizer = not isinstance(action, ReleaseFinalizer)
+            return replace(world, finalizer=finalizer, deleting=deleting)
         case CordonNode() | EvictPods():
             cordoned = world.cordoned or (bool(world.node) and isinstance(action, CordonNode))
             guests = world.guests and isinstance(action, CordonNode)
