@@ -13,7 +13,7 @@ from provisioner.instances import Instances, Pace
 from tests.unit.provisioner import builders
 from tests.unit.provisioner.apiserver import Fuse, Time
 from tests.unit.provisioner.builders import NAME
-from tests.unit.provisioner.simulation import Skies
+from tests.unit.provisioner.simulation import REF, Skies
 
 PACE = Pace(idle_seconds=15, busy_seconds=2, look_seconds=0.5)
 
