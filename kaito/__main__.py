@@ -8,7 +8,7 @@ import sys
 import structlog
 
 from kaito import app, settings
-from kaito.catalog.catalog import BrokenCatalog
+from kaito.catalog.document import BrokenCatalog
 from kaito.kube import logs
 
 log = structlog.get_logger()

@@ -71,7 +71,7 @@ async def run(settings: Settings) -> int:
     Raises:
         BrokenCatalog: a file of the catalogue does not say what it must.
     """
-    catalog = read_catalog(settings.presets_dir)
+    catalog = read_catalog(settings.presets_dir, origin=settings.preset_images)
     client = await Client.connect(
         user_agent=NAME, field_manager=NAME, kubeconfig=settings.kubeconfig
     )

@@ -23,7 +23,7 @@ PREFIX = "KAITO"
 class Settings(BaseModel):
     """Everything that can be set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     host: str = Field(
         default="0.0.0.0", description="address that the health and metrics ports bind to"
@@ -63,10 +63,15 @@ class Settings(BaseModel):
     preset_registry: str = Field(
         default="", description="registry of public model images; empty: none, bare names"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="least severe log line that is written"
+    preset_images: Literal["kaito", "upstream"] = Field(
+        default="kaito", description="whose model images are used"
     )
-    log_format: Literal["json", "console"] = Field(default="json", description="form of a log line")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least severe log line written: debug, info, warning or error"
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="form of a log line: json or console"
+    )
 
     @model_validator(mode="after")
     def _lease_times_are_ordered(self) -> Settings:

@@ -40,6 +40,9 @@ POOL_NAME = "kaito.sh/agent-pool"
 REVISION = "workspace.kaito.io/hash"
 """Annotation on workloads: hash of the spec fields that they were rendered from."""
 
+BYPASS_RESOURCE_CHECKS = "kaito.sh/bypass-resource-checks"
+"""Annotation: "true" turns a model that does not fit into a warning."""
+
 ENABLE_LOAD_BALANCER = "kaito.sh/enablelb"
 """Annotation on Workspaces, value "True": the Service becomes a LoadBalancer."""
 

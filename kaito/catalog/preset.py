@@ -1,21 +1,55 @@
-"""A preset: a model, its image, how it is launched and what it needs."""
+"""A preset: a model, the images that serve it, how they are launched and what it needs."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Literal
 
+from pydantic import Field, StringConstraints, model_validator
 
-class CatalogModel(BaseModel):
-    """A frozen value of a catalogue file; a key that nobody reads is a mistake."""
+from kaito.catalog.entry import CatalogModel
+from kaito.catalog.geometry import Geometry
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+Origin = Literal["kaito", "upstream"]
+"""Who builds an image: we do, or upstream has published it."""
+
+Reason = Annotated[str, StringConstraints(min_length=10)]
+OPTIONAL = ("license", "access", "geometry", "inference", "tuning")
+"""Keys of a preset that may be absent, each for a reason that `left_out` gives."""
 
 
 class Image(CatalogModel):
-    """Where the model's image is, below the registry that a setting names."""
+    """An image that serves a model, below the registry that a setting names.
 
+    Attributes:
+        origin: who builds it.
+        release: upstream's version in which the row was published; None for our own.
+        repository: last word of the image's name.
+        runtime: library that computes.
+        parallel: how its server uses several GPUs: "none" uses one, "layers" puts whole layers on
+            each, "tensor" cuts every layer.
+        command: argument vector of the container's PID 1.
+        port: TCP port of the server.
+        health_path: answers 200 once the model is loaded.
+        disk_storage: size of the node's OS disk, a Kubernetes quantity.
+        readiness_timeout_seconds: longest time from the container's start to readiness.
+    """
+
+    origin: Origin = "kaito"
+    release: str | None = None
     repository: str
     tag: str
+    runtime: Literal["transformers", "vllm"] = "transformers"
+    parallel: Literal["none", "layers", "tensor"] = "none"
+    command: tuple[str, ...] = Field(min_length=1)
+    port: int = Field(ge=1, le=65535)
+    health_path: str = Field(default="/healthz", pattern=r"^/")
+    disk_storage: str = Field(pattern=r"^[1-9][0-9]*Gi$")
+    readiness_timeout_seconds: int = Field(ge=1)
+
+    def option(self, flag: str) -> str | None:
+        """What the command gives to `--flag=value`; None where it has no such flag."""
+        prefix = f"{flag}="
+        return next((word[len(prefix) :] for word in self.command if word.startswith(prefix)), None)
 
 
 class Requirements(CatalogModel):
@@ -31,22 +65,69 @@ class Preset(CatalogModel):
 
     Attributes:
         name: what `preset.name` of a Workspace says.
-        command: argument vector that runs the server as PID 1.
-        port: TCP port of the server.
-        health_path: answers 200 once the model is loaded.
-        disk_storage: size of the node's OS disk, a Kubernetes quantity.
-        readiness_timeout_seconds: longest time from the container's start to readiness.
-        inference: GPUs needed to serve.
-        tuning: GPUs needed to tune; None when the model cannot be tuned.
+        aliases: other names of the same model; upper and lower case do not count.
+        license: SPDX identifier or the hub's own word.
+        access: "public" images hold the weights or fetch them freely, "token" needs one of the
+            hub's tokens, "private" needs the user's own image.
+        distributed: whether its servers may span several nodes.
+        images: the first one is rendered; `read_catalog` keeps those of the chosen origin.
+        geometry: None: the authors' stated requirement decides what fits.
+        inference: GPUs that its authors ask for to serve.
+        tuning: GPUs that its authors ask for to tune; None when the model cannot be tuned.
+        left_out: why a key, or the images of an origin, are absent.
     """
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     aliases: tuple[str, ...] = ()
-    image: Image
-    command: tuple[str, ...] = Field(min_length=1)
-    port: int = Field(ge=1, le=65535)
-    health_path: str = "/healthz"
-    disk_storage: str
-    readiness_timeout_seconds: int = Field(ge=1)
-    inference: Requirements
+    license: str | None = None
+    access: Literal["public", "token", "private"] | None = None
+    distributed: bool = False
+    images: tuple[Image, ...]
+    geometry: Geometry | None = None
+    inference: Requirements | None = None
     tuning: Requirements | None = None
+    left_out: dict[str, Reason] = {}
+
+    @model_validator(mode="after")
+    def _size_is_known(self) -> Preset:
+        """Something must decide what fits."""
+        if self.geometry is None and self.inference is None:
+            raise ValueError("geometry and inference are both absent: nothing says what fits")
+        return self
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Keys, and `images.ORIGIN`, that the preset does not have."""
+        origins = {image.origin for image in self.images}
+        rows = {f"images.{origin}" for origin in ("kaito", "upstream") if origin not in origins}
+        return frozenset({key for key in OPTIONAL if getattr(self, key) is None} | rows)
+
+    @property
+    def image(self) -> Image:
+        """The image that is rendered; the spec's check has seen to it that there is one."""
+        return self.images[0]
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Argument vector that runs the server."""
+        return self.image.command
+
+    @property
+    def port(self) -> int:
+        """TCP port of the server."""
+        return self.image.port
+
+    @property
+    def health_path(self) -> str:
+        """Answers 200 once the model is loaded."""
+        return self.image.health_path
+
+    @property
+    def disk_storage(self) -> str:
+        """Size of the node's OS disk."""
+        return self.image.disk_storage
+
+    @property
+    def readiness_timeout_seconds(self) -> int:
+        """Longest time from the container's start to readiness."""
+        return self.image.readiness_timeout_seconds

@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic import Field
 
-from kaito.catalog.preset import CatalogModel
+from kaito.catalog.entry import CatalogModel
 
 
 class Sku(CatalogModel):
@@ -16,8 +16,8 @@ class Sku(CatalogModel):
         name: the cloud's name of the instance type.
         gpus: number of GPUs.
         gpu_memory_gib: memory of each GPU, in GiB.
-        model: name of the GPU.
-        compute_capability: CUDA compute capability, e.g. 7.0.
+        model: name of the GPU, its maker first.
+        compute_capability: CUDA compute capability, e.g. 7.0; None for makers without CUDA.
         retired: day on which the cloud stopped selling it.
         successor: instance type to use instead.
     """
@@ -26,7 +26,7 @@ class Sku(CatalogModel):
     gpus: int = Field(ge=1)
     gpu_memory_gib: float = Field(gt=0)
     model: str
-    compute_capability: float | None = None
+    compute_capability: float | None = Field(default=None, ge=1, le=20)
     retired: date | None = None
     successor: str | None = None
 

@@ -1,54 +1,150 @@
-"""Whether a preset fits an instance type, by the preset's own stated requirement."""
+"""Whether a model can be served on an instance type, and how it is cut over the GPUs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Literal
 
-from kaito.catalog.preset import Requirements
+from kaito.catalog.geometry import GIB, Geometry
+from kaito.catalog.preset import Preset, Requirements
 from kaito.catalog.sku import Sku
+from kaito.sizing.answer import Fit, counted, gib, hardware, retirement
+from kaito.sizing.layout import MAX_NODES, Layout, layouts
+from kaito.sizing.memory import (
+    LEAST_CONTEXT_TOKENS,
+    RUNTIME_BYTES,
+    held_tokens,
+    needed_bytes,
+    usable_bytes,
+)
+from kaito.sizing.precision import dtype
+from kaito.sizing.stated import stated_fit
+
+Parallel = Literal["none", "layers", "tensor"]
+_ONE_GPU = "; its server uses one GPU"
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """An answer with its sentence."""
-
-    fits: bool
-    sentence: str
-
-
-def fit(model: str, needs: Requirements, sku: Sku, *, nodes: int) -> Fit:
-    """Whether `model` fits `nodes` nodes of `sku`.
+def fit(
+    preset: Preset, sku: Sku, *, nodes: int | None = None, tokens: int = LEAST_CONTEXT_TOKENS
+) -> Fit:
+    """Whether `preset` can be served on nodes of `sku`.
 
     Args:
-        model: name of the preset, for the sentence.
-        needs: what the preset asks for.
+        preset: its first image says how several GPUs are used.
         sku: what one node offers.
-        nodes: how many of them, >= 1.
+        nodes: how many there are, >= 1; None: as few as suffice, at most `MAX_NODES`.
+        tokens: the least context, in tokens; a model with less needs only its own.
 
-    Memory is compared in exact GiB.
+    Returns:
+        The fewest nodes that hold the least context; on them the layout with the fewest GPUs
+        that holds the model's whole context, else the one with the most context.
     """
-    gpus = nodes * sku.gpus
-    total_gib = nodes * sku.total_memory_gib
-    if gpus < needs.gpu_count:
-        return _refusal(model, f"{needs.gpu_count} GPUs", sku, f"{gpus} on {nodes} nodes")
-    if sku.gpu_memory_gib < needs.per_gpu_memory_gib:
-        has = f"{sku.gpu_memory_gib:g} GiB on each GPU"
-        return _refusal(model, f"{needs.per_gpu_memory_gib:g} GiB on each GPU", sku, has)
-    if total_gib < needs.total_gpu_memory_gib:
-        has = f"{total_gib:g} GiB on {nodes} nodes"
-        return _refusal(model, f"{needs.total_gpu_memory_gib:g} GiB of GPU memory", sku, has)
+    if not sku.model.startswith("NVIDIA "):
+        maker = f"{sku.name} has {counted(sku.gpus, 'GPU')} of another kind ({sku.model})"
+        sentence = f"{preset.name} needs nvidia.com/gpu, {maker}: choose a type with NVIDIA GPUs"
+        return Fit(preset.name, sku.name, fits=False, sentence=sentence, basis="stated")
+    parallel: Parallel = preset.image.parallel if preset.images else "none"
+    most = nodes or (MAX_NODES if preset.distributed and parallel == "tensor" else 1)
+    if preset.geometry is None:
+        needs = _stated(preset, parallel)
+        answer = stated_fit(preset.name, needs, sku, least=nodes or 1, most=most, verb="serve")
+        return replace(answer, dtype=dtype(preset, sku) if answer.fits else "")
+    least = min(tokens, preset.geometry.context_tokens)
+    for count in range(1, most + 1):
+        holding = [
+            layout
+            for layout in layouts(preset.geometry, parallel, gpus=sku.gpus, nodes=count)
+            if held_tokens(preset.geometry, layout, sku) >= least
+        ]
+        if holding:
+            return _accepted(preset, preset.geometry, sku, holding, least)
+    return _refused(preset, preset.geometry, sku, most=most, tokens=least)
+
+
+def _stated(preset: Preset, parallel: Parallel) -> Requirements:
+    """What the authors ask for; on a single GPU, where the server uses no more."""
+    needs = preset.inference
+    if needs is None:
+        raise ValueError(f"{preset.name}: neither geometry nor a stated requirement")
+    if parallel != "none":
+        return needs
+    most = max(needs.total_gpu_memory_gib, needs.per_gpu_memory_gib)
+    return Requirements(gpu_count=1, total_gpu_memory_gib=most, per_gpu_memory_gib=most)
+
+
+def _accepted(
+    preset: Preset, geometry: Geometry, sku: Sku, holding: list[Layout], least: int
+) -> Fit:
+    """The answer where `holding`, fewest GPUs first, all hold the least context."""
+    # Stages on one node wait for each other: only where tensor parallel alone does not do.
+    # Of equals, max keeps the first: the fewest GPUs.
+    stages = min(layout.stages for layout in holding)
+    flattest = [layout for layout in holding if layout.stages == stages]
+    chosen = max(flattest, key=lambda layout: held_tokens(geometry, layout, sku))
+    context = held_tokens(geometry, chosen, sku)
+    lowered = context < geometry.context_tokens
+    length = (
+        f"its context is lowered from {geometry.context_tokens} to {context} tokens"
+        if lowered
+        else f"with its whole context of {context} tokens"
+    )
+    place = f"{counted(chosen.nodes, 'node')} of {sku.name}"
+    used = f"{chosen.gpus} of {counted(chosen.nodes * sku.gpus, 'GPU')}"
+    needed = _needed_gib(geometry, chosen, tokens=least)
     return Fit(
+        preset.name,
+        sku.name,
         fits=True,
         sentence=(
-            f"{model} needs {needs.total_gpu_memory_gib:g} GiB of GPU memory;"
-            f" {nodes} x {sku.name} has {total_gib:g} GiB"
+            f"{preset.name} fits {place}: it uses {used}, needs {gib(needed)} of"
+            f" {gib(sku.gpu_memory_gib)} on each for {least} tokens; {length}{retirement(sku)}"
         ),
+        basis="geometry",
+        nodes=chosen.nodes,
+        gpus=chosen.gpus,
+        least_gpus=holding[0].gpus,
+        tensor_parallel=chosen.tensor,
+        pipeline_parallel=chosen.pipeline,
+        context_tokens=context,
+        dtype=dtype(preset, sku),
+        gpu_memory_gib=sku.gpu_memory_gib,
+        needed_gib=needed,
     )
 
 
-def _refusal(model: str, needs: str, sku: Sku, has: str) -> Fit:
-    """The sentence of a model that does not fit."""
+def _refused(preset: Preset, geometry: Geometry, sku: Sku, *, most: int, tokens: int) -> Fit:
+    """The answer where no layout holds enough; its figures are those of the widest one."""
+    parallel: Parallel = preset.image.parallel if preset.images else "none"
+    widest = [
+        layout
+        for count in range(1, most + 1)
+        for layout in layouts(geometry, parallel, gpus=sku.gpus, nodes=count)
+    ]
+    best = min(widest, key=lambda layout: needed_bytes(geometry, layout, tokens=tokens))
+    needed = _needed_gib(geometry, best, tokens=tokens)
+    over = f" over {counted(best.gpus, 'GPU')}" if best.gpus > 1 else ""
+    limit = _ONE_GPU if parallel == "none" and sku.gpus > 1 else ""
+    usable = gib(_usable_gib(sku))
     return Fit(
+        preset.name,
+        sku.name,
         fits=False,
-        sentence=f"{model} needs {needs}, {sku.name} has {has}: choose a larger instance type",
+        sentence=(
+            f"{preset.name} needs {gib(needed)} on each GPU{over} for its weights, {tokens} tokens"
+            f" and the run-time, {hardware(sku, nodes=best.nodes)}, of which {usable} can be used"
+            f"{limit}: choose a larger instance type"
+        ),
+        basis="geometry",
+        gpu_memory_gib=sku.gpu_memory_gib,
+        needed_gib=needed,
     )
+
+
+def _needed_gib(geometry: Geometry, layout: Layout, *, tokens: int) -> float:
+    """Memory of the fullest GPU with the run-time's own, in GiB."""
+    return (needed_bytes(geometry, layout, tokens=tokens) + RUNTIME_BYTES) / GIB
+
+
+def _usable_gib(sku: Sku) -> float:
+    """Memory of one GPU that a server may use, the run-time's own included, in GiB."""
+    return (usable_bytes(sku) + RUNTIME_BYTES) / GIB

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.workspace import RESOURCE_READY, DataSource, Workspace
 from kaito.catalog.catalog import Catalog
@@ -14,6 +15,7 @@ from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.errors import InvalidSpec
 from kaito.nodes.selector import match_labels
+from kaito.sizing.choice import smallest
 from kaito.sizing.fit import fit
 from kaito.workloads.image import preset_of
 
@@ -102,14 +104,12 @@ def _check_model(workspace: Workspace, catalog: Catalog) -> Step | None:
     name = wanted.name if wanted else ""
     preset = catalog.presets.get(name)
     if preset is None:
-        return _refused(Reason.UNKNOWN_PRESET, _unknown_preset(name, catalog))
+        close = ", ".join(catalog.close_names(name))
+        message = f"inference.preset.name: no preset is named {name}: use one of {close}"
+        return _refused(Reason.UNKNOWN_PRESET, message)
     instance_type = workspace.resource.instance_type
     if instance_type is None:
-        return _refused(
-            Reason.INVALID_SPEC,
-            "resource.instanceType: is not set: name the type of the GPU nodes,"
-            f" {preset.name} needs {preset.inference.total_gpu_memory_gib:g} GiB of GPU memory",
-        )
+        return _refused(Reason.INVALID_SPEC, _missing_type(preset, catalog))
     sku = catalog.skus.get(instance_type)
     if sku is None:
         return _refused(
@@ -117,21 +117,43 @@ def _check_model(workspace: Workspace, catalog: Catalog) -> Step | None:
             f"resource.instanceType: {instance_type} is not in the table of GPU instance types:"
             " check its spelling, upper and lower case count",
         )
-    return _check_fit(workspace, preset, sku)
+    return _check_image(workspace, preset) or _check_fit(workspace, preset, sku)
+
+
+def _missing_type(preset: Preset, catalog: Catalog) -> str:
+    """The sentence about an instance type that is not set, with one that would do."""
+    found = smallest(catalog.skus.values(), lambda sku: fit(preset, sku))
+    remedy = f"use {found.sku}, the smallest that fits" if found else "no known one fits"
+    return f"resource.instanceType: is not set: {remedy}"
+
+
+def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
+    """There is an image that serves the preset."""
+    wanted = preset_of(workspace)
+    own = wanted is not None and bool(wanted.preset_options.image)
+    if preset.access == "private" and not own:
+        return _refused(
+            Reason.INVALID_SPEC,
+            f"inference.preset: {preset.name} has no public image: set accessMode to private and"
+            " presetOptions.image to yours",
+        )
+    if preset.images:
+        return None
+    reasons = "; ".join(why for key, why in preset.left_out.items() if key.startswith("images."))
+    return _refused(
+        Reason.UNSUPPORTED, f"inference.preset.name: no image serves {preset.name}: {reasons}"
+    )
 
 
 def _check_fit(workspace: Workspace, preset: Preset, sku: Sku) -> Step | None:
-    """The model fits the nodes."""
-    answer = fit(preset.name, preset.inference, sku, nodes=workspace.resource.count)
+    """The model fits the nodes, or the user says that it does."""
+    answer = fit(preset, sku, nodes=workspace.resource.count)
     if answer.fits:
         return None
-    return _refused(Reason.NOT_ENOUGH_MEMORY, f"resource.instanceType: {answer.sentence}")
-
-
-def _unknown_preset(name: str, catalog: Catalog) -> str:
-    """The sentence about a preset that does not exist, with what may have been meant."""
-    close = catalog.close_names(name) or tuple(sorted(catalog.presets))[:5]
-    return f"inference.preset.name: no preset is named {name}: use one of {', '.join(close)}"
+    message = f"resource.instanceType: {answer.sentence}"
+    if workspace.metadata.annotations.get(labels.BYPASS_RESOURCE_CHECKS) == "true":
+        return done("", Reason.NOT_ENOUGH_MEMORY, message)
+    return _refused(Reason.NOT_ENOUGH_MEMORY, message)
 
 
 def _refused(reason: Reason, message: str) -> Step:

@@ -29,13 +29,18 @@ def test_the_quick_starts_models_fit_the_gpu_that_they_name(catalog: Catalog, na
     sixteen_gib = catalog.skus["Standard_NC6s_v3"]
 
     assert preset.tuning is not None
+    assert preset.inference is not None
     assert preset.inference.total_gpu_memory_gib == 9
     assert preset.tuning.total_gpu_memory_gib == sixteen_gib.total_memory_gib == 16
 
 
-def test_the_command_is_a_program_and_no_shell(catalog: Catalog) -> None:
-    for preset in catalog.presets.values():
-        assert preset.command[:2] == ("python", "/workspace/inference/server.py")
+def test_our_images_command_is_a_program_and_no_shell(catalog: Catalog) -> None:
+    ours = [
+        image for preset in catalog.models() for image in preset.images if image.origin == "kaito"
+    ]
+
+    assert {image.command[:2] for image in ours} == {("python", "/workspace/inference/server.py")}
+    assert {image.parallel for image in ours} == {"none"}
 
 
 def test_what_is_retired_has_a_successor_that_is_sold_and_no_smaller(catalog: Catalog) -> None:

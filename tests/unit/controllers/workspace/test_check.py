@@ -40,13 +40,13 @@ def first(subject: Workspace) -> Step:
         pytest.param(
             {"resource": selecting()},
             Reason.INVALID_SPEC,
-            "resource.instanceType: is not set",
+            "resource.instanceType: is not set: use Standard_X, the smallest that fits",
             id="no instance type",
         ),
         pytest.param(
             {"resource": selecting(instanceType="Standard_Tiny")},
             Reason.NOT_ENOUGH_MEMORY,
-            "phi needs 9 GiB of GPU memory, Standard_Tiny has 4 GiB on 1 nodes",
+            "phi needs one GPU with 9 GiB to serve, Standard_Tiny has 1 GPU with 4 GiB",
             id="too small",
         ),
         pytest.param(

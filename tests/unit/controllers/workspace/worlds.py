@@ -29,15 +29,20 @@ UID = "0a1b2c3d-0000-4000-8000-000000000001"
 
 PRESET = Preset(
     name="phi",
-    image=Image(repository="kaito-phi", tag="1"),
-    command=("serve",),
-    port=5000,
-    disk_storage="50Gi",
-    readiness_timeout_seconds=1800,
+    images=(
+        Image(
+            repository="kaito-phi",
+            tag="1",
+            command=("serve",),
+            port=5000,
+            disk_storage="50Gi",
+            readiness_timeout_seconds=1800,
+        ),
+    ),
     inference=Requirements(gpu_count=1, total_gpu_memory_gib=9, per_gpu_memory_gib=0),
 )
-SKU = Sku(name="Standard_X", gpus=1, gpu_memory_gib=16, model="X")
-TINY = Sku(name="Standard_Tiny", gpus=1, gpu_memory_gib=4, model="T")
+SKU = Sku(name="Standard_X", gpus=1, gpu_memory_gib=16, model="NVIDIA X")
+TINY = Sku(name="Standard_Tiny", gpus=1, gpu_memory_gib=4, model="NVIDIA T")
 CATALOG = Catalog(
     presets=MappingProxyType({"phi": PRESET}),
     skus=MappingProxyType({sku.name: sku for sku in (SKU, TINY)}),

@@ -1,0 +1,75 @@
+"""Whether a model fits by what its authors ask for: the only figures where no geometry is known."""
+
+from __future__ import annotations
+
+from kaito.catalog.preset import Requirements
+from kaito.catalog.sku import Sku
+from kaito.sizing.answer import Fit, counted, gib, hardware, retirement
+
+
+def stated_fit(
+    model: str, needs: Requirements, sku: Sku, *, least: int, most: int, verb: str
+) -> Fit:
+    """Whether nodes of `sku` have what `needs` asks for; context is not computed.
+
+    Args:
+        model: name of the preset.
+        needs: what its authors state.
+        sku: what one node offers.
+        least: fewest nodes to look at.
+        most: most nodes to look at.
+        verb: what the model shall do there, "serve" or "tune".
+    """
+    for nodes in range(least, most + 1):
+        if _meets(needs, sku, nodes=nodes):
+            return _accepted(model, needs, sku, nodes=nodes, verb=verb)
+    return Fit(
+        model,
+        sku.name,
+        fits=False,
+        sentence=(
+            f"{model} needs {_wish(needs)} to {verb}, {hardware(sku, nodes=most)}:"
+            " choose a larger instance type"
+        ),
+        basis="stated",
+        gpu_memory_gib=sku.gpu_memory_gib,
+        needed_gib=needs.total_gpu_memory_gib,
+    )
+
+
+def _meets(needs: Requirements, sku: Sku, *, nodes: int) -> bool:
+    """Whether so many nodes are enough; compared in exact GiB."""
+    return (
+        nodes * sku.gpus >= needs.gpu_count
+        and sku.gpu_memory_gib >= needs.per_gpu_memory_gib
+        and nodes * sku.total_memory_gib >= needs.total_gpu_memory_gib
+    )
+
+
+def _accepted(model: str, needs: Requirements, sku: Sku, *, nodes: int, verb: str) -> Fit:
+    """The answer where so many nodes are enough."""
+    return Fit(
+        model,
+        sku.name,
+        fits=True,
+        sentence=(
+            f"{model} fits {counted(nodes, 'node')} of {sku.name} by its authors' figure: it needs"
+            f" {_wish(needs)} to {verb}, {hardware(sku, nodes=nodes)}; its context is not computed,"
+            f" since its geometry is not known{retirement(sku)}"
+        ),
+        basis="stated",
+        nodes=nodes,
+        gpus=nodes * sku.gpus,
+        least_gpus=needs.gpu_count,
+        gpu_memory_gib=sku.gpu_memory_gib,
+        needed_gib=needs.total_gpu_memory_gib,
+    )
+
+
+def _wish(needs: Requirements) -> str:
+    """What is asked for, e.g. "2 GPUs and 90 GiB of GPU memory"."""
+    if needs.gpu_count == 1 and needs.per_gpu_memory_gib == needs.total_gpu_memory_gib:
+        return f"one GPU with {gib(needs.total_gpu_memory_gib)}"
+    each = f" ({gib(needs.per_gpu_memory_gib)} on each)" if needs.per_gpu_memory_gib else ""
+    total = gib(needs.total_gpu_memory_gib)
+    return f"{counted(needs.gpu_count, 'GPU')} and {total} of GPU memory{each}"
