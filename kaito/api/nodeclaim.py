@@ -75,6 +75,7 @@ DEFINITION = Definition(
                 Column("ID", ".status.providerID", priority=1),
                 Column("NodePool", r".metadata.labels.karpenter\.sh/nodepool", priority=1),
                 Column("NodeClass", ".spec.nodeClassRef.name", priority=1),
+                Column("Drifted", '.status.conditions[?(@.type=="Drifted")].status', priority=1),
             ),
         ),
     ),

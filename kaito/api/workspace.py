@@ -8,7 +8,7 @@ parent: `self == oldSelf` on an optional field does not fire when the field is r
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -27,6 +27,12 @@ WORKSPACE_DELETING = "WorkspaceDeleting"
 READY = "Ready"
 
 _NAME_LIMIT = 52
+
+LabelValue = Annotated[str, Field(max_length=63)]
+"""A label's value. The API server prices CEL rules by the longest string that they may read."""
+
+ObjectName = Annotated[str, Field(max_length=253)]
+"""The name of another object."""
 
 
 def _rule(expression: str, message: str) -> JsonValue:
@@ -62,13 +68,13 @@ class LabelExpression(SpecModel):
 
     key: str = Field(max_length=316)
     operator: str = Field(max_length=16)
-    values: tuple[str, ...] = Field(default=(), max_length=64)
+    values: tuple[LabelValue, ...] = Field(default=(), max_length=64)
 
 
 class LabelSelector(SpecModel):
     """Labels that nodes must carry, and that created nodes are given."""
 
-    match_labels: dict[str, str] = Field(default={}, json_schema_extra={"maxProperties": 64})
+    match_labels: dict[str, LabelValue] = Field(default={}, json_schema_extra={"maxProperties": 64})
     match_expressions: tuple[LabelExpression, ...] = Field(default=(), max_length=16)
 
 
@@ -92,7 +98,7 @@ class ResourceSpec(SpecModel):
     """Type of the GPU nodes, e.g. Standard_NC24ads_A100_v4. `python -m kaito skus` lists them."""
     label_selector: LabelSelector
     """Selects the nodes; nodes that are created get these labels."""
-    preferred_nodes: tuple[str, ...] = Field(default=(), max_length=100)
+    preferred_nodes: tuple[ObjectName, ...] = Field(default=(), max_length=100)
     """Names of existing nodes to use first. They must carry the selector's labels."""
 
 
@@ -101,7 +107,7 @@ class PresetOptions(SpecModel):
 
     image: str | None = Field(default=None, max_length=512)
     """Image that holds the model; needed when accessMode is private."""
-    image_pull_secrets: tuple[str, ...] = Field(default=(), max_length=16)
+    image_pull_secrets: tuple[ObjectName, ...] = Field(default=(), max_length=16)
     """Secrets in the Workspace's namespace to pull that image with."""
 
 
@@ -137,7 +143,7 @@ class DataSource(SpecModel):
     """A volume, in the form of a pod's volume source."""
     image: str | None = Field(default=None, max_length=512)
     """Image that holds the files in /data."""
-    image_pull_secrets: tuple[str, ...] = Field(default=(), max_length=16)
+    image_pull_secrets: tuple[ObjectName, ...] = Field(default=(), max_length=16)
     """Secrets to pull that image with."""
 
 
@@ -198,7 +204,7 @@ class TuningSpec(SpecModel):
 
     preset: PresetSpec
     """The base model."""
-    method: str = Field(pattern="^([lL][oO][rR][aA]|[qQ][lL][oO][rR][aA])$")
+    method: str = Field(pattern="^([lL][oO][rR][aA]|[qQ][lL][oO][rR][aA])$", max_length=5)
     """How to tune: lora or qlora."""
     config: str | None = Field(default=None, max_length=253)
     """ConfigMap with the training configuration; the method's own when unset."""

@@ -1,0 +1,1 @@
+"""The Kinds: what the API server is told of them, and what they decode."""
