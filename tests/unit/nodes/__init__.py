@@ -1,0 +1,1 @@
+"""Which nodes serve a workspace."""

@@ -1,0 +1,91 @@
+"""Which nodes a workspace may run on, and which of them it takes first."""
+
+from __future__ import annotations
+
+import pytest
+
+from kaito.api.workspace import Workspace
+from kaito.kube.kinds import Node
+from kaito.nodes.selection import gpus, is_created_for, is_ready, usable_nodes
+from tests.unit.controllers.workspace.worlds import workspace
+from tests.unit.nodes.builders import OURS, THEIRS, node
+
+
+def wanting(*, preferred: tuple[str, ...] = (), in_use: tuple[str, ...] = ()) -> Workspace:
+    return workspace(
+        resource={
+            "instanceType": "Standard_X",
+            "labelSelector": {"matchLabels": {"apps": "phi"}},
+            "preferredNodes": list(preferred),
+        },
+        status={"workerNodes": list(in_use)},
+    )
+
+
+def chosen(subject: Workspace, *nodes: Node) -> list[str]:
+    return [found.metadata.name for found in usable_nodes(subject, nodes)]
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        pytest.param(node("n", ready="False"), id="not ready"),
+        pytest.param(node("n", ready="Unknown"), id="lost"),
+        pytest.param(node("n", ready=None), id="never heard of"),
+        pytest.param(node("n", deleting=True), id="being deleted"),
+        pytest.param(node("n", unschedulable=True), id="cordoned"),
+        pytest.param(node("n", type="Standard_Y"), id="another type"),
+        pytest.param(node("n", labels={"apps": "other"}), id="another value of the label"),
+        pytest.param(node("n", labels=THEIRS), id="made for another workspace"),
+        pytest.param(
+            node("n", labels={**OURS, "kaito.sh/workspace-uid": "old"}), id="made for a namesake"
+        ),
+        pytest.param(node("n", labels={"kaito.sh/workspace": "w"}), id="made for nobody known"),
+        pytest.param(node("n", labels=OURS, ready="False"), id="ours, not ready"),
+    ],
+)
+def test_a_node_that_cannot_serve_is_never_taken(useless: Node) -> None:
+    assert chosen(wanting(), useless, node("good")) == ["good"]
+
+
+def test_a_node_of_another_workspace_is_not_taken_even_if_preferred() -> None:
+    assert chosen(wanting(preferred=("n",), in_use=("n",)), node("n", labels=THEIRS)) == []
+
+
+def test_a_preferred_node_may_be_of_another_type_but_must_carry_the_labels() -> None:
+    subject = wanting(preferred=("big", "alien"))
+
+    assert chosen(
+        subject, node("big", type="Standard_Y"), node("alien", labels={"apps": "other"})
+    ) == ["big"]
+
+
+def test_a_preferred_node_that_is_not_ready_is_not_taken() -> None:
+    assert chosen(wanting(preferred=("n",)), node("n", ready="False")) == []
+
+
+def test_preferred_nodes_come_first_then_those_in_use_then_ours_then_by_name() -> None:
+    subject = wanting(preferred=("z",), in_use=("y",))
+    nodes = [node("a"), node("b"), node("x", labels=OURS), node("y"), node("z")]
+
+    assert chosen(subject, *nodes) == ["z", "y", "x", "a", "b"]
+    assert chosen(subject, *reversed(nodes)) == ["z", "y", "x", "a", "b"]
+
+
+def test_a_node_is_ours_by_uid_alone() -> None:
+    assert is_created_for(workspace(), node("n", labels=OURS))
+    assert not is_created_for(workspace(), node("n", labels=THEIRS))
+    assert not is_created_for(workspace(), node("n"))
+
+
+def test_a_node_is_ready_when_its_kubelet_says_so() -> None:
+    assert is_ready(node("n"))
+    assert not is_ready(node("n", ready="False"))
+    assert not is_ready(node("n", ready=None))
+
+
+def test_gpus_are_those_that_pods_can_ask_for() -> None:
+    capacity = {"status": {"capacity": {"nvidia.com/gpu": "8"}, "allocatable": {"cpu": "4"}}}
+
+    assert gpus(node("n")) == 1
+    assert gpus(Node.model_validate(capacity)) == 0
