@@ -13,11 +13,13 @@ def merged(
 ) -> tuple[Condition, ...]:
     """The old conditions with the new ones in place of those of the same type.
 
-    `last_transition_time` moves to `now` only where the status changes. Types that are
-    not in `new` stay as they are, and everything keeps its place.
+    `last_transition_time` moves to `now` only where the status changes, in whole seconds as
+    metav1.Time has it. Types that are not in `new` stay as they are, and everything keeps
+    its place.
     """
     before = {each.type: each for each in old}
-    after = {each.type: _since(before.get(each.type), each, now) for each in new}
+    moment = now.replace(microsecond=0)
+    after = {each.type: _since(before.get(each.type), each, moment) for each in new}
     return tuple({**before, **after}.values())
 
 
