@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 from kaito.api import labels
 from kaito.api.machine import MACHINES
 from kaito.api.reasons import Reason
@@ -15,7 +18,13 @@ from kaito.controllers.workspace.step import (
     done,
     hold,
 )
-from kaito.kube.kinds import DEPLOYMENTS
+from kaito.kube.kinds import DEPLOYMENTS, Pod
+from kaito.nodes.selection import is_ready
+
+
+_RECHECK_SECONDS = 10.0
+_OVERDUE_SECONDS = 30.0
+"""How long after its grace period a pod may still be there before nobody waits for it."""
 
 
 def ensure_finalizer(seen: Observed) -> Step:
@@ -34,9 +43,24 @@ def release_workload(seen: Observed) -> Step:
         metadata = seen.deployment.metadata
         action = Delete(DEPLOYMENTS, seen.deployment.ref, metadata.uid)
         return hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, "deleting the workload", action)
-    if seen.deployment or seen.pods:
-        return hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, "waiting for the pods to end")
+    if seen.deployment or any(_is_ending(pod, seen) for pod in seen.pods):
+        message = "waiting for the pods to end"
+        step = hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, message)
+        return replace(step, recheck_seconds=_RECHECK_SECONDS)
     return done(WORKSPACE_DELETING, Reason.DELETING)
+
+
+def _is_ending(pod: Pod, seen: Observed) -> bool:
+    """Whether a pod may still end by itself.
+
+    A kubelet that is gone ends nothing: its node is given back all the same, and the pod
+    goes with it. The deletion time stamp is the moment by which the pod should have ended.
+    """
+    due = pod.metadata.deletion_timestamp
+    if due and seen.now > due + timedelta(seconds=_OVERDUE_SECONDS):
+        return False
+    node = next((n for n in seen.nodes if n.metadata.name == pod.spec.node_name), None)
+    return node is not None and is_ready(node)
 
 
 def release_nodes(seen: Observed) -> Step:
@@ -57,6 +81,8 @@ def release_finalizer(seen: Observed) -> Step:
     metadata = seen.workspace.metadata
     left = tuple(name for name in metadata.finalizers if name != labels.WORKSPACE_FINALIZER)
     if left == metadata.finalizers:
-        return done(WORKSPACE_DELETING, Reason.FINALIZING)
+        # Not satisfied: a workspace whose every phase is satisfied counts as ready.
+        message = f"waiting for the owners of {', '.join(left)}"
+        return hold(WORKSPACE_DELETING, Reason.FINALIZING, message)
     action = ReleaseFinalizer(seen.workspace.ref, metadata.uid, metadata.resource_version, left)
     return hold(WORKSPACE_DELETING, Reason.FINALIZING, "all nodes are given back", action)

@@ -13,7 +13,7 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -77,6 +77,7 @@ class Api:
         instead_of_watch: answers to give to the next watches.
         tokens: accepted tokens; empty accepts everyone.
         page_limit: objects on a page, whatever the client asks for.
+        muted: open watches are not told of changes; one that is opened later is.
     """
 
     url: str = ""
@@ -89,6 +90,7 @@ class Api:
     instead_of_watch: deque[Answer] = field(default_factory=deque)
     tokens: set[str] = field(default_factory=set)
     page_limit: int = 500
+    muted: bool = False
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _watchers: dict[asyncio.Queue[bytes], str] = field(default_factory=dict)
 
@@ -159,7 +161,7 @@ class Api:
         event = Event(self.version, collection, line(type, item))
         self.history.append(event)
         for queue, watched in self._watchers.items():
-            if _covers(watched, collection):
+            if _covers(watched, collection) and not self.muted:
                 queue.put_nowait(event.line)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -193,6 +195,8 @@ class Api:
 
     def carry_out(self, seen: Seen) -> tuple[int, Json]:
         """Do what a request asks for; the code and body of the answer."""
+        if seen.path.endswith("/status"):
+            seen = replace(seen, path=seen.path.removesuffix("/status"))
         if seen.method == "POST":
             return self._create(seen)
         if seen.method == "GET" and seen.path not in self.objects:
@@ -229,7 +233,7 @@ class Api:
             return 404, status(404, "NotFound")
         wanted = seen.body.get("preconditions", {}) if isinstance(seen.body, dict) else {}
         assert isinstance(old["metadata"], dict)
-        if wanted and wanted["uid"] != old["metadata"]["uid"]:
+        if any(value != old["metadata"].get(key) for key, value in wanted.items()):
             return 409, status(409, "Conflict")
         self.remove(seen.path)
         return 200, status(200, "")

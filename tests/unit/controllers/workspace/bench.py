@@ -1,0 +1,200 @@
+"""The reconciler on a bench: a real client, an API server in memory, caches filled by hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from kaito.api import labels
+from kaito.api.machine import MACHINES
+from kaito.api.workspace import WORKSPACES, Workspace
+from kaito.controllers.workspace.controller import WorkspaceReconciler
+from kaito.controllers.workspace.observe import BY_WORKSPACE, Options, Stores, by_workspace
+from kaito.kube.client import Client
+from kaito.kube.events import Recorder
+from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS, SERVICES
+from kaito.kube.objects import KubeObject, Ref
+from kaito.kube.outcome import Outcome
+from kaito.kube.resource import Resource
+from kaito.kube.store import Store, T
+from kaito.kube.transport import Endpoint, Transport
+from tests.unit.controllers.workspace.worlds import CATALOG, NOW, UID
+from tests.unit.kube import apiserver
+from tests.unit.kube.apiserver import Api, Seen
+from tests.unit.kube.builders import Anonymous
+
+REF = Ref("default", "w")
+WORKSPACE = "/apis/kaito.sh/v1alpha1/namespaces/default/workspaces/w"
+CLAIMS = "/apis/karpenter.sh/v1alpha5/machines"
+DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/w"
+SERVICE = "/api/v1/namespaces/default/services/w"
+POD = "/api/v1/namespaces/default/pods/p"
+NODE = "/api/v1/nodes/n1"
+
+
+class Notebook(Recorder):
+    """Takes note of Events instead of sending them.
+
+    Attributes:
+        noted: type and reason of each, in order.
+    """
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client, controller="tests", instance="tests")
+        self.noted: list[tuple[str, str]] = []
+
+    def event(
+        self,
+        obj: KubeObject,
+        resource: Resource[KubeObject],
+        *,
+        type: str,
+        reason: str,
+        message: str,
+        action: str = "Reconcile",
+    ) -> None:
+        """Take note."""
+        self.noted.append((type, str(reason)))
+
+
+@dataclass
+class Bench:
+    """A reconciler and the world that it works on.
+
+    Attributes:
+        api: the API server.
+        client: talks to it.
+        now: what the reconciler takes for the present.
+    """
+
+    api: Api
+    client: Client
+    now: datetime = NOW
+    recorder: Notebook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recorder = Notebook(self.client)
+
+    async def reconcile(self, *, without: Resource[KubeObject] | None = None) -> Outcome:
+        """One pass, with caches that are up to date except for the kind `without`."""
+        reconciler = WorkspaceReconciler(
+            stores=self._caches(without),
+            client=self.client,
+            recorder=self.recorder,
+            catalog=CATALOG,
+            options=Options(registry=""),
+            now=lambda: self.now,
+        )
+        return await reconciler.reconcile(REF)
+
+    async def settle(self) -> None:
+        """Passes until one changes nothing."""
+        for _ in range(20):
+            before = len(self.api.seen)
+            await self.reconcile()
+            if len(self.api.seen) == before:
+                return
+        raise AssertionError("the reconciler never comes to rest")
+
+    async def come_up(self) -> None:
+        """From nothing to a model that answers."""
+        self.put_workspace()
+        await self.settle()
+        self.bring_node()
+        await self.settle()
+        self.start_pods()
+        await self.settle()
+
+    def _caches(self, without: Resource[KubeObject] | None) -> Stores:
+        return Stores(
+            workspaces=self._cache(WORKSPACES, without),
+            claims=self._cache(MACHINES, without),
+            nodes=self._cache(NODES, without),
+            services=self._cache(SERVICES, without),
+            deployments=self._cache(DEPLOYMENTS, without),
+            pods=self._cache(PODS, without),
+        )
+
+    def _cache(self, resource: Resource[T], without: Resource[KubeObject] | None) -> Store[T]:
+        store: Store[T] = Store({BY_WORKSPACE: by_workspace})
+        if resource == without:
+            return store
+        for path, wire in self.api.objects.items():
+            if path.split("/")[-2] == resource.plural:
+                store.put(resource.type.model_validate(wire))
+        return store
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace as the API server has it."""
+        return Workspace.model_validate(self.stored(WORKSPACE))
+
+    def stored(self, path: str) -> Any:
+        """An object as the API server has it."""
+        return self.api.objects[path]
+
+    @property
+    def claim_path(self) -> str:
+        """Where the one claim is."""
+        (path,) = [path for path in self.api.objects if path.startswith(f"{CLAIMS}/")]
+        return path
+
+    def sent(self, method: str, path: str) -> list[Seen]:
+        """Requests of one method below a path."""
+        return [
+            seen for seen in self.api.seen if seen.method == method and seen.path.startswith(path)
+        ]
+
+    def put_workspace(self, **changes: object) -> None:
+        """Store the workspace of `worlds`."""
+        wire: dict[str, object] = {
+            "metadata": {"name": "w", "namespace": "default", "uid": UID, "generation": 1},
+            "resource": {
+                "instanceType": "Standard_X",
+                "labelSelector": {"matchLabels": {"apps": "phi"}},
+            },
+            "inference": {"preset": {"name": "phi"}},
+        }
+        self.api.put(WORKSPACE, **(wire | changes))
+
+    def change_metadata(self, path: str, **fields: object) -> None:
+        """Change an object's metadata, as users and other controllers do."""
+        self.api.put(path, metadata={**self.stored(path)["metadata"], **fields})
+
+    def mark_deleted(self, path: str) -> None:
+        """Begin a deletion that a finalizer holds up."""
+        self.change_metadata(path, deletionTimestamp="2026-01-01T00:00:00Z")
+
+    def bring_node(self) -> None:
+        """Play the cloud: the claim is ready and its node has joined."""
+        carried = self.stored(self.claim_path)["metadata"]["labels"]
+        ready = [{"type": "MachineLaunched", "status": "True"}, {"type": "Ready", "status": "True"}]
+        self.api.put(self.claim_path, status={"conditions": ready})
+        self.api.put(
+            NODE,
+            metadata={"name": "n1", "labels": {**carried, labels.INSTANCE_TYPE: "Standard_X"}},
+            status={
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "allocatable": {labels.GPU: "1"},
+            },
+        )
+
+    def start_pods(self) -> None:
+        """Play the Deployment's controller: every pod is ready."""
+        counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas"), 1)
+        self.api.put(DEPLOYMENT, status=counts)
+
+
+@asynccontextmanager
+async def benched() -> AsyncIterator[Bench]:
+    """A bench with nothing on it."""
+    async with apiserver.served() as api:
+        transport = Transport(Endpoint(api.url, Anonymous()), user_agent="tests/1", max_in_flight=8)
+        client = Client(transport, field_manager="kaito")
+        try:
+            yield Bench(api, client)
+        finally:
+            await client.close()

@@ -1,0 +1,194 @@
+"""Actions over real HTTP: what is sent, and what an answer means."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from kaito.api.machine import MACHINES
+from kaito.api.reasons import Reason
+from kaito.controllers.workspace.executor import Executor
+from kaito.controllers.workspace.step import (
+    Action,
+    Apply,
+    Create,
+    Delete,
+    ReleaseFinalizer,
+    SetFinalizers,
+    Step,
+)
+from kaito.kube.errors import Conflict, KubeError, NotFound
+from kaito.kube.kinds import DEPLOYMENTS, SERVICES
+from kaito.kube.objects import Manifest, Ref
+from kaito.nodes.claim import rendered_claim
+from kaito.workloads.service import rendered_service
+from tests.unit.controllers.workspace.bench import (
+    CLAIMS,
+    DEPLOYMENT,
+    REF,
+    SERVICE,
+    WORKSPACE,
+    Bench,
+)
+from tests.unit.controllers.workspace.worlds import PRESET, UID, workspace
+from tests.unit.kube.apiserver import refusal
+
+CLAIM: Manifest = rendered_claim(workspace(), PRESET, ordinal=0)
+SERVICE_MANIFEST = rendered_service(workspace(), target_port=5000)
+
+
+def claim_of(uid: str) -> dict[str, Any]:
+    """The claim's fields, as the workspace with that uid would have made it."""
+    wire: dict[str, Any] = deepcopy(dict(CLAIM))
+    wire["metadata"]["labels"]["kaito.sh/workspace-uid"] = uid
+    return wire
+
+
+def name_of(claim: dict[str, Any]) -> str:
+    return str(claim["metadata"]["name"])
+
+
+async def carry_out(bench: Bench, *actions: Action) -> int:
+    steps = [Step("", satisfied=False, reason=Reason.RECONCILING, actions=actions)]
+    return await Executor(bench.client).run(steps)
+
+
+async def test_a_claim_is_created_as_it_was_rendered(bench: Bench) -> None:
+    assert await carry_out(bench, Create(MACHINES, CLAIM)) == 1
+
+    (sent,) = bench.api.seen
+    assert (sent.method, sent.path, sent.body) == ("POST", CLAIMS, CLAIM)
+
+
+async def test_a_claim_that_is_there_already_and_ours_is_success(bench: Bench) -> None:
+    ours = claim_of(UID)
+    bench.api.put(f"{CLAIMS}/{name_of(ours)}", **ours)
+
+    await carry_out(bench, Create(MACHINES, CLAIM))
+
+    assert [sent.method for sent in bench.api.seen] == ["POST", "GET"]
+    assert len(bench.api.objects) == 1
+
+
+async def test_a_claim_of_the_same_name_that_is_a_stranger_s_is_refused(bench: Bench) -> None:
+    theirs = claim_of("another-uid")
+    path = f"{CLAIMS}/{name_of(theirs)}"
+    bench.api.put(path, **theirs)
+    before = deepcopy(bench.stored(path))
+
+    with pytest.raises(Conflict, match="is not ours"):
+        await carry_out(bench, Create(MACHINES, CLAIM))
+
+    assert bench.stored(path) == before
+
+
+async def test_a_namesake_that_vanishes_while_it_is_looked_at_is_tried_again(bench: Bench) -> None:
+    bench.api.instead.append(refusal(409, "AlreadyExists"))
+
+    with pytest.raises(Conflict, match="vanished"):
+        await carry_out(bench, Create(MACHINES, CLAIM))
+
+
+async def test_an_apply_is_server_side_and_in_our_name(bench: Bench) -> None:
+    await carry_out(bench, Apply(SERVICES, SERVICE_MANIFEST))
+
+    (sent,) = bench.api.seen
+    assert (sent.method, sent.path) == ("PATCH", SERVICE)
+    assert sent.headers["Content-Type"] == "application/apply-patch+yaml"
+    assert sent.query == {"fieldManager": "kaito", "force": "true"}
+    assert sent.body == SERVICE_MANIFEST
+
+
+async def test_a_delete_carries_the_uid_and_spares_a_namesake(bench: Bench) -> None:
+    bench.api.put(DEPLOYMENT, metadata={"name": "w", "namespace": "default", "uid": "new"})
+
+    await carry_out(bench, Delete(DEPLOYMENTS, REF, "old"))
+    assert DEPLOYMENT in bench.api.objects
+
+    await carry_out(bench, Delete(DEPLOYMENTS, REF, "new"))
+    assert DEPLOYMENT not in bench.api.objects
+    bodies: list[Any] = [sent.body for sent in bench.sent("DELETE", DEPLOYMENT)]
+    assert [body["preconditions"] for body in bodies] == [{"uid": "old"}, {"uid": "new"}]
+
+
+async def test_deleting_what_is_gone_is_success(bench: Bench) -> None:
+    assert await carry_out(bench, Delete(MACHINES, Ref("", "ws0"), "u")) == 1
+
+
+async def test_finalizers_are_stored_only_over_the_version_that_was_seen(bench: Bench) -> None:
+    bench.put_workspace()
+    seen = bench.stored(WORKSPACE)["metadata"]["resourceVersion"]
+
+    await carry_out(bench, SetFinalizers(REF, seen, ("theirs", "workspace.finalizer.kaito.sh")))
+
+    stored = bench.stored(WORKSPACE)["metadata"]
+    assert stored["finalizers"] == ["theirs", "workspace.finalizer.kaito.sh"]
+    with pytest.raises(Conflict):
+        await carry_out(bench, SetFinalizers(REF, seen, ()))
+    assert bench.stored(WORKSPACE)["metadata"] == stored
+
+
+def release(bench: Bench) -> ReleaseFinalizer:
+    version = bench.stored(WORKSPACE)["metadata"]["resourceVersion"]
+    return ReleaseFinalizer(REF, UID, version, ("theirs",))
+
+
+async def test_the_finalizer_goes_after_a_live_look_shows_no_claim(bench: Bench) -> None:
+    bench.put_workspace()
+
+    await carry_out(bench, release(bench))
+
+    assert [sent.method for sent in bench.api.seen] == ["GET", "PATCH"]
+    look = bench.api.seen[0]
+    assert look.path == CLAIMS
+    assert look.query["labelSelector"] == f"kaito.sh/workspace-uid={UID}"
+    assert "resourceVersion" not in look.query  # any version would do for a cache, not for us
+    assert bench.stored(WORKSPACE)["metadata"]["finalizers"] == ["theirs"]
+
+
+async def test_the_finalizer_stays_while_a_claim_exists(bench: Bench) -> None:
+    bench.put_workspace()
+    ours = claim_of(UID)
+    bench.api.put(f"{CLAIMS}/{name_of(ours)}", **ours)
+
+    with pytest.raises(Conflict, match="still exists"):
+        await carry_out(bench, release(bench))
+
+    assert bench.sent("PATCH", "") == []
+
+
+async def test_the_finalizer_stays_when_the_look_fails(bench: Bench) -> None:
+    bench.put_workspace()
+    action = release(bench)
+    bench.api.instead.append(refusal(403, "Forbidden"))
+
+    with pytest.raises(KubeError):
+        await carry_out(bench, action)
+
+    assert bench.sent("PATCH", "") == []
+
+
+async def test_releasing_a_workspace_that_is_gone_is_success(bench: Bench) -> None:
+    await carry_out(bench, ReleaseFinalizer(REF, UID, "1", ()))
+
+
+async def test_storing_a_finalizer_on_what_is_gone_is_an_error(bench: Bench) -> None:
+    with pytest.raises(NotFound):
+        await carry_out(bench, SetFinalizers(REF, "1", ("f",)))
+
+
+async def test_actions_run_in_order_and_stop_at_the_first_that_fails(bench: Bench) -> None:
+    theirs = claim_of("another-uid")
+    bench.api.put(f"{CLAIMS}/{name_of(theirs)}", **theirs)
+
+    with pytest.raises(Conflict):
+        await carry_out(
+            bench,
+            Apply(SERVICES, SERVICE_MANIFEST),
+            Create(MACHINES, CLAIM),
+            Delete(SERVICES, REF, "u"),
+        )
+
+    assert [sent.method for sent in bench.api.seen] == ["PATCH", "POST", "GET"]

@@ -1,0 +1,215 @@
+"""What the status says of a look at the world, and when it moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from kaito.api.machine import LAUNCHED, READY, Machine
+from kaito.api.workspace import Workspace, WorkspaceStatus
+from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.plan import plan
+from kaito.controllers.workspace.status import status, status_manifest
+from kaito.kube.kinds import Deployment, Service
+from kaito.kube.objects import Condition
+from kaito.nodes.claim import rendered_claim
+from kaito.workloads.inference import rendered_deployment
+from kaito.workloads.service import rendered_service
+from tests.unit.controllers.workspace.worlds import (
+    NOW,
+    PRESET,
+    deleting,
+    node_of,
+    observed,
+    with_condition,
+    workspace,
+)
+
+LATER = NOW + timedelta(minutes=7)
+
+CLAIM = Machine.model_validate(rendered_claim(workspace(), PRESET, ordinal=0))
+READY_CLAIM = with_condition(with_condition(CLAIM, LAUNCHED, "True"), READY, "True")
+NODE = node_of(CLAIM)
+SERVICE = Service.model_validate(rendered_service(workspace(), target_port=5000))
+DEPLOYMENT = Deployment.model_validate(
+    rendered_deployment(workspace(), PRESET, registry="", gpus=1, dedicated=True)
+)
+SERVING = Deployment.model_validate(
+    DEPLOYMENT.model_dump(by_alias=True)
+    | {"status": {"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1}}
+)
+
+EMPTY = observed()
+FAILED = observed(claims=(with_condition(CLAIM, LAUNCHED, "False", "no quota left"),))
+PROVISIONED = observed(claims=(READY_CLAIM,), nodes=(NODE,))
+LOADING = replace(PROVISIONED, service=SERVICE, deployment=DEPLOYMENT)
+UP = replace(PROVISIONED, service=SERVICE, deployment=SERVING)
+WORLDS = [EMPTY, FAILED, PROVISIONED, LOADING, UP, deleting(UP), deleting(EMPTY)]
+
+
+def said(seen: Observed) -> WorkspaceStatus:
+    return status(seen, plan(seen))
+
+
+def found(where: WorkspaceStatus, type_: str) -> Condition:
+    (condition,) = [one for one in where.conditions if one.type == type_]
+    return condition
+
+
+def statuses(where: WorkspaceStatus) -> dict[str, str]:
+    return {one.type: one.status for one in where.conditions}
+
+
+def knowing(seen: Observed, stored: WorkspaceStatus, **metadata: object) -> Observed:
+    """The same world after that status was stored."""
+    changed = seen.workspace.metadata.model_copy(update=metadata)
+    kept: Workspace = seen.workspace.model_copy(update={"status": stored, "metadata": changed})
+    return replace(seen, workspace=kept)
+
+
+def after(before: Observed, then: Observed) -> WorkspaceStatus:
+    """The status of a later world, once that of an earlier one was stored."""
+    return said(replace(knowing(then, said(before)), now=LATER))
+
+
+@pytest.mark.parametrize(
+    ("seen", "machine", "resource", "inference", "ready"),
+    [
+        (EMPTY, "False", "Unknown", "Unknown", "False"),
+        (FAILED, "False", "Unknown", "Unknown", "False"),
+        (PROVISIONED, "True", "True", "False", "False"),
+        (LOADING, "True", "True", "False", "False"),
+        (UP, "True", "True", "True", "True"),
+    ],
+    ids=["empty", "failed", "provisioned", "loading", "up"],
+)
+def test_each_stage_stands_from_the_first_look_on(
+    seen: Observed, machine: str, resource: str, inference: str, ready: str
+) -> None:
+    assert statuses(said(seen)) == {
+        "MachineReady": machine,
+        "ResourceReady": resource,
+        "InferenceReady": inference,
+        "WorkspaceReady": ready,
+        "Ready": ready,
+    }
+
+
+def test_the_first_stage_that_is_not_done_speaks_for_the_workspace() -> None:
+    whole = said(FAILED)
+
+    assert found(whole, "Ready").reason == "MachineFailed"
+    assert "no quota left" in found(whole, "Ready").message
+    for type_ in ("Ready", "WorkspaceReady"):
+        assert found(whole, type_).message == found(whole, "MachineReady").message
+
+
+@pytest.mark.parametrize("seen", WORLDS)
+def test_ready_is_never_true_without_every_stage(seen: Observed) -> None:
+    for stored in WORLDS:
+        where = after(stored, seen)
+        stages = ("MachineReady", "ResourceReady", "InferenceReady")
+        if statuses(where)["Ready"] == "True":
+            assert all(statuses(where)[type_] == "True" for type_ in stages)
+            assert not seen.workspace.is_deleting
+        assert statuses(where)["Ready"] == statuses(where)["WorkspaceReady"]
+
+
+def test_the_time_moves_only_where_the_status_moves() -> None:
+    where = after(PROVISIONED, UP)
+
+    assert found(where, "MachineReady").last_transition_time == NOW
+    assert found(where, "ResourceReady").last_transition_time == NOW
+    assert found(where, "InferenceReady").last_transition_time == LATER
+    assert found(where, "Ready").last_transition_time == LATER
+
+
+def test_a_new_reason_alone_moves_no_time() -> None:
+    where = after(EMPTY, FAILED)
+
+    assert found(where, "MachineReady").reason == "MachineFailed"
+    assert found(where, "MachineReady").last_transition_time == NOW
+
+
+def test_a_stage_behind_an_unsatisfied_one_keeps_what_it_said() -> None:
+    before = said(UP)
+    lost = replace(UP, nodes=())
+
+    where = said(replace(knowing(lost, before, generation=2), now=LATER))
+
+    assert found(where, "ResourceReady").status == "False"
+    assert found(where, "InferenceReady") == found(before, "InferenceReady")
+    assert found(where, "InferenceReady").observed_generation == 1
+    assert found(where, "Ready").status == "False"
+
+
+def test_every_condition_that_was_looked_at_names_the_generation_that_it_saw() -> None:
+    where = said(knowing(UP, WorkspaceStatus(), generation=5))
+
+    assert where.observed_generation == 5
+    assert {one.observed_generation for one in where.conditions} == {5}
+
+
+def test_nodes_in_use_are_listed_and_stay_listed_while_they_are_not_looked_at() -> None:
+    name = NODE.metadata.name
+
+    assert said(EMPTY).worker_nodes == ()
+    assert said(UP).worker_nodes == (name,)
+    assert after(UP, replace(UP, nodes=())).worker_nodes == (name,)
+
+
+@pytest.mark.parametrize("seen", WORLDS)
+def test_a_second_look_at_the_same_world_says_the_same(seen: Observed) -> None:
+    first = said(seen)
+
+    assert said(replace(knowing(seen, first), now=LATER)) == first
+
+
+@pytest.mark.parametrize("seen", WORLDS)
+def test_a_status_survives_the_way_over_the_wire(seen: Observed) -> None:
+    where = said(seen)
+
+    assert WorkspaceStatus.model_validate(dict(status_manifest(where))) == where
+
+
+def test_the_wire_form_is_metav1_condition_with_whole_seconds() -> None:
+    odd = replace(UP, now=NOW + timedelta(microseconds=123456))
+
+    manifest = status_manifest(said(odd))
+
+    assert set(manifest) == {"observedGeneration", "workerNodes", "conditions"}
+    conditions = manifest["conditions"]
+    assert isinstance(conditions, list)
+    for one in conditions:
+        assert set(one) == {
+            *("type", "status", "reason", "message"),
+            *("lastTransitionTime", "observedGeneration"),
+        }
+        assert one["lastTransitionTime"] == "2026-01-01T00:00:00Z"
+
+
+def test_deletion_is_a_condition_of_its_own() -> None:
+    where = after(UP, deleting(UP))
+
+    assert found(where, "WorkspaceDeleting").status == "True"
+    assert found(where, "WorkspaceDeleting").reason == "WorkloadDeleting"
+    assert found(where, "WorkspaceDeleting").last_transition_time == LATER
+    assert statuses(where)["Ready"] == "False"
+    assert found(where, "MachineReady") == found(said(UP), "MachineReady")
+
+
+def test_a_workspace_that_stays_is_not_said_to_be_deleted() -> None:
+    assert "WorkspaceDeleting" not in statuses(said(UP))
+
+
+def test_a_workspace_that_others_hold_is_not_said_to_be_ready() -> None:
+    gone = deleting(EMPTY)
+    metadata = gone.workspace.metadata.model_copy(update={"finalizers": ("example.com/hold",)})
+    held = replace(gone, workspace=gone.workspace.model_copy(update={"metadata": metadata}))
+
+    where = said(held)
+
+    assert statuses(where)["Ready"] == "False"
+    assert "example.com/hold" in found(where, "WorkspaceDeleting").message

@@ -1,0 +1,85 @@
+"""When a Deployment serves, and what is said while it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from kaito.controllers.workspace.step import Step
+from kaito.controllers.workspace.workload import ensure_workload, is_serving, wanted_deployment
+from kaito.kube.kinds import Deployment, Pod
+from tests.unit.controllers.workspace.worlds import node, observed
+
+ALL_READY = {
+    "observedGeneration": 3,
+    "replicas": 1,
+    "readyReplicas": 1,
+    "updatedReplicas": 1,
+}
+
+
+def deployed(**status: int) -> Deployment:
+    """A Deployment whose spec is at generation 3, with that status."""
+    return Deployment.model_validate(
+        {"metadata": {"name": "w", "generation": 3}, "spec": {"replicas": 1}, "status": status}
+    )
+
+
+def test_a_deployment_serves_when_every_pod_is_new_and_ready() -> None:
+    assert is_serving(deployed(**ALL_READY))
+
+
+@pytest.mark.parametrize(
+    "lag",
+    [
+        pytest.param({"observedGeneration": 2}, id="its controller has not seen the spec"),
+        pytest.param({"readyReplicas": 0}, id="the pod loads"),
+        pytest.param({"updatedReplicas": 0}, id="the pod is of the old revision"),
+        pytest.param({"replicas": 2}, id="an old pod is still there"),
+        pytest.param({"replicas": 0, "readyReplicas": 0, "updatedReplicas": 0}, id="no pod"),
+    ],
+)
+def test_a_deployment_that_lags_behind_does_not_serve(lag: Mapping[str, int]) -> None:
+    assert not is_serving(deployed(**{**ALL_READY, **lag}))
+
+
+def look(*pods: Pod) -> Step:
+    """What the phase says of a Deployment that matches the spec and whose pods are these."""
+    seen = observed(nodes=(node({"apps": "phi"}, name="n1"),))
+    return ensure_workload(
+        replace(seen, deployment=Deployment.model_validate(wanted_deployment(seen)), pods=pods)
+    )
+
+
+def pod(name: str, reason: str, message: str = "", *, kind: str = "containerStatuses") -> Pod:
+    waiting = {"waiting": {"reason": reason, "message": message}}
+    return Pod.model_validate(
+        {"metadata": {"name": name}, "status": {kind: [{"name": "c", "state": waiting}]}}
+    )
+
+
+@pytest.mark.parametrize("kind", ["containerStatuses", "initContainerStatuses"])
+def test_a_container_that_will_not_run_is_named_with_the_kubelet_s_words(kind: str) -> None:
+    step = look(pod("p", "ErrImagePull", "not found", kind=kind))
+
+    assert step.reason == "WorkloadFailing"
+    assert step.message == "pod p: c: ErrImagePull: not found"
+    assert not step.satisfied
+    assert step.actions == ()
+
+
+@pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
+def test_a_container_that_only_takes_its_time_is_no_failure(reason: str) -> None:
+    step = look(pod("p", reason))
+
+    assert step.reason == "WorkloadProgressing"
+    assert step.message == "0 of 1 pods are ready"
+
+
+def test_the_sentence_about_several_pods_does_not_depend_on_their_order() -> None:
+    first, second = pod("a", "CrashLoopBackOff"), pod("b", "CrashLoopBackOff", "back-off 10s")
+
+    assert look(first, second).message == look(second, first).message
+    assert look(first).message == "pod a: c: CrashLoopBackOff"
