@@ -1,0 +1,1 @@
+"""Settings of the workspace controller, and the page that lists all settings."""
