@@ -22,6 +22,10 @@ TIMED_OUT = -1
 """Exit code of a command in a container that took too long."""
 
 OUTPUT_BYTES = 10 * 1024
+NAMESPACES = ("-m", "-p", "-u", "-i", "-r", "-w")
+"""Those of a container, and its root, as nsenter's options."""
+
+Child = asyncio.subprocess.Process
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +44,49 @@ class Exit:
 class ContainerProcess:
     """A started container."""
 
-    def __init__(
-        self, sandbox: Sandbox, child: asyncio.subprocess.Process, report: int, log: LogWriter
-    ) -> None:
+    def __init__(self, sandbox: Sandbox, child: Child, reports: Reports, log: LogWriter) -> None:
         self._sandbox = sandbox
         self._child = child
-        self._report = report
+        self._reports = reports
         self._log = log
-        self._inner_pid = 0
-        self._copying = asyncio.create_task(self._copy())
         self._ended = asyncio.create_task(self._watch())
 
     @classmethod
     async def start(
         cls, sandbox: Sandbox, command: Sequence[str], env: Mapping[str, str], log: LogWriter
     ) -> ContainerProcess:
-        """Start it. A command that cannot be run shows as its `Exit`, not as an error here."""
-        reader, writer = os.pipe()
+        """Start it. A command that cannot be run shows as its `Exit`, not as an error here.
+
+        When this is cancelled, nothing of the container is left.
+        """
+        starting = asyncio.ensure_future(cls._start(sandbox, command, env, log))
         try:
-            child = await asyncio.create_subprocess_exec(
-                *arguments(sandbox, command, status_fd=writer),
-                env=dict(env),
-                pass_fds=(writer,),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except BaseException:
-            os.close(reader)
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            process = await starting
+            process.send(signal.SIGKILL)
+            await process.wait()
             raise
+
+    @classmethod
+    async def _start(
+        cls, sandbox: Sandbox, command: Sequence[str], env: Mapping[str, str], log: LogWriter
+    ) -> ContainerProcess:
+        reader, writer = os.pipe()
+        reports = Reports(reader)
+        try:
+            child = await _spawned(
+                arguments(sandbox, command, status_fd=writer),
+                env,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=(writer,),
+            )
         finally:
             os.close(writer)
-        os.set_blocking(reader, False)
-        return cls(sandbox, child, reader, log)
+        # bwrap itself is never signalled: killed before its child has asked to die with it,
+        # it would leave the child behind.
+        await reports.begun.wait()
+        return cls(sandbox, child, reports, log)
 
     async def wait(self) -> Exit:
         """Wait for the end; may be asked any number of times."""
@@ -80,14 +94,8 @@ class ContainerProcess:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the container's process 1; nothing happens when it has ended."""
-        if self._child.returncode is None and (pid := self._pid()):
-            os.kill(pid, number)
-
-    def kill(self) -> None:
-        """End all of it at once, also before its process 1 is known."""
-        self.send(signal.SIGKILL)
-        if self._child.returncode is None and not self._pid():
-            self._child.kill()
+        if self._child.returncode is None and self._reports.pid:
+            os.kill(self._reports.pid, number)
 
     async def stop(self, remaining: Callable[[], float]) -> Exit:
         """SIGTERM, then SIGKILL when no seconds remain.
@@ -101,25 +109,16 @@ class ContainerProcess:
             if done:
                 break
         if not self._ended.done():
-            self.kill()
+            self.send(signal.SIGKILL)
         return await self.wait()
 
     async def execute(
         self, command: Sequence[str], env: Mapping[str, str], *, timeout_seconds: float
     ) -> tuple[int, str]:
         """Run a command in the container's namespaces; returns its exit code and its output."""
-        pid = self._pid()
-        if not pid or self._child.returncode is not None:
+        if not self._reports.pid or self._child.returncode is not None:
             return KILLED_EXIT_CODE, "the container does not run"
-        child = await asyncio.create_subprocess_exec(
-            *self._entering(pid),
-            *command,
-            env=dict(env),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
+        child = await self._entered(command, env)
         try:
             async with asyncio.timeout(timeout_seconds):
                 output, _ = await child.communicate()
@@ -128,13 +127,24 @@ class ContainerProcess:
         finally:
             if child.returncode is None:
                 os.killpg(child.pid, signal.SIGKILL)
-                await child.wait()
+                await child.communicate()
         return child.returncode or 0, output[:OUTPUT_BYTES].decode(errors="replace")
 
-    def _entering(self, pid: int) -> list[str]:
+    async def _entered(self, command: Sequence[str], env: Mapping[str, str]) -> Child:
+        """The command in the container's namespaces; not left behind when this is cancelled."""
         users = ["-U", "--preserve-credentials"] if needs_user_namespace(self._sandbox) else []
         program = shutil.which("nsenter") or "/usr/bin/nsenter"
-        return [program, "-t", str(pid), *users, "-m", "-p", "-u", "-i", "-r", "-w", "--"]
+        into = [program, "-t", str(self._reports.pid), *users, *NAMESPACES, "--"]
+        starting = asyncio.ensure_future(
+            _spawned([*into, *command], env, stderr=asyncio.subprocess.STDOUT)
+        )
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            child = await starting
+            os.killpg(child.pid, signal.SIGKILL)
+            await child.communicate()
+            raise
 
     async def _copy(self) -> None:
         out, err = self._child.stdout, self._child.stderr
@@ -144,12 +154,11 @@ class ContainerProcess:
         self._log.close()
 
     async def _watch(self) -> Exit:
+        await self._copy()
         outer = await self._child.wait()
-        await self._copying
-        reported = self._reports().get("exit-code")
-        os.close(self._report)
-        if reported is not None:
-            return Exit(int(reported))
+        await self._reports.ended.wait()
+        if self._reports.exit_code is not None:
+            return Exit(self._reports.exit_code)
         if outer < 0:
             return Exit(KILLED_EXIT_CODE)
         said = last_text(self._log.path, lines=1, size=OUTPUT_BYTES).strip()
@@ -157,19 +166,52 @@ class ContainerProcess:
             return Exit(START_FAILED_EXIT_CODE, said.removeprefix("bwrap: "))
         return Exit(outer)
 
-    def _pid(self) -> int:
-        """The container's process 1 as this machine numbers it; 0 while it is not known."""
-        self._inner_pid = self._inner_pid or int(self._reports().get("child-pid", 0))
-        return self._inner_pid
 
-    def _reports(self) -> dict[str, int]:
-        """What bwrap has reported since the last call."""
-        try:
-            lines = os.read(self._report, 64 * 1024).splitlines()
-        except BlockingIOError:
-            return {}
-        merged: dict[str, int] = {}
+class Reports:
+    """What bwrap tells of the container, as JSON lines on a pipe.
+
+    Attributes:
+        pid: of the container's process 1, as this machine numbers it; 0 before it is known.
+        exit_code: None until the container's command has ended, and if it never began.
+        begun: set once `pid` is known or will never be.
+        ended: set once nothing more will come.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        """Read from that end of a pipe from now on, and close it at the end."""
+        self.pid = 0
+        self.exit_code: int | None = None
+        self.begun = asyncio.Event()
+        self.ended = asyncio.Event()
+        self._descriptor = descriptor
+        self._pending = b""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(descriptor, self._read)
+
+    def _read(self) -> None:
+        chunk = os.read(self._descriptor, 64 * 1024)
+        *lines, self._pending = (self._pending + chunk).split(b"\n")
         for line in lines:
-            merged |= json.loads(line)
-        self._inner_pid = self._inner_pid or merged.get("child-pid", 0)
-        return merged
+            report = json.loads(line)
+            self.pid = report.get("child-pid", self.pid)
+            self.exit_code = report.get("exit-code", self.exit_code)
+        if not chunk:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self.ended.set()
+        if self.pid or not chunk:
+            self.begun.set()
+
+
+async def _spawned(
+    words: Sequence[str], env: Mapping[str, str], *, stderr: int, pass_fds: tuple[int, ...] = ()
+) -> Child:
+    return await asyncio.create_subprocess_exec(
+        *words,
+        env=dict(env),
+        pass_fds=pass_fds,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
+        start_new_session=True,
+    )

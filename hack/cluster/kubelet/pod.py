@@ -125,7 +125,7 @@ class Probe(Handler):
     """A check that is made again and again."""
 
     initial_delay_seconds: int = 0
-    period_seconds: int = 10
+    period_seconds: float = 10
     timeout_seconds: int = 1
     success_threshold: int = 1
     failure_threshold: int = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -97,7 +98,7 @@ class ContainerWorker:
         """End it at once, without a word to anyone; nothing of it is left afterwards."""
         self._stopping = True
         if self._process is not None:
-            self._process.kill()
+            self._process.send(signal.SIGKILL)
         tasks = {*self._stops, *([self._task] if self._task is not None else [])}
         for task in tasks:
             task.cancel()
@@ -184,12 +185,12 @@ class ContainerWorker:
         self._sandbox.tell(reasons.STARTED, f"Started container {self.container.name}")
         log.info("container.started", pod=str(self._sandbox.pod.ref), container=self.container.name)
         if self._stopping:
-            process.kill()
+            process.send(signal.SIGKILL)
         self._probing = asyncio.create_task(self._probe())
         try:
             result = await process.wait()
         except asyncio.CancelledError:
-            process.kill()
+            process.send(signal.SIGKILL)
             await process.wait()
             raise
         finally:

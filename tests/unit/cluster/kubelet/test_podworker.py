@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
@@ -22,13 +23,19 @@ from tests.unit.cluster.kubelet.podsapi import Json, PodsApi
 
 pytestmark = needs_bubblewrap
 
-FOREVER = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
+FOREVER = "trap 'exit 0' TERM; touch /up; while :; do sleep 0.05; done"
 
 Lived = Callable[[dict[str, object]], Awaitable[PodWorker]]
 
 
-def script(text: str, name: str = "main", **fields: object) -> dict[str, object]:
+def script(text: str, name: object = "main", **fields: object) -> dict[str, object]:
     return a_container(name, command=["sh", "-c", text], **fields)
+
+
+def a_server(**fields: object) -> dict[str, object]:
+    """A container that ends at SIGTERM, and is ready when it knows how to."""
+    probe = {"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 0.05}
+    return script(FOREVER, **{"readinessProbe": probe, **fields})
 
 
 @asynccontextmanager
@@ -74,7 +81,7 @@ def conditions(status: Json) -> dict[str, str]:
 
 
 async def test_a_pod_runs_and_is_ready(host: Host, api: PodsApi, told: Told) -> None:
-    async with living(host, api, a_wire_pod(script(FOREVER))):
+    async with living(host, api, a_wire_pod(a_server())):
         await api.until(lambda: first(api).get("ready") is True)
 
     assert phase(api) == "Running"
@@ -85,8 +92,8 @@ async def test_a_pod_runs_and_is_ready(host: Host, api: PodsApi, told: Told) -> 
 
 
 async def test_a_deleted_pod_is_stopped_reported_and_released(host: Host, api: PodsApi) -> None:
-    async with living(host, api, a_wire_pod(script(FOREVER))) as worker:
-        await api.until(lambda: phase(api) == "Running")
+    async with living(host, api, a_wire_pod(a_server())) as worker:
+        await api.until(lambda: first(api).get("ready") is True)
         worker.update(api.ask_deletion(grace_seconds=10))
         await api.until(lambda: api.deleted is not None)
 
@@ -229,7 +236,7 @@ async def test_a_changed_config_map_reaches_a_running_container(host: Host, api:
 
 
 async def test_a_container_is_ready_only_while_its_probe_succeeds(host: Host, api: PodsApi) -> None:
-    probe = {"exec": {"command": ["test", "-e", "/ready"]}, "periodSeconds": 0}
+    probe = {"exec": {"command": ["test", "-e", "/ready"]}, "periodSeconds": 0.05}
     text = f"touch /ready; sleep 0.5; rm /ready; {FOREVER}"
 
     async with living(host, api, a_wire_pod(script(text, readinessProbe=probe))):
@@ -243,7 +250,7 @@ async def test_a_container_is_ready_only_while_its_probe_succeeds(host: Host, ap
 async def test_a_container_that_does_not_live_is_started_again(
     host: Host, api: PodsApi, told: Told
 ) -> None:
-    probe = {"exec": {"command": ["false"]}, "periodSeconds": 0, "failureThreshold": 2}
+    probe = {"exec": {"command": ["false"]}, "periodSeconds": 0.05, "failureThreshold": 2}
 
     async with living(host, api, a_wire_pod(script(FOREVER, livenessProbe=probe))):
         await api.until(lambda: first(api).get("restartCount") == 1)
@@ -252,12 +259,10 @@ async def test_a_container_that_does_not_live_is_started_again(
 
 
 async def test_other_probes_wait_for_the_startup_probe(host: Host, api: PodsApi) -> None:
-    startup = {"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 0}
+    startup = {"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 0.05}
     startup["failureThreshold"] = 1000
-    liveness = {"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 0}
-    wire = a_wire_pod(
-        script(f"sleep 0.4; touch /up; {FOREVER}", startupProbe=startup, livenessProbe=liveness)
-    )
+    liveness = {"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 0.05}
+    wire = a_wire_pod(script(f"sleep 0.4; {FOREVER}", startupProbe=startup, livenessProbe=liveness))
 
     async with living(host, api, wire):
         await api.until(lambda: first(api).get("started") is True)
@@ -268,8 +273,8 @@ async def test_other_probes_wait_for_the_startup_probe(host: Host, api: PodsApi)
 async def test_a_hook_runs_before_the_container_is_stopped(host: Host, api: PodsApi) -> None:
     hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo hook > /dev/termination-log"]}}}
 
-    async with living(host, api, a_wire_pod(script(FOREVER, lifecycle=hook))) as worker:
-        await api.until(lambda: phase(api) == "Running")
+    async with living(host, api, a_wire_pod(a_server(lifecycle=hook))) as worker:
+        await api.until(lambda: first(api).get("ready") is True)
         worker.update(api.ask_deletion(grace_seconds=10))
         await api.until(lambda: api.deleted is not None)
 
@@ -286,9 +291,7 @@ async def test_a_pod_that_ran_before_is_started_again_by_the_next_kubelet(
         "restartCount": 1,
         "state": {"running": {"startedAt": "2026-01-02T03:00:00Z"}},
     }
-    wire = a_wire_pod(script(FOREVER)) | {
-        "status": {"phase": "Running", "containerStatuses": [before]}
-    }
+    wire = a_wire_pod(a_server()) | {"status": {"phase": "Running", "containerStatuses": [before]}}
 
     async with living(host, api, wire):
         await api.until(lambda: "running" in state(api))
@@ -312,9 +315,10 @@ async def test_a_finished_pod_is_left_alone_until_it_is_deleted(host: Host, api:
 async def test_a_container_that_is_shut_down_is_not_reported_as_ended(
     host: Host, api: PodsApi
 ) -> None:
-    async with living(host, api, a_wire_pod(script(FOREVER))) as worker:
-        await api.until(lambda: phase(api) == "Running")
-        await worker.shut_down(lambda: 5.0)
+    async with living(host, api, a_wire_pod(a_server())) as worker:
+        await api.until(lambda: first(api).get("ready") is True)
+        deadline = time.monotonic() + 5
+        await worker.shut_down(lambda: deadline - time.monotonic())
 
     assert phase(api) == "Running"
     assert "running" in state(api)
