@@ -16,8 +16,17 @@ from typing import Any, TypeVar
 import pydantic_core
 
 from kaito.kube.answers import decoded
-from kaito.kube.decoding import Listing, Page, decode_answer, joined, page, ref_of
+from kaito.kube.decoding import (
+    Listing,
+    Page,
+    decode_answer,
+    joined,
+    page,
+    ref_of,
+    version_of,
+)
 from kaito.kube.errors import Conflict, Expired, NotFound
+from kaito.kube.gate import Write, note
 from kaito.kube.objects import KubeObject, Manifest, Ref
 from kaito.kube.resource import Resource
 from kaito.kube.token import RotatingToken
@@ -104,7 +113,7 @@ class Client:
         path = resource.path(namespace=ref_of(manifest).namespace)
         body = _typed(resource, manifest)
         params = {"fieldManager": self.field_manager}
-        return decode_answer(resource, await self.request("POST", path, params=params, body=body))
+        return _written(resource, await self.request("POST", path, params=params, body=body))
 
     async def replace(self, resource: Resource[T], manifest: Manifest) -> T:
         """Write a whole object; with a resourceVersion in it, only over that version.
@@ -115,7 +124,7 @@ class Client:
         path = resource.path(ref_of(manifest))
         body = _typed(resource, manifest)
         params = {"fieldManager": self.field_manager}
-        return decode_answer(resource, await self.request("PUT", path, params=params, body=body))
+        return _written(resource, await self.request("PUT", path, params=params, body=body))
 
     async def apply(
         self,
@@ -141,7 +150,7 @@ class Client:
             body=_typed(resource, manifest),
             content_type="application/apply-patch+yaml",
         )
-        return decode_answer(resource, answer)
+        return _written(resource, answer)
 
     async def merge_patch(
         self, resource: Resource[T], ref: Ref, patch: Manifest, *, subresource: str = ""
@@ -154,7 +163,7 @@ class Client:
             body=patch,
             content_type="application/merge-patch+json",
         )
-        return decode_answer(resource, answer)
+        return _written(resource, answer)
 
     async def json_patch(
         self, resource: Resource[T], ref: Ref, patch: Sequence[Manifest], *, subresource: str = ""
@@ -167,7 +176,7 @@ class Client:
             body=list(patch),
             content_type="application/json-patch+json",
         )
-        return decode_answer(resource, answer)
+        return _written(resource, answer)
 
     async def delete(
         self,
@@ -175,6 +184,7 @@ class Client:
         ref: Ref,
         *,
         uid: str = "",
+        resource_version: str = "",
         propagation: str = "Background",
         grace_seconds: int | None = None,
     ) -> bool:
@@ -184,25 +194,32 @@ class Client:
             resource: its kind.
             ref: the object.
             uid: delete only the object that has it, not a later one of the same name.
+            resource_version: delete it only as long as it has not changed since.
             propagation: what becomes of dependents.
             grace_seconds: time for pods to end; None is the pod's own.
 
         Returns:
             False when it (or the one with that uid) was already gone.
+
+        Raises:
+            Conflict: a `resource_version` was given, and this is another version or object.
         """
         options: dict[str, object] = {"propagationPolicy": propagation}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        wanted = {"uid": uid, "resourceVersion": resource_version}
+        if uid or resource_version:
+            options["preconditions"] = {key: value for key, value in wanted.items() if value}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            await self.request("DELETE", resource.path(ref), body=options)
+            answer = await self.request("DELETE", resource.path(ref), body=options)
         except NotFound:
+            note(Write(resource, ref, uid, ""))
             return False
         except Conflict:
-            if uid:
+            if uid and not resource_version:
                 return False
             raise
+        note(Write(resource, ref, uid, version_of(answer)))
         return True
 
     async def request(
@@ -239,6 +256,13 @@ class Client:
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
+
+
+def _written(resource: Resource[T], answer: object) -> T:
+    """The object that a write left, noted for whoever must not look at an older one."""
+    item = decode_answer(resource, answer)
+    note(Write(resource, item.ref, item.metadata.uid, item.metadata.resource_version))
+    return item
 
 
 def _first_page(query: Mapping[str, str]) -> Mapping[str, str]:

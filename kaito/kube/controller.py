@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from kaito.kube import metrics
+from kaito.kube.gate import Gate, noted
 from kaito.kube.informer import Informer
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.outcome import POLICIES, Level, Outcome, Policies, asked_seconds, policy
@@ -56,6 +57,7 @@ class Controller:
         self._deadline_seconds = deadline_seconds
         self._informers: list[asyncio.Event] = []
         self._said: dict[Ref, str] = {}
+        self._gate = Gate()
         self._meter = _Meter(name)
         metrics.WORKERS.labels(name).set(workers)
 
@@ -68,6 +70,7 @@ class Controller:
                 for that after it.
         """
         self._informers.append(informer.synced)
+        self._gate.watch(informer)
         informer.watch(keys, self.queue.add)
 
     async def run(self) -> None:
@@ -96,9 +99,21 @@ class Controller:
                     self._meter.active.track_inprogress(),
                     self._meter.seconds.time(),
                 ):
-                    await self._attempt(ref)
+                    await self._visit(ref)
             finally:
                 self.queue.done(ref)
+
+    async def _visit(self, ref: Ref) -> None:
+        """One attempt, unless a cache has yet to hear of what the last one wrote."""
+        if not self._gate.is_open(ref):
+            self._meter.deferred.inc()
+            self.queue.add_after(ref, self._gate.wait_seconds(ref))
+            return
+        with noted() as writes:
+            try:
+                await self._attempt(ref)
+            finally:
+                self._gate.wrote(ref, writes)
 
     async def _attempt(self, ref: Ref) -> None:
         """One reconcile, and what it means for its key.
@@ -152,6 +167,7 @@ class _Meter:
         self.error = metrics.RECONCILES.labels(name, "error")
         self.errors = metrics.RECONCILE_ERRORS.labels(name)
         self.terminal = metrics.RECONCILE_TERMINAL_ERRORS.labels(name)
+        self.deferred = metrics.RECONCILES_DEFERRED.labels(name)
         self.panics = metrics.RECONCILE_PANICS.labels(name)
         self.seconds = metrics.RECONCILE_SECONDS.labels(name)
         self.active = metrics.ACTIVE_WORKERS.labels(name)

@@ -35,6 +35,7 @@ class Informer(Generic[T]):
         resource: what is copied.
         store: the copy.
         synced: set once the first whole list is in the store.
+        version: the resourceVersion up to which the store has everything.
         trouble: why the collection cannot be read at present, "" when it can.
     """
 
@@ -59,6 +60,7 @@ class Informer(Generic[T]):
         self.synced = asyncio.Event()
         self.patience = Patience()
         self._client = client
+        self.version = ""
         self.trouble = "no list yet"
         self._selection = selection or Selection()
         self._handlers: list[Handler[T]] = []
@@ -102,6 +104,14 @@ class Informer(Generic[T]):
     def removed(self, ref: Ref) -> None:
         """Drop one object."""
         self._tell(self.store.remove(ref))
+
+    def reached(self, version: str) -> None:
+        """Note how far the store has come."""
+        self.version = version
+
+    def known(self, ref: Ref) -> T | None:
+        """The object in the store."""
+        return self.store.get(ref)
 
     def failed(self, error: KubeError) -> None:
         """Stay at what was last known, and let everyone see why."""

@@ -37,6 +37,11 @@ RECONCILE_TERMINAL_ERRORS = Counter(
 RECONCILE_PANICS = Counter(
     "controller_runtime_reconcile_panics_total", "Reconciles that met a bug", _CONTROLLER
 )
+RECONCILES_DEFERRED = Counter(
+    "kaito_reconcile_deferred_total",
+    "Reconciles put off because a cache was older than the last write for its key",
+    _CONTROLLER,
+)
 RECONCILE_SECONDS = Histogram(
     "controller_runtime_reconcile_time_seconds",
     "Duration of a reconcile",

@@ -62,6 +62,10 @@ class Sink(Protocol[T]):
         """One object that is gone."""
         ...
 
+    def reached(self, version: str) -> None:
+        """Everything up to that resourceVersion has been handed over."""
+        ...
+
     def failed(self, error: KubeError) -> None:
         """The collection cannot be read for now; the next `listed` ends that."""
         ...
@@ -168,11 +172,16 @@ class Reflector(Generic[T]):
         """Hand a whole collection over, and only then move the version on."""
         self._sink.listed(listing)
         self._listed_at = self._patience.clock.monotonic()
-        self._version = listing.resource_version
-        self._server_errors = 0
-        self._heard.set(time.time())
+        self._reach(listing.resource_version)
         if self._reason != "start":
             log.info("informer.relisted", resource=self._resource.plural, reason=self._reason)
+
+    def _reach(self, version: str) -> None:
+        """Note how far the sink has come."""
+        self._version = version
+        self._sink.reached(version)
+        self._server_errors = 0
+        self._heard.set(time.time())
 
     async def _watch(self) -> None:
         """Take in changes until the stream ends.
@@ -231,9 +240,7 @@ class Reflector(Generic[T]):
                 self._sink.changed(found)
         elif kind == "DELETED":
             self._sink.removed(ref_of(item))
-        self._version = version_of(item) or self._version
-        self._server_errors = 0
-        self._heard.set(time.time())
+        self._reach(version_of(item) or self._version)
 
     async def _recover(self, error: KubeError) -> None:
         """Decide where to go on, and wait if there is reason to."""

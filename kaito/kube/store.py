@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from kaito.kube.decoding import Listing
 from kaito.kube.objects import KubeObject, Ref
+from kaito.kube.versions import is_older, is_ordered
 
 T = TypeVar("T", bound=KubeObject)
 Change = tuple[T | None, T | None]
@@ -112,6 +113,4 @@ def _is_same(old: KubeObject, new: KubeObject) -> bool:
 def _is_later(old: KubeObject, new: KubeObject) -> bool:
     """Whether `new` is a later state; versions that are no numbers always count as later."""
     before, after = old.metadata.resource_version, new.metadata.resource_version
-    if not (before.isdecimal() and after.isdecimal()):
-        return True
-    return (len(after), after) > (len(before), before)
+    return not is_ordered(before, after) or is_older(before, after)

@@ -233,6 +233,7 @@ async def test_a_server_that_never_answers_is_unavailable_after_the_deadline(
 
     api.instead.append(hang)
     transport = client._transport
+    assert isinstance(transport, Transport)
     transport._lane = replace(transport._lane, deadline_seconds=0.02)
 
     with pytest.raises(Unavailable, match="within"):

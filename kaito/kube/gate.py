@@ -1,0 +1,133 @@
+"""A reconcile never sees a cache that is older than its own last write.
+
+A write is answered before the informer hears of it. A reconcile that ran in between would
+decide from the state before the write: do it twice, or take it back. So what a reconcile
+writes is noted, and its key waits until every informer concerned has passed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+from kaito.kube.backoff import between, doubled
+from kaito.kube.objects import KubeObject, Ref
+from kaito.kube.resource import Resource
+from kaito.kube.versions import is_older
+
+_FIRST_SECONDS = 0.02
+_CAP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What a write left behind.
+
+    Attributes:
+        resource: of the object.
+        ref: the object.
+        uid: which one of that name, "" when that is not known.
+        version: the resourceVersion of the answer, "" when the object is gone.
+    """
+
+    resource: Resource[KubeObject]
+    ref: Ref
+    uid: str
+    version: str
+
+
+class Cache(Protocol):
+    """An informer, as far as the gate asks it."""
+
+    @property
+    def resource(self) -> Resource[KubeObject]:
+        """What it is a copy of."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The resourceVersion up to which it has everything, "" when that is not known."""
+        ...
+
+    def known(self, ref: Ref) -> KubeObject | None:
+        """The object in the store."""
+        ...
+
+
+_NOTES: ContextVar[list[Write] | None] = ContextVar("writes", default=None)
+
+
+def note(write: Write) -> None:
+    """Remember a write, if it is made on behalf of a key."""
+    notes = _NOTES.get()
+    if notes is not None:
+        notes.append(write)
+
+
+@contextmanager
+def noted() -> Iterator[Sequence[Write]]:
+    """Collect the writes that are made inside, also by tasks that are started there."""
+    notes: list[Write] = []
+    token = _NOTES.set(notes)
+    try:
+        yield notes
+    finally:
+        _NOTES.reset(token)
+
+
+class Gate:
+    """Which keys still wait for the caches of their controller."""
+
+    def __init__(self) -> None:
+        self._caches: list[Cache] = []
+        self._writes: dict[Ref, list[Write]] = {}
+        self._waits: dict[Ref, int] = {}
+
+    def __len__(self) -> int:
+        """Keys that were not yet seen open since their last write."""
+        return len(self._writes)
+
+    def watch(self, cache: Cache) -> None:
+        """Have keys wait for this cache."""
+        self._caches.append(cache)
+
+    def wrote(self, key: Ref, writes: Sequence[Write]) -> None:
+        """Remember what a reconcile of `key` wrote."""
+        pending = [write for write in writes if not self._is_seen(write)]
+        if pending:
+            self._writes.setdefault(key, []).extend(pending)
+
+    def is_open(self, key: Ref) -> bool:
+        """Whether all caches have passed what was written for `key`."""
+        pending = [each for each in self._writes.get(key, ()) if not self._is_seen(each)]
+        if pending:
+            self._writes[key] = pending
+            return False
+        self._writes.pop(key, None)
+        self._waits.pop(key, None)
+        return True
+
+    def wait_seconds(self, key: Ref) -> float:
+        """How long to leave a key that is not open; mostly an event wakes it before."""
+        waits = self._waits.get(key, 0)
+        self._waits[key] = waits + 1
+        seconds = doubled(waits, first_seconds=_FIRST_SECONDS, cap_seconds=_CAP_SECONDS)
+        return between(seconds, 1.5 * seconds)
+
+    def _is_seen(self, write: Write) -> bool:
+        return all(
+            _has_seen(cache, write)
+            for cache in self._caches
+            if (cache.resource.group, cache.resource.plural)
+            == (write.resource.group, write.resource.plural)
+        )
+
+
+def _has_seen(cache: Cache, write: Write) -> bool:
+    if write.version:
+        return not is_older(cache.version, write.version)
+    known = cache.known(write.ref)
+    return known is None or known.is_deleting or known.metadata.uid != write.uid
