@@ -32,7 +32,7 @@ def test_labels_and_single_valued_expressions_are_stamped() -> None:
     [
         ("In", ["a", "b"]),
         ("In", []),
-        ("NotIn", ["a"]),
+        ("in", ["a"]),
         ("Exists", []),
         ("DoesNotExist", []),
         ("Gt", ["1"]),
