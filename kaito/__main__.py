@@ -1,22 +1,35 @@
-"""`python -m kaito`: run the workspace controller."""
+"""`python -m kaito`: run the workspace controller; with a command, answer a question instead."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 
 import structlog
 
 from kaito import app, settings
 from kaito.catalog.document import BrokenCatalog
+from kaito.cli import command
+from kaito.cli.reply import USAGE
 from kaito.kube import logs
 
 log = structlog.get_logger()
 
 
 def main() -> int:
-    """Read the settings, run, and return the exit code."""
-    chosen = settings.read(sys.argv[1:])
+    """Do what the command line says, and return the exit code."""
+    words = sys.argv[1:]
+    if words and words[0] in command.COMMANDS:
+        reply = command.reply(words)
+        (sys.stderr if reply.code == USAGE else sys.stdout).write(reply.text)
+        return reply.code
+    return run(words)
+
+
+def run(words: Sequence[str]) -> int:
+    """Read the settings, run the controller, and return the exit code."""
+    chosen = settings.read(words)
     logs.configure(chosen.log_format, chosen.log_level)
     log.info("settings.loaded", identity=chosen.identity, presets=str(chosen.presets_dir))
     try:

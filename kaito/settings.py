@@ -21,7 +21,7 @@ PREFIX = "KAITO"
 
 
 class Settings(BaseModel):
-    """Everything that can be set."""
+    """Run the workspace controller; `fit`, `models` and `skus` only answer, each has --help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

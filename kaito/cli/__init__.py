@@ -1,0 +1,1 @@
+"""Questions that people ask on the command line, answered from the catalogue alone."""

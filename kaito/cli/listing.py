@@ -1,0 +1,64 @@
+"""`models` and `skus`: what the catalogue holds; the tables of the documentation too."""
+
+from __future__ import annotations
+
+from kaito.catalog.catalog import Catalog
+from kaito.catalog.preset import Preset
+from kaito.catalog.sku import Sku
+from kaito.cli.reply import Reply, as_json, table
+
+MODELS = ("model", "licence", "access", "weights", "context", "run-times", "tools", "reasoning")
+MODELS_TAIL = ("tuning", "other names")
+SKUS = ("instance type", "GPUs", "each", "total", "GPU", "capability", "retired", "successor")
+
+
+def models(catalog: Catalog, *, output: str) -> Reply:
+    """Every model."""
+    if output == "json":
+        return Reply(as_json([model.model_dump(mode="json") for model in catalog.models()]))
+    rows = [model_row(model) for model in catalog.models()]
+    return Reply(table((*MODELS, *MODELS_TAIL), rows))
+
+
+def skus(catalog: Catalog, *, output: str) -> Reply:
+    """Every instance type of a cloud."""
+    if output == "json":
+        return Reply(as_json([sku.model_dump(mode="json") for sku in catalog.skus.values()]))
+    return Reply(table(SKUS, [sku_row(sku) for sku in catalog.skus.values()]))
+
+
+def model_row(preset: Preset) -> tuple[str, ...]:
+    """One model; "-" where the catalogue gives a reason instead of a value."""
+    geometry = preset.geometry
+    runtimes = dict.fromkeys(f"{image.origin}: {image.runtime}" for image in preset.images)
+    return (
+        preset.name,
+        preset.license or "-",
+        preset.access or "-",
+        f"{geometry.weights_gib:g} GiB" if geometry else "-",
+        str(geometry.context_tokens) if geometry else "-",
+        ", ".join(runtimes) or "-",
+        _option(preset, "--tool-call-parser"),
+        _option(preset, "--reasoning-parser"),
+        "yes" if preset.tuning else "no",
+        ", ".join(preset.aliases) or "-",
+    )
+
+
+def sku_row(sku: Sku) -> tuple[str, ...]:
+    """One instance type."""
+    return (
+        sku.name,
+        str(sku.gpus),
+        f"{sku.gpu_memory_gib:g} GiB",
+        f"{sku.total_memory_gib:g} GiB",
+        sku.model,
+        f"{sku.compute_capability:g}" if sku.compute_capability else "-",
+        str(sku.retired or "-"),
+        sku.successor or "-",
+    )
+
+
+def _option(preset: Preset, flag: str) -> str:
+    """What the first image that has the flag gives to it."""
+    return next((found for image in preset.images if (found := image.option(flag))), "-")
