@@ -84,13 +84,14 @@ class KubeletApi:
             raise web.HTTPNotFound(text=f'container "{where["container"]}" not found\n')
         run = _run(request.query, container, where["pod"])
         path = worker.log(container.container.name, run)
+        selection = _selection(request.query)
         follow = request.query.get("follow") == "true"
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         await response.prepare(request)
         async for piece in read(
             path,
-            _selection(request.query),
+            selection,
             is_over=lambda: not follow or not container.is_in_run(run),
         ):
             await response.write(piece)
@@ -147,8 +148,8 @@ def _run(query: Mapping[str, str], container: ContainerWorker, pod: str) -> int:
 
 def _selection(query: Mapping[str, str]) -> Selection:
     since = None
-    if seconds := query.get("sinceSeconds"):
-        since = datetime.now(UTC) - timedelta(seconds=int(seconds))
+    if seconds := _number(query, "sinceSeconds"):
+        since = datetime.now(UTC) - timedelta(seconds=seconds)
     elif moment := query.get("sinceTime"):
         since = datetime.fromisoformat(moment)
     return Selection(
@@ -161,4 +162,6 @@ def _selection(query: Mapping[str, str]) -> Selection:
 
 def _number(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name, "")
+    if text and not text.isdecimal():
+        raise web.HTTPBadRequest(text=f"{name} must be a whole number\n")
     return int(text) if text else None
