@@ -52,6 +52,7 @@ def aks(settings: Settings) -> AksCloud:
         endpoint=settings.arm_endpoint,
         scope=settings.arm_scope,
         ca_file=settings.arm_ca_file,
+        location=settings.location,
     )
     return AksCloud(cluster, credential(identity), call_seconds=settings.arm_seconds)
 

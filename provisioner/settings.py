@@ -92,6 +92,11 @@ class Settings(BaseModel):
         default="",
         description="CA bundle for both Azure endpoints; empty means the system's; path.",
     )
+    location: Annotated[str, Variable("LOCATION")] = Field(
+        default="",
+        description="Region of the cluster: before a launch it is asked whether it sells the size"
+        " and how much quota is left; empty asks nothing.",
+    )
     arm_seconds: float = Field(
         default=30, gt=0, description="Longest wait for one answer of Azure; seconds."
     )

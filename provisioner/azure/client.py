@@ -16,11 +16,13 @@ from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.policies import AsyncRetryPolicy
+from azure.core.rest import HttpRequest
 from azure.mgmt.containerservice.aio import ContainerServiceClient
 from azure.mgmt.containerservice.models import AgentPool
 
 from provisioner import metrics
 from provisioner.azure import agentpool, errors
+from provisioner.azure.preflight import Preflight
 from provisioner.cloud import Instance, InstanceSpec
 from provisioner.failures import CloudDenied, CloudError, CloudUnavailable
 
@@ -37,6 +39,7 @@ class Cluster:
         name: of the cluster.
         endpoint: of Azure Resource Manager, e.g. "https://management.azure.com".
         scope: of tokens for it, e.g. "https://management.azure.com/.default".
+        location: region of the cluster; "" when it is not to be asked what that sells.
         ca_file: bundle to check the endpoint with; "" for the system's.
     """
 
@@ -46,6 +49,7 @@ class Cluster:
     endpoint: str
     scope: str
     ca_file: str = ""
+    location: str = ""
 
 
 class AksCloud:
@@ -67,9 +71,14 @@ class AksCloud:
             user_agent="kaito-provisioner",
         )
 
+        self._preflight = Preflight(
+            self._rows, subscription_id=cluster.subscription_id, location=cluster.location
+        )
+
     async def launch(self, spec: InstanceSpec) -> None:
         """Begin to create an agent pool; If-None-Match keeps the request from changing one."""
         pool = AgentPool(agentpool.body(spec))
+        await self._preflight.check(spec)
         async with self._call("launch"):
             await self._client.agent_pools.begin_create_or_update(
                 self._cluster.resource_group,
@@ -97,6 +106,20 @@ class AksCloud:
             pages = self._client.agent_pools.list(self._cluster.resource_group, self._cluster.name)
             pools = [pool.as_dict() async for pool in pages]
         return tuple(sorted(map(agentpool.instance, pools), key=lambda instance: instance.name))
+
+    async def _rows(self, path: str, params: Mapping[str, str]) -> tuple[object, ...]:
+        """All items of a list of ARM, through all pages."""
+        rows: list[object] = []
+        request = HttpRequest("GET", path, params=dict(params))
+        async with self._call("preflight"):
+            while True:
+                response = await self._client.send_request(request)
+                response.raise_for_status()
+                page = response.json()
+                rows += page["value"]
+                if not page.get("nextLink"):
+                    return tuple(rows)
+                request = HttpRequest("GET", page["nextLink"])
 
     async def close(self) -> None:
         """Close the connections to ARM and to the token endpoint."""

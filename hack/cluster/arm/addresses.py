@@ -14,6 +14,7 @@ from urllib.parse import quote
 from hack.cluster import layout
 
 PROVIDER = "providers/Microsoft.ContainerService"
+COMPUTE = "providers/Microsoft.Compute"
 
 
 class Kind(StrEnum):
@@ -24,6 +25,8 @@ class Kind(StrEnum):
     ABORT = "abort"
     OPERATION = "operations"
     RESULT = "operationresults"
+    SKUS = "skus"
+    USAGES = "usages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ _OPERATION = (
     r"/subscriptions/(?P<subscription>[^/]+)"
     rf"/{re.escape(PROVIDER)}/locations/{layout.LOCATION}"
 )
+_COMPUTE = rf"/subscriptions/(?P<subscription>[^/]+)/{re.escape(COMPUTE)}"
 _SHAPES = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
@@ -54,6 +58,8 @@ _SHAPES = tuple(
         (Kind.ABORT, rf"{_CLUSTER}/agentPools/(?P<pool>[^/]+)/abort"),
         (Kind.OPERATION, rf"{_OPERATION}/operations/(?P<operation>[^/]+)"),
         (Kind.RESULT, rf"{_OPERATION}/operationresults/(?P<operation>[^/]+)"),
+        (Kind.SKUS, rf"{_COMPUTE}/skus"),
+        (Kind.USAGES, rf"{_COMPUTE}/locations/{layout.LOCATION}/usages"),
     )
 )
 

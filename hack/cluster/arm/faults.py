@@ -64,6 +64,8 @@ class Call(StrEnum):
     ABORT = "ABORT"
     POLL = "POLL"
     """Of the status of a long-running operation."""
+    SKUS = "SKUS"
+    USAGES = "USAGES"
     SIGN_IN = "SIGN_IN"
     """At the token endpoint."""
 
@@ -102,7 +104,10 @@ class Match(_Input):
     pool: Expression = ".*"
     vm_size: Expression = ".*"
     operation: Expression = ""
-    """PUT, GET, LIST, DELETE, ABORT, POLL or SIGN_IN; "" for those that the fault is about."""
+    """PUT, GET, LIST, DELETE, ABORT, POLL, SKUS, USAGES or SIGN_IN.
+
+    "" stands for those that the fault is about.
+    """
 
 
 class Rule(_Input):
@@ -185,6 +190,15 @@ class Script:
         scratch.write_text(scenario.model_dump_json(by_alias=True, indent=2) + "\n")
         scratch.replace(self._path)
         self.progress = Progress()
+
+    def is_restricted(self, vm_size: str) -> bool:
+        """Whether a rule refuses that size for good; the list of sizes says so as well."""
+        return any(
+            rule.fault is Fault.SKU
+            and rule.times is None
+            and re.fullmatch(rule.match.vm_size, vm_size) is not None
+            for rule in self.scenario().rules
+        )
 
     def fires(self, attempt: Attempt, among: Collection[Fault]) -> Rule | None:
         """The rule that makes this request go wrong, if one does; it is counted."""

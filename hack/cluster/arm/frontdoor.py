@@ -48,6 +48,8 @@ CALLS = {
     (Kind.ABORT, "POST"): Call.ABORT,
     (Kind.OPERATION, "GET"): Call.POLL,
     (Kind.RESULT, "GET"): Call.POLL,
+    (Kind.SKUS, "GET"): Call.SKUS,
+    (Kind.USAGES, "GET"): Call.USAGES,
 }
 """What is asked, by the kind of address and the method."""
 
@@ -60,6 +62,8 @@ ACTIONS = {
     Call.DELETE: f"{AGENT_POOLS}/delete",
     Call.ABORT: f"{AGENT_POOLS}/abort/action",
     Call.POLL: f"{OPERATIONS}/read",
+    Call.SKUS: "Microsoft.Compute/skus/read",
+    Call.USAGES: "Microsoft.Compute/locations/usages/read",
     Call.SIGN_IN: "sign-in",
 }
 """What a role must allow."""
@@ -193,6 +197,8 @@ class FrontDoor:
             Call.LIST: provider.list,
             Call.DELETE: provider.delete,
             Call.ABORT: provider.abort,
+            Call.SKUS: provider.skus,
+            Call.USAGES: provider.usages,
             Call.POLL: provider.result if address.kind is Kind.RESULT else provider.status,
         }
         return handlers[call](address, request, entry, now)
@@ -247,7 +253,7 @@ def _check_place(address: Address, call: Call) -> None:
     """The subscription, group and cluster exist: there is one of each."""
     if address.subscription.lower() != layout.SUBSCRIPTION_ID:
         raise refusals.subscription_not_found(address.subscription)
-    if call is Call.POLL:
+    if call in {Call.POLL, Call.SKUS, Call.USAGES}:
         return
     if address.group.lower() != layout.RESOURCE_GROUP:
         raise refusals.group_not_found(address.group)

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from pydantic import JsonValue
 
 from hack.cluster import layout
-from hack.cluster.arm import addresses, pools, refusals, validation, wire
+from hack.cluster.arm import addresses, compute, pools, refusals, validation, wire
 from hack.cluster.arm.addresses import Address, Kind
 from hack.cluster.arm.exchange import Answer, Request
 from hack.cluster.arm.faults import LATE_FAULTS, Attempt, Call, Fault, Rule, Script
@@ -108,6 +108,16 @@ class Provider:
         self.fleet, operation = pools.abort(self.fleet, running, now=now)
         entry.operation_id = operation.id
         return Answer(HTTPStatus.ACCEPTED, headers=self._polling(operation, request))
+
+    def skus(self, address: Address, request: Request, entry: Entry, now: float) -> Answer:
+        """Answer which VM sizes are sold here, whatever region the filter names."""
+        body = compute.skus_body(self._sizes, restricted=self._script.is_restricted)
+        return Answer(HTTPStatus.OK, body)
+
+    def usages(self, address: Address, request: Request, entry: Entry, now: float) -> Answer:
+        """Answer how many vCPUs are in use and allowed."""
+        quotas = self._script.scenario().quotas
+        return Answer(HTTPStatus.OK, compute.usages_body(self.fleet, self._sizes, quotas=quotas))
 
     def status(self, address: Address, request: Request, entry: Entry, now: float) -> Answer:
         """Answer how an operation is doing: 200, also when it has failed."""

@@ -1,0 +1,168 @@
+"""A claim that cannot succeed says so before anything is asked of AKS."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hack.cluster import layout
+from provisioner.azure.client import AksCloud, Cluster
+from provisioner.azure.credentials import Identity, credential
+from provisioner.azure.offers import Offer, Usage, objection, offers
+from provisioner.azure.preflight import Preflight
+from provisioner.cloud import InstanceSpec
+from provisioner.controllers.machine.kinds import MACHINE
+from provisioner.controllers.machine.order import order
+from provisioner.failures import CloudDenied, QuotaExceeded, SkuUnavailable
+from tests.unit.cluster.arm.conftest import Credentials, Server, credentials, server
+from tests.unit.provisioner.builders import BORN, SIZE, claim
+
+__all__ = ["Credentials", "credentials", "server"]
+
+FAMILY = "StandardNCADSA100v4Family"
+
+
+def spec(**changes: object) -> InstanceSpec:
+    return replace(order(MACHINE, claim(MACHINE), now=BORN), **changes)  # type: ignore[arg-type]  # any field
+
+
+@pytest.fixture
+async def cloud(server: Server, tmp_path: Path) -> AsyncIterator[AksCloud]:
+    ca_file = str(server.credentials.folder / "ca.crt")
+    who = Identity(layout.TENANT_ID, layout.CLIENT_ID, str(tmp_path / "token"), server.url, ca_file)
+    made = AksCloud(
+        Cluster(
+            layout.SUBSCRIPTION_ID,
+            layout.RESOURCE_GROUP,
+            layout.CLUSTER_NAME,
+            server.url,
+            "https://management.azure.com/.default",
+            ca_file,
+            location=layout.LOCATION,
+        ),
+        credential(who),
+    )
+    yield made
+    await made.close()
+
+
+async def operations(server: Server) -> list[object]:
+    return [each["operation"] for each in await server.requests()]
+
+
+async def test_a_launch_that_may_succeed_goes_through_after_two_questions(
+    server: Server, cloud: AksCloud
+) -> None:
+    await cloud.launch(spec())
+    await cloud.launch(spec(name="another"))
+
+    asked = [each for each in await operations(server) if each != "SIGN_IN"]
+    assert asked == ["SKUS", "USAGES", "PUT", "PUT"]
+
+
+async def test_a_quota_that_is_spent_is_said_in_numbers_without_a_put(
+    server: Server, cloud: AksCloud
+) -> None:
+    await server.play(quotas={FAMILY: 20})
+
+    with pytest.raises(QuotaExceeded, match=rf"requested 24, remaining 20 for family {FAMILY}"):
+        await cloud.launch(spec())
+
+    assert "PUT" not in await operations(server)
+
+
+async def test_a_size_that_is_restricted_or_unknown_is_said_without_a_put(
+    server: Server, cloud: AksCloud
+) -> None:
+    await server.play({"fault": "sku", "match": {"vmSize": SIZE}})
+
+    with pytest.raises(SkuUnavailable, match="NotAvailableForSubscription"):
+        await cloud.launch(spec())
+    with pytest.raises(SkuUnavailable, match="not sold in region"):
+        await cloud.launch(spec(vm_size="Standard_NX1"))
+
+    assert "PUT" not in await operations(server)
+
+
+async def test_an_identity_that_may_not_read_the_lists_still_launches(
+    server: Server, cloud: AksCloud
+) -> None:
+    await server.play({"fault": "denied", "match": {"operation": "SKUS"}})
+
+    await cloud.launch(spec())
+    await cloud.launch(spec(name="another"))
+
+    assert (await operations(server)).count("SKUS") == 1
+    assert (await operations(server)).count("PUT") == 2
+
+
+async def test_lists_are_kept_for_their_time_and_a_refusal_for_its_own() -> None:
+    asked: list[str] = []
+    now = [0.0]
+    denied = [False]
+
+    async def rows(path: str, params: Mapping[str, str]) -> tuple[object, ...]:
+        asked.append(path.rpartition("/")[2])
+        if denied[0]:
+            raise CloudDenied("AuthorizationFailed", "no")
+        return ()
+
+    preflight = Preflight(rows, subscription_id="s", location="here", monotonic=lambda: now[0])
+    for now[0] in (0, 19, 21, 3599, 3601):
+        await preflight.check(spec())
+    assert asked == ["skus", "usages", "usages", "usages", "skus"]
+
+    asked.clear()
+    denied[0] = True
+    for now[0] in (4000, 4100, 4599, 4601):
+        await preflight.check(spec())
+    assert asked == ["usages", "usages"]
+
+
+async def test_nothing_is_asked_without_a_region() -> None:
+    async def rows(path: str, params: Mapping[str, str]) -> tuple[object, ...]:
+        raise AssertionError(path)
+
+    await Preflight(rows, subscription_id="s", location="").check(spec())
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({}, None),
+        ({"zones": ("1",)}, SkuUnavailable),
+        ({"zones": ("1", "2")}, None),
+        ({"spot": True}, QuotaExceeded),
+    ],
+    ids=["anywhere", "closed zone", "one open zone", "spot"],
+)
+def test_zones_and_spot_have_their_own_rules(
+    changes: Mapping[str, object], refused: type[Exception] | None
+) -> None:
+    sold = {SIZE.lower(): Offer(FAMILY, vcpus=24, closed_zones=frozenset({"1"}))}
+    quotas = {FAMILY.lower(): Usage(0, 24), "lowprioritycores": Usage(0, 23)}
+
+    found = objection(spec(**changes), sold, quotas, location="here")
+
+    assert (type(found) if found else None) is refused
+
+
+def test_a_restriction_of_another_region_is_no_restriction() -> None:
+    row = {
+        "resourceType": "virtualMachines",
+        "name": SIZE,
+        "family": FAMILY,
+        "restrictions": [
+            {
+                "type": "Location",
+                "restrictionInfo": {"locations": ["elsewhere"]},
+                "reasonCode": "QuotaId",
+            }
+        ],
+    }
+
+    assert offers([row], location="here")[SIZE.lower()].forbidden == ""
+    assert offers([row], location="elsewhere")[SIZE.lower()].forbidden == "QuotaId"
