@@ -1,9 +1,11 @@
 """`hack/local`: the operator and all that it needs, on this machine, as long as you like.
 
-  hack/local up                            bring it up (minutes at first, then seconds)
-  export KUBECONFIG=$(hack/local kubeconfig)
+  hack/local up         bring it up (minutes at first, then seconds)
+  hack/local shell      a shell that reaches it, with kubectl on PATH and KUBECONFIG set
   kubectl apply -f manifests/examples/inference-phi-3-mini.yaml
-  hack/local down                          take it down
+  kubectl get workspace --watch
+  exit
+  hack/local down       take it down
 
 It runs a real Kubernetes control plane, an ARM server in place of Azure, and a kubelet that
 starts containers as processes. All of it listens on loopback only. Linux only.
@@ -37,7 +39,7 @@ from hack.cluster.prepare import prepare
 from hack.cluster.state import State
 from hack.cluster.supervisor import bring_up, supervise, take_down
 
-IN_PLACE = "export KUBECONFIG=$(hack/local kubeconfig)"
+IN_PLACE = "hack/local shell has kubectl and its KUBECONFIG"
 IN_SHELL = "it has a network of its own; enter it by: hack/local shell"
 
 Verb = Callable[[argparse.Namespace], None]
