@@ -15,6 +15,8 @@ from kaito.kube.resource import Resource
 
 T = TypeVar("T", bound=KubeObject)
 
+_INITIAL_END = "k8s.io/initial-events-end"
+
 log = structlog.get_logger()
 
 
@@ -39,6 +41,29 @@ class Page(Generic[T]):
 
     listing: Listing[T]
     token: str
+
+
+class Gathered(Generic[T]):
+    """A collection that arrives one by one, and is shown to nobody before it is whole."""
+
+    def __init__(self) -> None:
+        self._items: dict[Ref, T | None] = {}
+
+    def put(self, ref: Ref, item: T | None) -> None:
+        """One object; None when it exists but does not fit our type."""
+        self._items[ref] = item
+
+    def remove(self, ref: Ref) -> None:
+        """One object that was deleted meanwhile."""
+        self._items.pop(ref, None)
+
+    def listing(self, version: str) -> Listing[T]:
+        """The whole, as of `version`."""
+        return Listing(
+            items=tuple(item for item in self._items.values() if item is not None),
+            resource_version=version,
+            undecodable=frozenset(ref for ref, item in self._items.items() if item is None),
+        )
 
 
 def page(resource: Resource[T], answer: Any) -> Page[T]:
@@ -103,6 +128,13 @@ def version_of(manifest: object) -> str:
     """The resourceVersion of an object in wire form, "" when it has none."""
     metadata = manifest.get("metadata") if isinstance(manifest, Mapping) else None
     return str(metadata.get("resourceVersion") or "") if isinstance(metadata, Mapping) else ""
+
+
+def is_initial_end(manifest: object) -> bool:
+    """Whether a bookmark says that everything that existed at first has been sent."""
+    metadata = manifest.get("metadata") if isinstance(manifest, Mapping) else None
+    notes = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    return isinstance(notes, Mapping) and notes.get(_INITIAL_END) == "true"
 
 
 def _problems(error: ValidationError) -> list[str]:

@@ -1,6 +1,7 @@
 """List, then watch, for ever: the API server's state as a stream of calls to a sink.
 
-The watch goes on from the last version that the sink has taken in. Only a version that
+The list is streamed where the server can do that, and read in pages where it cannot. The
+watch goes on from the last version that the sink has taken in. Only a version that
 the server no longer knows (410, as HTTP status or as an event) costs a new list; a
 connection that ends, breaks or falls silent does not.
 
@@ -23,7 +24,14 @@ from kaito.kube.answers import decoded, failure_of
 from kaito.kube.backoff import Backoff, between
 from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
-from kaito.kube.decoding import Listing, decode, ref_of, version_of
+from kaito.kube.decoding import (
+    Gathered,
+    Listing,
+    decode,
+    is_initial_end,
+    ref_of,
+    version_of,
+)
 from kaito.kube.discovery import is_absent
 from kaito.kube.errors import (
     Expired,
@@ -130,6 +138,8 @@ class Reflector(Generic[T]):
         self._patience = patience
         self._version = ""
         self._reason = "start"
+        self._gathered: Gathered[T] | None = None
+        self._may_stream = True
         self._server_errors = 0
         self._listed_at = float("-inf")
         self._heard = metrics.INFORMER_HEARD.labels(resource.plural)
@@ -138,17 +148,37 @@ class Reflector(Generic[T]):
         """Follow until cancelled; no failure ends it."""
         while True:
             try:
-                if self._version or await self._list():
+                if self._version:
                     await self._watch()
+                elif self._may_stream:
+                    await self._list_by_watch()
+                else:
+                    self._may_stream = True
+                    await self._list()
             except KubeError as error:
                 await self._recover(error)
 
-    async def _list(self) -> bool:
-        """Read the collection as it is now and hand it over whole.
+    async def _list_by_watch(self) -> None:
+        """Have the collection streamed, and go on with its changes on the same connection.
 
-        Returns:
-            Whether there is something to watch; False after a while without the resource.
+        The server then need not hold the whole list in memory. One that knows no such
+        watch refuses it, and is asked for pages instead.
         """
+        self._gathered = Gathered()
+        try:
+            await self._watch()
+        except KubeError as error:
+            if self._gathered is None or isinstance(error, Throttled):
+                raise
+            # Pages are for this round only: the next list may come from a newer server.
+            self._may_stream = False
+            if isinstance(error, Unavailable) and not error.status:
+                raise
+        finally:
+            self._gathered = None
+
+    async def _list(self) -> None:
+        """Read the collection in pages and hand it over whole."""
         try:
             listing = await self._client.listing(
                 self._resource, namespace=self._selection.namespace, params=self._selection.params
@@ -157,10 +187,8 @@ class Reflector(Generic[T]):
             if not (self._selection.optional and await is_absent(self._client, self._resource)):
                 raise
             await self._do_without()
-            return False
-        metrics.INFORMER_LISTS.labels(self._resource.plural, self._reason).inc()
-        self._take_list(listing)
-        return True
+        else:
+            self._take_list(listing)
 
     async def _do_without(self) -> None:
         """Count a resource that is not served as empty, until the next look."""
@@ -170,6 +198,7 @@ class Reflector(Generic[T]):
 
     def _take_list(self, listing: Listing[T]) -> None:
         """Hand a whole collection over, and only then move the version on."""
+        metrics.INFORMER_LISTS.labels(self._resource.plural, self._reason).inc()
         self._sink.listed(listing)
         self._listed_at = self._patience.clock.monotonic()
         self._reach(listing.resource_version)
@@ -206,21 +235,26 @@ class Reflector(Generic[T]):
                     if count % _EVENTS_A_TURN == 0:
                         await asyncio.sleep(0)
         except Unavailable as error:
-            if error.status or not self._was_alive(began, count):
+            is_useless = self._gathered is not None or not self._was_alive(began, count)
+            if error.status or is_useless:
                 raise
             log.debug("watch.broken", resource=self._resource.plural, error=str(error))
             return
+        if self._gathered is not None:
+            raise Unavailable(0, "CutShort", "ended before the whole list was there")
         if not self._was_alive(began, count):
             raise Unavailable(0, "VeryShortWatch", "ended at once without an event")
 
     def _watch_params(self, seconds: int) -> Mapping[str, str]:
-        return {
+        query = {
             **self._selection.params,
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "resourceVersion": self._version,
             "timeoutSeconds": str(seconds),
         }
+        if self._gathered is None:
+            return {**query, "resourceVersion": self._version}
+        return {**query, "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
 
     def _was_alive(self, began: float, count: int) -> bool:
         """Whether a watch that has ended was a good one, so that the next may begin at once."""
@@ -234,6 +268,9 @@ class Reflector(Generic[T]):
         kind, item = event.get("type"), event["object"]
         if kind == "ERROR":
             raise failure_of(item)
+        if self._gathered is not None:
+            self._gather(self._gathered, kind, item)
+            return
         if kind in ("ADDED", "MODIFIED"):
             found = decode(self._resource, item)
             if found is not None:
@@ -241,6 +278,17 @@ class Reflector(Generic[T]):
         elif kind == "DELETED":
             self._sink.removed(ref_of(item))
         self._reach(version_of(item) or self._version)
+
+    def _gather(self, gathered: Gathered[T], kind: object, item: Mapping[str, object]) -> None:
+        """Add one event to a list that is being streamed; its end hands the list over."""
+        ref = ref_of(item)
+        if kind == "BOOKMARK" and is_initial_end(item):
+            self._gathered = None
+            self._take_list(gathered.listing(version_of(item)))
+        elif kind in ("ADDED", "MODIFIED"):
+            gathered.put(ref, decode(self._resource, item))
+        elif kind == "DELETED":
+            gathered.remove(ref)
 
     async def _recover(self, error: KubeError) -> None:
         """Decide where to go on, and wait if there is reason to."""

@@ -77,6 +77,7 @@ class Api:
         instead_of_watch: answers to give to the next watches.
         tokens: accepted tokens; empty accepts everyone.
         page_limit: objects on a page, whatever the client asks for.
+        streams_lists: watches that begin with a whole list are known here.
         muted: open watches are not told of changes; one that is opened later is.
     """
 
@@ -90,6 +91,7 @@ class Api:
     instead_of_watch: deque[Answer] = field(default_factory=deque)
     tokens: set[str] = field(default_factory=set)
     page_limit: int = 500
+    streams_lists: bool = False
     muted: bool = False
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _watchers: dict[asyncio.Queue[bytes], str] = field(default_factory=dict)
@@ -101,8 +103,11 @@ class Api:
 
     @property
     def watches(self) -> list[Seen]:
-        """Requests for streams."""
-        return [each for each in self.seen if each.is_watch]
+        """Requests for streams, but those for a kind of stream that is not known here."""
+        return [each for each in self.seen if each.is_watch and not self._is_unknown(each)]
+
+    def _is_unknown(self, seen: Seen) -> bool:
+        return "sendInitialEvents" in seen.query and not self.streams_lists
 
     @property
     def _reads(self) -> list[Seen]:
@@ -185,6 +190,8 @@ class Api:
         token = seen.headers.get("Authorization", "").removeprefix("Bearer ")
         if self.tokens and token not in self.tokens:
             return web.json_response(status(401, "Unauthorized"), status=401)
+        if self._is_unknown(seen):
+            return web.json_response(status(422, "Invalid"), status=422)
         scripted = self.instead_of_watch if seen.is_watch else self.instead
         if scripted:
             return await scripted.popleft()(request)
@@ -253,8 +260,10 @@ class Api:
         return 200, self._store(seen.path.rpartition("/")[0], seen.path, item)
 
     async def _watch(self, request: web.Request, seen: Seen) -> web.StreamResponse:
-        since = int(seen.query["resourceVersion"])
+        since = int(seen.query.get("resourceVersion", self.version))
         queue: asyncio.Queue[bytes] = asyncio.Queue()
+        if "sendInitialEvents" in seen.query:
+            self._send_all(queue, seen.path)
         if since < self.oldest:
             queue.put_nowait(line("ERROR", status(410, "Expired")))
             queue.put_nowait(b"")
@@ -271,6 +280,20 @@ class Api:
         finally:
             del self._watchers[queue]
         return response
+
+    def _send_all(self, queue: asyncio.Queue[bytes], path: str) -> None:
+        """Everything that there is, and the word that this was it."""
+        for each, item in sorted(self.objects.items(), reverse=True):
+            if _covers(path, each.rpartition("/")[0]):
+                queue.put_nowait(line("ADDED", item))
+        queue.put_nowait(initial_end(self.version))
+
+
+def initial_end(version: int) -> bytes:
+    """The bookmark at the end of a streamed list."""
+    notes = {"k8s.io/initial-events-end": "true"}
+    metadata = {"resourceVersion": str(version), "annotations": notes}
+    return line("BOOKMARK", {"metadata": metadata})
 
 
 def _covers(watched: str, collection: str) -> bool:

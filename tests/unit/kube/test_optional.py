@@ -174,7 +174,7 @@ async def test_r19_a_resource_that_is_not_optional_is_never_taken_for_empty(
         is_synced = informer.synced.is_set()
 
     assert not is_synced
-    assert len(api.seen) == 1
+    assert len(api.lists) == 1
 
 
 async def test_an_informer_that_cannot_list_says_why_and_recovers(api: Api, client: Client) -> None:
