@@ -17,6 +17,8 @@ class Reason(StrEnum):
     UNKNOWN_PRESET = "UnknownPreset"
     UNKNOWN_INSTANCE_TYPE = "UnknownInstanceType"
     NOT_ENOUGH_MEMORY = "NotEnoughGPUMemory"
+    NAME_TAKEN = "NameTaken"
+    """An object of the name that we need belongs to somebody else."""
     UNSUPPORTED = "Unsupported"
     """Legal, but this version does not do it yet."""
 
@@ -50,6 +52,7 @@ WARNINGS = frozenset(
         Reason.UNKNOWN_PRESET,
         Reason.UNKNOWN_INSTANCE_TYPE,
         Reason.NOT_ENOUGH_MEMORY,
+        Reason.NAME_TAKEN,
         Reason.UNSUPPORTED,
         Reason.MACHINE_FAILED,
         Reason.WORKLOAD_FAILING,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from kaito.kube.objects import Condition, KubeModel, KubeObject
 from kaito.kube.resource import Resource
@@ -115,9 +115,10 @@ class Pod(KubeObject):
 
 
 class ReplicaSpec(KubeModel):
-    """How many pods are wanted."""
+    """How many pods are wanted, and which; the template is kept as it is on the wire."""
 
     replicas: int = 1
+    template: dict[str, JsonValue] = {}
 
 
 class ReplicaStatus(KubeModel):
@@ -151,6 +152,7 @@ class ServicePort(KubeModel):
     name: str = ""
     protocol: str = "TCP"
     port: int
+    target_port: int | str = 0
     node_port: int = 0
 
 

@@ -11,15 +11,20 @@ from kaito.kube.kinds import Node
 from kaito.nodes.selector import is_matching, match_labels
 
 
-def usable_nodes(workspace: Workspace, nodes: Iterable[Node]) -> tuple[Node, ...]:
-    """Nodes that the workspace may run on, the best first.
+def suitable_nodes(workspace: Workspace, nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Nodes that the workspace could run on whenever they are ready, the best first.
 
-    A node is usable when it is Ready, stays, carries the selector's labels and is of the
-    wanted instance type, which preferred nodes need not be. A node that was created for
-    another workspace is never taken: its GPUs are.
+    A node is suitable when it stays, carries the selector's labels and is of the wanted
+    instance type, which preferred nodes need not be. A node that was created for another
+    workspace is never suitable: its GPUs are taken.
     """
-    usable = [node for node in nodes if _is_usable(workspace, node)]
-    return tuple(sorted(usable, key=lambda node: _rank(workspace, node)))
+    suitable = [node for node in nodes if _is_suitable(workspace, node)]
+    return tuple(sorted(suitable, key=lambda node: _rank(workspace, node)))
+
+
+def is_usable(node: Node) -> bool:
+    """Whether pods can be put on the node now."""
+    return is_ready(node) and not node.spec.unschedulable
 
 
 def is_ready(node: Node) -> bool:
@@ -38,9 +43,9 @@ def is_created_for(workspace: Workspace, node: Node) -> bool:
     return node.metadata.labels.get(labels.CREATED_FOR) == workspace.metadata.uid
 
 
-def _is_usable(workspace: Workspace, node: Node) -> bool:
-    """Whether the workspace may run on `node`."""
-    if node.is_deleting or not is_ready(node) or node.spec.unschedulable:
+def _is_suitable(workspace: Workspace, node: Node) -> bool:
+    """Whether the workspace may run on `node`, ready or not."""
+    if node.is_deleting:
         return False
     if not is_matching(node.metadata.labels, match_labels(workspace.resource.label_selector)):
         return False

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 
-from kaito.api.reasons import WARNINGS
+from kaito.api.labels import CREATED_FOR
+from kaito.api.machine import MACHINES
+from kaito.api.reasons import WARNINGS, Reason
 from kaito.api.workspace import READY, WORKSPACES, Workspace, WorkspaceStatus
 from kaito.catalog.catalog import Catalog
-from kaito.controllers.workspace.executor import Executor
-from kaito.controllers.workspace.observe import Observed, Options, Stores, observe
+from kaito.controllers.workspace.executor import Executor, NameTaken
+from kaito.controllers.workspace.observe import Observed, Options, Stores, observe, orphans
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status, status_manifest, verdict
 from kaito.controllers.workspace.step import ReleaseFinalizer, Step
@@ -21,6 +23,9 @@ from kaito.kube.conditions import condition
 from kaito.kube.events import Recorder
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
+
+_TAKEN_SECONDS = 60.0
+"""How soon to look whether a name has become free: strangers' objects are not watched."""
 
 log = structlog.get_logger()
 
@@ -48,12 +53,31 @@ class WorkspaceReconciler:
     async def reconcile(self, ref: Ref) -> Outcome:
         """Bring one workspace one step closer to its spec."""
         seen = observe(self.stores, ref, now=self.now(), catalog=self.catalog, options=self.options)
+        await self._sweep(ref)
         if seen is None:
             return DONE
         steps = plan(seen)
-        await Executor(self.client).run(steps)
+        try:
+            await Executor(self.client).run(steps)
+        except NameTaken as error:
+            steps = (*steps[:-1], _taken(steps[-1], str(error)))
         await self._report(seen, steps)
         return _outcome(steps)
+
+    async def _sweep(self, ref: Ref) -> None:
+        """Give back the nodes of a Workspace that is no more, or that a namesake has followed.
+
+        Nobody else would: its finalizer may have been removed by hand, or a creation whose
+        answer was lost may have arrived after the Workspace had gone.
+        """
+        left = orphans(self.stores, ref)
+        if not left:
+            return
+        live = await self.client.get(WORKSPACES, ref)
+        for claim in left:
+            if live is None or claim.metadata.labels[CREATED_FOR] != live.metadata.uid:
+                await self.client.delete(MACHINES, claim.ref, uid=claim.metadata.uid)
+                log.warning("claim.orphaned", claim=claim.metadata.name)
 
     async def _report(self, seen: Observed, steps: tuple[Step, ...]) -> None:
         """Write the status, if it says anything new."""
@@ -87,6 +111,12 @@ class WorkspaceReconciler:
         if before and after and (before.reason, before.message) == (after.reason, after.message):
             return
         log.info("workspace.planned", reason=whole.reason, message=whole.message)
+        for step in steps:
+            if step.satisfied and step.reason in WARNINGS:
+                log.warning("workspace.warned", reason=step.reason, message=step.message)
+                self.recorder.event(
+                    workspace, WORKSPACES, type="Warning", reason=step.reason, message=step.message
+                )
         if before is None or before.reason != whole.reason:
             self.recorder.event(
                 workspace,
@@ -95,6 +125,17 @@ class WorkspaceReconciler:
                 reason=whole.reason,
                 message=whole.message,
             )
+
+
+def _taken(step: Step, message: str) -> Step:
+    """The step as it stands when a name that it needs is somebody else's."""
+    return replace(
+        step,
+        reason=Reason.NAME_TAKEN,
+        message=message,
+        actions=(),
+        recheck_seconds=_TAKEN_SECONDS,
+    )
 
 
 def _is_released(seen: Observed, steps: tuple[Step, ...]) -> bool:

@@ -19,10 +19,20 @@ from kaito.controllers.workspace.step import (
     Step,
 )
 from kaito.kube.client import Client
-from kaito.kube.errors import AlreadyExists, Conflict, NotFound
+from kaito.kube.errors import AlreadyExists, Conflict, NotFound, OperatorError
 from kaito.kube.objects import Manifest, Ref
 
 log = structlog.get_logger()
+
+
+class NameTaken(OperatorError):
+    """An object of the name that we need belongs to somebody else."""
+
+    def __init__(self, kind: str, ref: Ref) -> None:
+        super().__init__(
+            f"{kind} {ref.name} exists and belongs to somebody else: rename or delete it,"
+            " or give the Workspace another name"
+        )
 
 
 class Executor:
@@ -39,6 +49,7 @@ class Executor:
 
         Raises:
             KubeError: the first that fails; those before it are done, those after it are not.
+            NameTaken: something that was to be created is somebody else's.
         """
         actions = [action for step in steps for action in step.actions]
         for action in actions:
@@ -62,13 +73,14 @@ class Executor:
                 await self._release(action)
 
     async def _create(self, action: Create) -> None:
-        """Create an object; one of the same name is success if it is made for the same owner."""
+        """Create an object; one of the same name is success if it is ours."""
         try:
             made = await self._client.create(action.resource, action.manifest)
         except AlreadyExists:
             await self._adopt(action)
         else:
-            log.info("claim.created", claim=made.metadata.name)
+            kind = action.resource.kind
+            log.info("object.created", target=kind, target_name=made.metadata.name)
 
     async def _adopt(self, action: Create) -> None:
         """Make sure that the object that is there already is ours."""
@@ -76,9 +88,9 @@ class Executor:
         found = await self._client.get(action.resource, wanted.ref)
         if found is None:
             raise Conflict(409, "Conflict", f"{wanted.ref} vanished while it was looked at")
-        owner = labels.CREATED_FOR
-        if found.metadata.labels.get(owner) != wanted.metadata.labels.get(owner):
-            raise Conflict(409, "Conflict", f"{action.resource.kind} {wanted.ref} is not ours")
+        owners = {owner.uid for owner in found.metadata.owner_references}
+        if action.owner_uid not in {found.metadata.labels.get(labels.CREATED_FOR), *owners}:
+            raise NameTaken(action.resource.kind, wanted.ref)
 
     async def _set_finalizers(
         self, ref: Ref, resource_version: str, finalizers: tuple[str, ...]

@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
+from kaito.api import labels
 from kaito.api.machine import MACHINES
 from kaito.api.reasons import Reason
 from kaito.api.workspace import MACHINE_READY, RESOURCE_READY
 from kaito.catalog.preset import Preset
 from kaito.controllers.workspace.observe import Observed
-from kaito.controllers.workspace.step import Action, Create, Step, done, hold
+from kaito.controllers.workspace.step import Create, Step, done, hold
 from kaito.kube.kinds import Node
 from kaito.nodes.claim import ClaimState, claim_name, claim_stage, claim_state, rendered_claim
-from kaito.nodes.selection import gpus, is_created_for, usable_nodes
+from kaito.nodes.selection import gpus, is_created_for, is_usable, suitable_nodes
 from kaito.workloads.image import preset_of
 
 
 def chosen_nodes(seen: Observed) -> tuple[Node, ...]:
     """Nodes that the workspace runs on, at most as many as it wants."""
-    return usable_nodes(seen.workspace, seen.nodes)[: seen.workspace.resource.count]
+    usable = [node for node in _free_nodes(seen) if is_usable(node)]
+    return tuple(usable[: seen.workspace.resource.count])
 
 
 def brought_nodes(seen: Observed) -> tuple[Node, ...]:
-    """Usable nodes that were not created for this workspace."""
-    usable = usable_nodes(seen.workspace, seen.nodes)
-    return tuple(node for node in usable if not is_created_for(seen.workspace, node))
+    """Nodes that the user brings: usable ones, and those in use that are away for a while.
+
+    A node that misses a heartbeat comes back; a GPU node that was bought in its place stays.
+    """
+    in_use = seen.workspace.status.worker_nodes
+    return tuple(
+        node
+        for node in _free_nodes(seen)
+        if not is_created_for(seen.workspace, node)
+        and (is_usable(node) or node.metadata.name in in_use)
+    )
+
+
+def is_dedicated(seen: Observed) -> bool:
+    """Whether every node that the workspace runs on was created for it."""
+    return all(is_created_for(seen.workspace, node) for node in chosen_nodes(seen))
+
+
+def wanted_gpus(seen: Observed) -> int:
+    """GPUs that each pod asks for: all of its node.
+
+    The instance type says how many. What a node offers at this moment would change the pods
+    whenever a GPU is unwell; it counts only for nodes of another type, which the user prefers.
+    """
+    chosen = chosen_nodes(seen)
+    wanted = seen.workspace.resource.instance_type or ""
+    types = {node.metadata.labels.get(labels.INSTANCE_TYPE) for node in chosen}
+    if types == {wanted} and wanted in seen.catalog.skus:
+        return seen.catalog.skus[wanted].gpus
+    return min(gpus(node) for node in chosen)
+
+
+def _free_nodes(seen: Observed) -> tuple[Node, ...]:
+    """Suitable nodes that no other workspace was there first to choose."""
+    suitable = suitable_nodes(seen.workspace, seen.nodes)
+    return tuple(node for node in suitable if node.metadata.name not in seen.taken)
 
 
 def model(seen: Observed) -> Preset:
@@ -32,25 +67,38 @@ def model(seen: Observed) -> Preset:
 
 
 def ensure_claims(seen: Observed) -> Step:
-    """A claim exists, and is ready, for every node that the user does not bring."""
-    missing = max(0, seen.workspace.resource.count - len(brought_nodes(seen)))
-    uid = seen.workspace.metadata.uid
-    wanted = {claim_name(uid, ordinal): ordinal for ordinal in range(missing)}
-    have = {claim.metadata.name: claim for claim in seen.claims}
-    creations: tuple[Action, ...] = tuple(
-        Create(MACHINES, rendered_claim(seen.workspace, model(seen), ordinal=ordinal))
-        for name, ordinal in wanted.items()
-        if name not in have
-    )
-    if creations:
-        names = ", ".join(sorted(set(wanted) - set(have)))
+    """A claim exists, and is ready, for every node that the user does not bring.
+
+    A claim that exists keeps its place, whatever nodes turn up beside it.
+    """
+    needed = max(0, seen.workspace.resource.count - len(brought_nodes(seen)))
+    missing = _missing(seen, needed)
+    if missing:
+        uid = seen.workspace.metadata.uid
+        creations = (
+            Create(MACHINES, rendered_claim(seen.workspace, model(seen), ordinal=ordinal), uid)
+            for ordinal in missing.values()
+        )
+        names = ", ".join(sorted(missing))
         return hold(MACHINE_READY, Reason.CREATING_MACHINES, f"creating {names}", *creations)
-    waiting = [have[name] for name in sorted(wanted) if not _is_ready(seen, name)]
-    if not waiting:
-        return done(MACHINE_READY, Reason.MACHINES_READY, _machines_ready(len(wanted)))
-    failed = any(claim_state(claim) is ClaimState.FAILED for claim in waiting)
-    reason = Reason.MACHINE_FAILED if failed else Reason.WAITING_FOR_MACHINES
+    states = {claim.metadata.name: claim_state(claim) for claim in seen.claims}
+    if list(states.values()).count(ClaimState.READY) >= needed:
+        return done(MACHINE_READY, Reason.MACHINES_READY, _machines_ready(needed))
+    waiting = [
+        claim for claim in seen.claims if states[claim.metadata.name] is not ClaimState.READY
+    ]
+    is_failed = ClaimState.FAILED in states.values()
+    reason = Reason.MACHINE_FAILED if is_failed else Reason.WAITING_FOR_MACHINES
     return hold(MACHINE_READY, reason, "; ".join(claim_stage(claim) for claim in waiting))
+
+
+def _missing(seen: Observed, needed: int) -> dict[str, int]:
+    """Ordinals of the claims that are to be created, by their names."""
+    uid = seen.workspace.metadata.uid
+    have = {claim.metadata.name for claim in seen.claims}
+    free = {claim_name(uid, ordinal): ordinal for ordinal in range(needed)}
+    names = [name for name in free if name not in have][: max(0, needed - len(have))]
+    return {name: free[name] for name in names}
 
 
 def await_nodes(seen: Observed) -> Step:
@@ -71,14 +119,6 @@ def await_nodes(seen: Observed) -> Step:
             f"{', '.join(without)} offers no nvidia.com/gpu yet: the device plugin reports it",
         )
     return done(RESOURCE_READY, Reason.NODES_READY, f"{wanted} of {wanted} nodes are ready")
-
-
-def _is_ready(seen: Observed, name: str) -> bool:
-    """Whether the claim of that name is ready."""
-    return any(
-        claim.metadata.name == name and claim_state(claim) is ClaimState.READY
-        for claim in seen.claims
-    )
 
 
 def _machines_ready(count: int) -> str:

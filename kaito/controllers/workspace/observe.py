@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -42,7 +43,8 @@ class Observed:
         nodes: every node of the cluster.
         service: its Service, None when absent.
         deployment: its Deployment, None when absent.
-        pods: its pods.
+        pods: its pods; a stray pod that carries its label is not.
+        taken: names of nodes that another Workspace was there first to choose.
         catalog: presets and SKUs.
         options: settings that shape what is rendered.
     """
@@ -54,6 +56,7 @@ class Observed:
     service: Service | None
     deployment: Deployment | None
     pods: tuple[Pod, ...]
+    taken: frozenset[str]
     catalog: Catalog
     options: Options
 
@@ -88,9 +91,25 @@ def observe(
         nodes=stores.nodes.list(),
         service=_owned(stores.services.get(ref), workspace),
         deployment=_owned(stores.deployments.get(ref), workspace),
-        pods=stores.pods.by_index(BY_WORKSPACE, str(ref)),
+        pods=tuple(
+            pod
+            for pod in stores.pods.by_index(BY_WORKSPACE, str(ref))
+            if _is_of(pod, workspace.metadata.name)
+        ),
+        taken=_taken(workspace, stores.workspaces.list()),
         catalog=catalog,
         options=options,
+    )
+
+
+def orphans(stores: Stores, ref: Ref) -> tuple[Machine, ...]:
+    """Claims made for a Workspace of this name that is not the one that is there now, if any."""
+    workspace = stores.workspaces.get(ref)
+    uid = workspace.metadata.uid if workspace else None
+    return tuple(
+        claim
+        for claim in stores.claims.by_index(BY_WORKSPACE, str(ref))
+        if claim.metadata.labels.get(labels.CREATED_FOR, uid) != uid and not claim.is_deleting
     )
 
 
@@ -116,3 +135,29 @@ def _owned(obj: T | None, workspace: Workspace) -> T | None:
         return None
     owners = {owner.uid for owner in obj.metadata.owner_references}
     return obj if workspace.metadata.uid in owners else None
+
+
+def _is_of(pod: Pod, workspace_name: str) -> bool:
+    """Whether a ReplicaSet of the workspace's Deployment made the pod."""
+    return any(
+        owner.kind == "ReplicaSet" and owner.name.rpartition("-")[0] == workspace_name
+        for owner in pod.metadata.owner_references
+    )
+
+
+def _taken(workspace: Workspace, everybody: Iterable[Workspace]) -> frozenset[str]:
+    """Nodes that other workspaces use; where two claim one, the older workspace has it."""
+    ours = set(workspace.status.worker_nodes)
+    return frozenset(
+        name
+        for other in everybody
+        if other.metadata.uid != workspace.metadata.uid
+        for name in other.status.worker_nodes
+        if name not in ours or _age(other) < _age(workspace)
+    )
+
+
+def _age(workspace: Workspace) -> tuple[str, str]:
+    """Order of creation; the uid decides between equals."""
+    created = workspace.metadata.creation_timestamp
+    return (created.isoformat() if created else "", workspace.metadata.uid)

@@ -21,7 +21,6 @@ from kaito.controllers.workspace.step import (
 from kaito.kube.kinds import DEPLOYMENTS, Pod
 from kaito.nodes.selection import is_ready
 
-
 _RECHECK_SECONDS = 10.0
 _OVERDUE_SECONDS = 30.0
 """How long after its grace period a pod may still be there before nobody waits for it."""

@@ -11,15 +11,20 @@ from kaito.kube.resource import Resource
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Create an object whose name was computed; one of that name that is ours is success."""
+    """Create an object; one of that name that is there already is success if it is ours.
+
+    Attributes:
+        owner_uid: uid of the Workspace; ours is what it owns, or what carries it as a label.
+    """
 
     resource: Resource[KubeObject]
     manifest: Manifest
+    owner_uid: str
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Make an object what `manifest` says, by server-side apply."""
+    """Make an object that is ours what `manifest` says, by server-side apply."""
 
     resource: Resource[KubeObject]
     manifest: Manifest

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.workspace import INFERENCE_READY
-from kaito.controllers.workspace.nodes import brought_nodes, chosen_nodes, model
+from kaito.controllers.workspace.nodes import is_dedicated, model, wanted_gpus
 from kaito.controllers.workspace.observe import Observed
-from kaito.controllers.workspace.step import Apply, Step, done, hold
+from kaito.controllers.workspace.step import Apply, Create, Step, done, hold
 from kaito.kube.kinds import DEPLOYMENTS, SERVICES, ContainerStatus, Deployment, Pod
-from kaito.kube.objects import Manifest
-from kaito.nodes.selection import gpus
+from kaito.kube.objects import KubeModel, Manifest
+from kaito.workloads.drift import is_covered
 from kaito.workloads.inference import rendered_deployment
 from kaito.workloads.service import rendered_service
 
@@ -30,32 +32,51 @@ _FAILING = frozenset(
 
 def ensure_service(seen: Observed) -> Step:
     """The address exists under which the model will answer."""
+    wanted = rendered_service(seen.workspace, target_port=model(seen).port)
     if seen.service is None:
-        service = rendered_service(seen.workspace, target_port=model(seen).port)
         message = f"creating Service {seen.workspace.metadata.name}"
-        return hold(INFERENCE_READY, Reason.APPLYING, message, Apply(SERVICES, service))
-    return done(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, "the Service exists")
+        create = Create(SERVICES, wanted, seen.workspace.metadata.uid)
+        return hold(INFERENCE_READY, Reason.APPLYING, message, create)
+    step = done(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, "the Service exists")
+    return _mended(step, Apply(SERVICES, wanted), seen.service.spec)
 
 
 def ensure_workload(seen: Observed) -> Step:
     """The Deployment matches the spec and its pods answer."""
     wanted = wanted_deployment(seen)
-    if seen.deployment is None or _revision(seen.deployment.metadata.annotations) != _revision(
-        _annotations(wanted)
-    ):
-        message = f"applying Deployment {seen.workspace.metadata.name}"
-        return hold(INFERENCE_READY, Reason.APPLYING, message, Apply(DEPLOYMENTS, wanted))
-    if is_serving(seen.deployment):
+    name = seen.workspace.metadata.name
+    if seen.deployment is None:
+        create = Create(DEPLOYMENTS, wanted, seen.workspace.metadata.uid)
+        return hold(INFERENCE_READY, Reason.APPLYING, f"creating Deployment {name}", create)
+    apply = Apply(DEPLOYMENTS, wanted)
+    if _revision(seen.deployment.metadata.annotations) != _revision(_annotations(wanted)):
+        return hold(INFERENCE_READY, Reason.APPLYING, f"applying Deployment {name}", apply)
+    return _mended(_progress(seen, seen.deployment), apply, seen.deployment.spec)
+
+
+def _progress(seen: Observed, deployment: Deployment) -> Step:
+    """How far the present revision is."""
+    count = seen.workspace.resource.count
+    if is_serving(deployment, count=count):
         return done(INFERENCE_READY, Reason.WORKLOAD_READY, "the model answers")
     trouble = _trouble(seen)
     if trouble:
         return hold(INFERENCE_READY, Reason.WORKLOAD_FAILING, trouble)
-    status = seen.deployment.status
-    return hold(
-        INFERENCE_READY,
-        Reason.WORKLOAD_PROGRESSING,
-        f"{status.ready_replicas} of {seen.deployment.spec.replicas} pods are ready",
+    message = f"{deployment.status.ready_replicas} of {count} pods are ready"
+    return hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
+
+
+def _mended(step: Step, apply: Apply, found: KubeModel) -> Step:
+    """The step, and what mends an object that somebody else has changed.
+
+    It does not hold the step up: an admission webhook may insist on its change for ever.
+    """
+    wire = found.model_dump(by_alias=True, mode="json")
+    spec = apply.manifest["spec"]
+    read = (
+        {key: value for key, value in spec.items() if key in wire} if isinstance(spec, dict) else {}
     )
+    return step if is_covered(read, wire) else replace(step, actions=(*step.actions, apply))
 
 
 def wanted_deployment(seen: Observed) -> Manifest:
@@ -64,18 +85,18 @@ def wanted_deployment(seen: Observed) -> Manifest:
         seen.workspace,
         model(seen),
         registry=seen.options.registry,
-        gpus=min(gpus(node) for node in chosen_nodes(seen)),
-        dedicated=not brought_nodes(seen),
+        gpus=wanted_gpus(seen),
+        dedicated=is_dedicated(seen),
     )
 
 
-def is_serving(deployment: Deployment) -> bool:
-    """Whether every pod of the present revision is ready."""
+def is_serving(deployment: Deployment, *, count: int) -> bool:
+    """Whether `count` pods, all of the present revision, are ready."""
     status = deployment.status
     return (
         status.observed_generation >= deployment.metadata.generation
-        and status.updated_replicas == status.replicas == deployment.spec.replicas
-        and status.ready_replicas == deployment.spec.replicas
+        and status.updated_replicas == status.replicas == deployment.spec.replicas == count
+        and status.ready_replicas == count
     )
 
 

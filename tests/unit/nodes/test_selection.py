@@ -6,7 +6,7 @@ import pytest
 
 from kaito.api.workspace import Workspace
 from kaito.kube.kinds import Node
-from kaito.nodes.selection import gpus, is_created_for, is_ready, usable_nodes
+from kaito.nodes.selection import gpus, is_created_for, is_ready, is_usable, suitable_nodes
 from tests.unit.controllers.workspace.worlds import workspace
 from tests.unit.nodes.builders import OURS, THEIRS, node
 
@@ -23,7 +23,7 @@ def wanting(*, preferred: tuple[str, ...] = (), in_use: tuple[str, ...] = ()) ->
 
 
 def chosen(subject: Workspace, *nodes: Node) -> list[str]:
-    return [found.metadata.name for found in usable_nodes(subject, nodes)]
+    return [found.metadata.name for found in suitable_nodes(subject, nodes) if is_usable(found)]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from kaito.api.machine import MACHINES
 from kaito.api.reasons import Reason
-from kaito.controllers.workspace.executor import Executor
+from kaito.controllers.workspace.executor import Executor, NameTaken
 from kaito.controllers.workspace.step import (
     Action,
     Apply,
@@ -56,7 +56,7 @@ async def carry_out(bench: Bench, *actions: Action) -> int:
 
 
 async def test_a_claim_is_created_as_it_was_rendered(bench: Bench) -> None:
-    assert await carry_out(bench, Create(MACHINES, CLAIM)) == 1
+    assert await carry_out(bench, Create(MACHINES, CLAIM, UID)) == 1
 
     (sent,) = bench.api.seen
     assert (sent.method, sent.path, sent.body) == ("POST", CLAIMS, CLAIM)
@@ -66,7 +66,7 @@ async def test_a_claim_that_is_there_already_and_ours_is_success(bench: Bench) -
     ours = claim_of(UID)
     bench.api.put(f"{CLAIMS}/{name_of(ours)}", **ours)
 
-    await carry_out(bench, Create(MACHINES, CLAIM))
+    await carry_out(bench, Create(MACHINES, CLAIM, UID))
 
     assert [sent.method for sent in bench.api.seen] == ["POST", "GET"]
     assert len(bench.api.objects) == 1
@@ -78,8 +78,8 @@ async def test_a_claim_of_the_same_name_that_is_a_stranger_s_is_refused(bench: B
     bench.api.put(path, **theirs)
     before = deepcopy(bench.stored(path))
 
-    with pytest.raises(Conflict, match="is not ours"):
-        await carry_out(bench, Create(MACHINES, CLAIM))
+    with pytest.raises(NameTaken, match="belongs to somebody else"):
+        await carry_out(bench, Create(MACHINES, CLAIM, UID))
 
     assert bench.stored(path) == before
 
@@ -88,7 +88,7 @@ async def test_a_namesake_that_vanishes_while_it_is_looked_at_is_tried_again(ben
     bench.api.instead.append(refusal(409, "AlreadyExists"))
 
     with pytest.raises(Conflict, match="vanished"):
-        await carry_out(bench, Create(MACHINES, CLAIM))
+        await carry_out(bench, Create(MACHINES, CLAIM, UID))
 
 
 async def test_an_apply_is_server_side_and_in_our_name(bench: Bench) -> None:
@@ -183,11 +183,11 @@ async def test_actions_run_in_order_and_stop_at_the_first_that_fails(bench: Benc
     theirs = claim_of("another-uid")
     bench.api.put(f"{CLAIMS}/{name_of(theirs)}", **theirs)
 
-    with pytest.raises(Conflict):
+    with pytest.raises(NameTaken):
         await carry_out(
             bench,
             Apply(SERVICES, SERVICE_MANIFEST),
-            Create(MACHINES, CLAIM),
+            Create(MACHINES, CLAIM, UID),
             Delete(SERVICES, REF, "u"),
         )
 

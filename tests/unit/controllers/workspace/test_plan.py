@@ -158,14 +158,19 @@ def test_nothing_is_bought_before_the_finalizer_is_stored(reachable: list[Observ
             assert labels.WORKSPACE_FINALIZER in seen.workspace.metadata.finalizers
 
 
-def test_the_finalizer_goes_only_when_no_claim_and_no_pod_is_left(
+def test_the_finalizer_goes_only_when_no_claim_and_no_running_pod_is_left(
     reachable: list[Observed],
 ) -> None:
     for seen in reachable:
         if any(isinstance(action, ReleaseFinalizer) for action in actions(seen)):
             assert not seen.claims
-            assert not seen.pods
             assert seen.deployment is None
+            alive = {
+                node.metadata.name
+                for node in seen.nodes
+                if any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
+            }
+            assert not [pod for pod in seen.pods if pod.spec.node_name in alive]
 
 
 def test_a_workspace_that_is_being_deleted_buys_nothing(reachable: list[Observed]) -> None:

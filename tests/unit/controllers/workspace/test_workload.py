@@ -28,7 +28,7 @@ def deployed(**status: int) -> Deployment:
 
 
 def test_a_deployment_serves_when_every_pod_is_new_and_ready() -> None:
-    assert is_serving(deployed(**ALL_READY))
+    assert is_serving(deployed(**ALL_READY), count=1)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_deployment_serves_when_every_pod_is_new_and_ready() -> None:
     ],
 )
 def test_a_deployment_that_lags_behind_does_not_serve(lag: Mapping[str, int]) -> None:
-    assert not is_serving(deployed(**{**ALL_READY, **lag}))
+    assert not is_serving(deployed(**{**ALL_READY, **lag}), count=1)
 
 
 def look(*pods: Pod) -> Step:

@@ -80,6 +80,7 @@ def observed(**changes: object) -> Observed:
         service=None,
         deployment=None,
         pods=(),
+        taken=frozenset(),
         catalog=CATALOG,
         options=Options(registry=""),
     )
@@ -117,6 +118,15 @@ def with_condition(claim: Machine, type_: str, status: str, message: str = "") -
     return Machine.model_validate(wire)
 
 
+def pod_on(node_name: str, **changes: object) -> Pod:
+    """A pod of the workspace `w`, on a node."""
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "w-5d9c", "uid": "r"}
+    metadata = {"name": "w-5d9c-x", "namespace": "default", "ownerReferences": [owner]}
+    return Pod.model_validate(
+        {"metadata": {**metadata, **changes}, "spec": {"nodeName": node_name}}
+    )
+
+
 @dataclass(frozen=True)
 class World:
     """The parts of the cluster that one workspace's life touches.
@@ -132,9 +142,9 @@ class World:
         if self.seen is None:
             return self
         match action:
-            case Create(_, manifest):
+            case Create(resource, manifest, _) if resource.kind == "Machine":
                 return self._created(Machine.model_validate(manifest))
-            case Apply(resource, manifest):
+            case Create(resource, manifest, _) | Apply(resource, manifest):
                 return self._applied(resource.kind, manifest)
             case Delete(resource, ref, _):
                 return self._deleted(resource.kind, ref.name)
@@ -157,7 +167,7 @@ class World:
             return World(replace(self.seen, service=Service.model_validate(manifest)))
         made = Deployment.model_validate(manifest)
         fresh = made.metadata.model_copy(update={"generation": 1})
-        pod = Pod.model_validate({"metadata": {"name": "p", "namespace": "default"}})
+        pod = pod_on(self.seen.nodes[0].metadata.name)
         deployment = made.model_copy(update={"metadata": fresh})
         return World(replace(self.seen, deployment=deployment, pods=(pod,)))
 

@@ -1,0 +1,92 @@
+"""Nodes that come, go and come back: nothing is bought twice, nothing restarts for nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from kaito.api import labels, machine
+from kaito.api.machine import Machine
+from kaito.controllers.workspace.nodes import chosen_nodes, ensure_claims
+from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.release import release_workload
+from kaito.controllers.workspace.workload import wanted_deployment
+from kaito.nodes.claim import rendered_claim
+from tests.unit.controllers.workspace.worlds import (
+    NOW,
+    PRESET,
+    deleting,
+    node,
+    node_of,
+    observed,
+    pod_on,
+    with_condition,
+    workspace,
+)
+
+WANTED = {"apps": "phi"}
+
+
+def using(*names: str) -> Observed:
+    """A look at a workspace whose status names these nodes."""
+    return observed(workspace=workspace(status={"workerNodes": list(names)}))
+
+
+def own_claim() -> Machine:
+    bought = Machine.model_validate(rendered_claim(workspace(), PRESET, ordinal=0))
+    return with_condition(bought, machine.READY, "True")
+
+
+def test_a_brought_node_that_misses_a_heartbeat_is_not_replaced() -> None:
+    away = replace(using("mine"), nodes=(node(WANTED, name="mine", ready=False),))
+
+    step = ensure_claims(away)
+
+    assert step.satisfied
+    assert step.actions == ()
+
+
+def test_a_brought_node_that_is_gone_is_replaced() -> None:
+    assert len(ensure_claims(using("mine")).actions) == 1
+
+
+def test_a_node_that_turns_up_changes_nothing_for_a_workspace_that_serves() -> None:
+    claim = own_claim()
+    ours = node_of(claim)
+    alone = replace(using(ours.metadata.name), claims=(claim,), nodes=(ours,))
+    joined = replace(alone, nodes=(node(WANTED, name="a-new-one"), ours))
+
+    assert ensure_claims(joined).satisfied
+    assert chosen_nodes(joined) == (ours,)
+    assert wanted_deployment(joined) == wanted_deployment(alone)
+
+
+def test_a_gpu_that_is_unwell_does_not_change_the_pods() -> None:
+    well = replace(using("mine"), nodes=(node(WANTED, name="mine", gpus=1),))
+    unwell = replace(well, nodes=(node(WANTED, name="mine", gpus=0),))
+
+    assert wanted_deployment(unwell) == wanted_deployment(well)
+
+
+def test_a_node_that_another_workspace_uses_is_not_chosen() -> None:
+    shared = observed(nodes=(node(WANTED, name="theirs"),), taken=frozenset({"theirs"}))
+
+    assert chosen_nodes(shared) == ()
+    assert len(ensure_claims(shared).actions) == 1
+
+
+def test_pods_of_a_dead_node_do_not_hold_deletion_up() -> None:
+    dead = node({labels.WORKSPACE: "w"}, name="n", ready=False)
+
+    assert release_workload(deleting(observed(nodes=(dead,), pods=(pod_on("n"),)))).satisfied
+    assert release_workload(deleting(observed(pods=(pod_on("vanished"),)))).satisfied
+
+
+def test_pods_are_waited_for_until_their_grace_is_long_over() -> None:
+    live = node({labels.WORKSPACE: "w"}, name="n")
+    due = pod_on("n", deletionTimestamp=NOW)
+    seen = deleting(observed(nodes=(live,), pods=(due,)))
+
+    assert not release_workload(seen).satisfied
+    assert release_workload(seen).recheck_seconds is not None
+    assert release_workload(replace(seen, now=NOW + timedelta(seconds=31))).satisfied

@@ -1,0 +1,72 @@
+"""Whose an object is: strangers' things are left alone, and nothing of ours is left behind."""
+
+from __future__ import annotations
+
+from tests.unit.controllers.workspace.bench import CLAIMS, DEPLOYMENT, SERVICE, WORKSPACE, Bench
+
+
+def claims(bench: Bench) -> list[str]:
+    return [path for path in bench.api.objects if path.startswith(f"{CLAIMS}/")]
+
+
+async def test_nodes_of_a_workspace_that_is_gone_are_given_back(bench: Bench) -> None:
+    await bench.come_up()
+    del bench.api.objects[WORKSPACE]
+
+    await bench.reconcile()
+
+    assert claims(bench) == []
+
+
+async def test_nodes_of_a_namesake_of_old_are_given_back(bench: Bench) -> None:
+    bench.put_workspace()
+    await bench.settle()
+    (old,) = claims(bench)
+    bench.change_metadata(WORKSPACE, uid="another", finalizers=[])
+
+    await bench.settle()
+
+    assert old not in claims(bench)
+    assert len(claims(bench)) == 1
+
+
+async def test_a_claim_that_nobody_of_us_made_is_left_alone(bench: Bench) -> None:
+    labels = {"kaito.sh/workspace": "w", "kaito.sh/workspacenamespace": "default"}
+    bench.api.put(f"{CLAIMS}/hand-made", metadata={"name": "hand-made", "labels": labels})
+
+    await bench.reconcile()
+
+    assert claims(bench) == [f"{CLAIMS}/hand-made"]
+    assert bench.api.seen == []
+
+
+async def test_a_stranger_s_service_is_neither_changed_nor_adopted(bench: Bench) -> None:
+    metadata = {"name": "w", "namespace": "default", "uid": "theirs"}
+    bench.api.put(SERVICE, metadata=metadata, spec={})
+    before = dict(bench.stored(SERVICE))
+    bench.put_workspace()
+    await bench.settle()
+    bench.bring_node()
+
+    outcome = await bench.reconcile()
+
+    assert bench.stored(SERVICE) == before
+    (ready,) = [one for one in bench.workspace.status.conditions if one.type == "Ready"]
+    assert (ready.status, ready.reason) == ("False", "NameTaken")
+    assert "Service w exists and belongs to somebody else" in ready.message
+    assert outcome.recheck_seconds == 60
+
+
+async def test_a_deployment_that_somebody_scales_down_is_mended_and_not_called_ready(
+    bench: Bench,
+) -> None:
+    await bench.come_up()
+    spec = {**bench.stored(DEPLOYMENT)["spec"], "replicas": 0}
+    counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas"), 0)
+    bench.api.put(DEPLOYMENT, spec=spec, status=counts)
+
+    await bench.reconcile()
+
+    assert bench.stored(DEPLOYMENT)["spec"]["replicas"] == 1
+    (ready,) = [one for one in bench.workspace.status.conditions if one.type == "Ready"]
+    assert ready.status == "False"
