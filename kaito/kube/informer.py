@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
@@ -16,10 +16,20 @@ from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.reflector import Patience, Reflector, Selection
 from kaito.kube.resource import Resource
 from kaito.kube.store import Change, Index, Store
+from kaito.kube.workqueue import LOW, NORMAL
 
 T = TypeVar("T", bound=KubeObject)
 Handler = Callable[[T | None, T | None], None]
 """Hears (before, after) of each change; it only enqueues, and returns at once."""
+
+
+class Add(Protocol):
+    """Takes keys that are to be worked on, as `Workqueue.add` does."""
+
+    def __call__(self, key: Ref, *, priority: int | None = None) -> None:
+        """Have the key worked on."""
+        ...
+
 
 log = structlog.get_logger()
 
@@ -64,22 +74,30 @@ class Informer(Generic[T]):
         self.trouble = "no list yet"
         self._selection = selection or Selection()
         self._handlers: list[Handler[T]] = []
+        self._is_initial = True
+        self._handler_errors = metrics.HANDLER_ERRORS.labels(resource.plural)
         self._count = metrics.INFORMER_OBJECTS.labels(resource.plural)
         self._readable = metrics.INFORMER_READABLE.labels(resource.plural)
 
     def on_change(self, handler: Handler[T]) -> None:
         """Have changes told to `handler`; what is already there is told at once."""
         self._handlers.append(handler)
+        self._is_initial = True
         for item in self.store.list():
-            handler(None, item)
+            self._call(handler, None, item)
+        self._is_initial = not self.synced.is_set()
 
-    def watch(self, keys: Callable[[T], Iterable[Ref]], add: Callable[[Ref], None]) -> None:
-        """Add the keys that a change concerns: those of the state before and of that after."""
+    def watch(self, keys: Callable[[T], Iterable[Ref]], add: Add) -> None:
+        """Add the keys that a change concerns: those of the state before and of that after.
+
+        What is merely there, in the first list, is less urgent than what changes.
+        """
 
         def enqueue(old: T | None, new: T | None) -> None:
             concerned = {key for item in (old, new) if item is not None for key in keys(item)}
+            priority = LOW if self._is_initial else NORMAL
             for key in sorted(concerned):
-                add(key)
+                add(key, priority=priority)
 
         self.on_change(enqueue)
 
@@ -96,6 +114,7 @@ class Informer(Generic[T]):
         if not self.synced.is_set():
             log.info("informer.synced", resource=self.resource.plural, count=len(self.store))
             self.synced.set()
+            self._is_initial = False
 
     def changed(self, item: T) -> None:
         """Take in one object."""
@@ -122,4 +141,14 @@ class Informer(Generic[T]):
         self._count.set(len(self.store))
         for old, new in changes:
             for handler in self._handlers:
-                handler(old, new)
+                self._call(handler, old, new)
+
+    def _call(self, handler: Handler[T], old: T | None, new: T | None) -> None:
+        """Tell one handler; a bug in it is its own affair and ends nothing."""
+        try:
+            handler(old, new)
+        except Exception:
+            self._handler_errors.inc()
+            item = new or old
+            name = str(item.ref) if item else ""
+            log.exception("handler.failed", resource=self.resource.plural, name=name)

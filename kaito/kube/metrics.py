@@ -90,6 +90,9 @@ INFORMER_LISTS = Counter(
 INFORMER_READABLE = Gauge(
     "kaito_informer_readable", "0 while a resource cannot be listed", ("resource",)
 )
+HANDLER_ERRORS = Counter(
+    "kaito_informer_handler_errors_total", "Handlers of changes that met a bug", ("resource",)
+)
 INFORMER_HEARD = Gauge(
     "kaito_informer_heard_timestamp_seconds",
     "Unix time when the API server last said anything about a resource",

@@ -3,19 +3,31 @@
 A key is *dirty* when it has to be worked on and *processing* while a worker has it. An
 add of a processing key makes it dirty only; `done` then puts it back. So a change during
 a run causes exactly one more run, and a thousand changes before a run cause one.
+
+Keys are handed out in the order in which they came, those of a lower priority as if they
+had come later: a tenth of a second for each level. So the first list of ten thousand
+objects does not hold up what a user does meanwhile, and nothing waits for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
+from itertools import count
+
+from prometheus_client import Gauge
 
 from kaito.kube import metrics
 from kaito.kube.backoff import between, doubled
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.objects import Ref
 
+NORMAL = 0
+"""Priority of changes."""
+LOW = -100
+"""Priority of what is merely there: the first list."""
+
+_LEVEL_SECONDS = 0.1
 _FIRST_SECONDS = 1.0
 _CAP_SECONDS = 300.0
 _JITTER = 0.2
@@ -30,9 +42,12 @@ class Workqueue:
 
     def __init__(self, name: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
-        self._queue: deque[Ref] = deque()
+        self._queue: list[tuple[float, int, Ref]] = []
+        self._queued: dict[Ref, int] = {}
+        self._numbers = count()
         self._dirty: dict[Ref, float] = {}
         self._processing: dict[Ref, float] = {}
+        self._levels: dict[Ref, int] = {}
         self._due: dict[Ref, float] = {}
         self._heap: list[tuple[float, Ref]] = []
         self._failures: dict[Ref, int] = {}
@@ -43,7 +58,7 @@ class Workqueue:
 
     def __len__(self) -> int:
         """Keys that a worker could take now."""
-        return len(self._queue)
+        return len(self._queued)
 
     @property
     def ages(self) -> tuple[float, ...]:
@@ -51,14 +66,24 @@ class Workqueue:
         now = self._clock.monotonic()
         return tuple(now - since for since in self._processing.values())
 
-    def add(self, key: Ref) -> None:
-        """Have the key worked on as soon as possible; a later appointment is dropped."""
+    def add(self, key: Ref, *, priority: int | None = None) -> None:
+        """Have the key worked on as soon as its turn comes; a later appointment is dropped.
+
+        Args:
+            key: what to work on.
+            priority: of two for one key the higher counts; None keeps that which the key
+                has at the moment, or else is `NORMAL`.
+        """
         if self._closed:
             return
         self._due.pop(key, None)
+        held = self._levels.get(key)
         if key in self._dirty:
+            if priority is not None and held is not None and priority > held:
+                self._promote(key, priority)
             return
         self._meter.adds.inc()
+        self._levels[key] = _level(priority, held)
         self._dirty[key] = self._clock.monotonic()
         if key not in self._processing:
             self._enqueue(key)
@@ -101,7 +126,7 @@ class Workqueue:
         """
         while not self._closed:
             self._collect_due()
-            if self._queue:
+            if self._queued:
                 return self._take()
             self._changed.clear()
             await self._changed.wait()
@@ -112,6 +137,8 @@ class Workqueue:
         self._meter.work_seconds.observe(self._clock.monotonic() - self._processing.pop(key))
         if key in self._dirty and not self._closed:
             self._enqueue(key)
+        elif key not in self._due:
+            self._levels.pop(key, None)
 
     def shut_down(self) -> None:
         """Hand out nothing any more; a restart looks at every object anyway."""
@@ -120,16 +147,32 @@ class Workqueue:
             self._alarm.cancel()
         self._changed.set()
 
+    def _promote(self, key: Ref, priority: int) -> None:
+        """Put a key to the end of a higher level."""
+        if key in self._queued:
+            self._meter.depth(self._levels[key]).dec()
+            self._levels[key] = priority
+            self._enqueue(key)
+        self._levels[key] = priority
+
     def _enqueue(self, key: Ref) -> None:
-        self._queue.append(key)
-        self._meter.depth.set(len(self._queue))
+        level = self._levels[key]
+        number = self._queued[key] = next(self._numbers)
+        rank = self._clock.monotonic() - _LEVEL_SECONDS * level
+        heapq.heappush(self._queue, (rank, number, key))
+        self._meter.depth(level).inc()
         self._changed.set()
 
     def _take(self) -> Ref:
-        key = self._queue.popleft()
+        """The first key; a place that a promoted key has left is passed over."""
+        while True:
+            _, number, key = heapq.heappop(self._queue)
+            if self._queued.get(key) == number:
+                break
+        del self._queued[key]
         now = self._clock.monotonic()
         self._meter.wait_seconds.observe(now - self._dirty.pop(key))
-        self._meter.depth.set(len(self._queue))
+        self._meter.depth(self._levels[key]).dec()
         self._processing[key] = now
         return key
 
@@ -156,7 +199,10 @@ class _Meter:
     """The queue's metrics, their children resolved once."""
 
     def __init__(self, name: str, queue: Workqueue) -> None:
-        self.depth = metrics.QUEUE_DEPTH.labels(name, name, "0")
+        self._name = name
+        self._depths: dict[int, Gauge] = {}
+        for level in (NORMAL, LOW):
+            self.depth(level)
         self.adds = metrics.QUEUE_ADDS.labels(name, name)
         self.retries = metrics.QUEUE_RETRIES.labels(name, name)
         self.wait_seconds = metrics.QUEUE_WAIT_SECONDS.labels(name, name)
@@ -165,3 +211,16 @@ class _Meter:
         metrics.QUEUE_LONGEST_SECONDS.labels(name, name).set_function(
             lambda: max(queue.ages, default=0.0)
         )
+
+    def depth(self, level: int) -> Gauge:
+        """How many keys of a level are ready."""
+        if level not in self._depths:
+            self._depths[level] = metrics.QUEUE_DEPTH.labels(self._name, self._name, str(level))
+        return self._depths[level]
+
+
+def _level(priority: int | None, held: int | None) -> int:
+    """The priority of a key that becomes dirty."""
+    if priority is None:
+        return NORMAL if held is None else held
+    return priority if held is None else max(priority, held)
