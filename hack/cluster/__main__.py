@@ -26,9 +26,9 @@ from pathlib import Path
 
 from hack.cluster.cache import cache_folder
 from hack.cluster.failures import AlreadyUp, ClusterFailed
+from hack.cluster.ground import check_ground
 from hack.cluster.layout import Layout
 from hack.cluster.namespace import (
-    check_low_ports,
     ensure_low_ports,
     has_moved,
     join,
@@ -53,7 +53,7 @@ def up(arguments: argparse.Namespace) -> None:
         raise AlreadyUp(f"it is up already: {arguments.home}")
     # Ended in either way, it stops what it has started so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    check_low_ports()
+    check_ground()
     prepare(offline=arguments.offline, report=report)
     ensure_low_ports(_again(sys.argv[1:]))
     bring_up(arguments.home, offline=arguments.offline, report=report)

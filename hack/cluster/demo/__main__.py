@@ -19,7 +19,8 @@ from hack.cluster.cache import cache_folder
 from hack.cluster.demo.progress import process_seconds, say
 from hack.cluster.demo.story import Story
 from hack.cluster.failures import ClusterFailed
-from hack.cluster.namespace import check_low_ports, ensure_low_ports
+from hack.cluster.ground import check_ground
+from hack.cluster.namespace import ensure_low_ports
 from hack.cluster.prepare import prepare
 from hack.cluster.session import running
 from hack.cluster.state import State
@@ -32,7 +33,7 @@ def main() -> int:
         return 1
     arguments = _arguments()
     try:
-        check_low_ports()
+        check_ground()
         _check_curl()
         prepare(offline=arguments.offline, report=say)
         ensure_low_ports([sys.executable, "-m", "hack.cluster.demo", *sys.argv[1:]])

@@ -8,11 +8,12 @@ folders of its image, and its volumes. Resource limits are not enforced.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-BWRAP = "/usr/bin/bwrap"
+BWRAP = shutil.which("bwrap") or "/usr/bin/bwrap"
 
 BASE_FOLDERS = ("/bin", "/lib", "/lib32", "/lib64", "/sbin", "/usr")
 BASE_FILES = (
