@@ -96,7 +96,9 @@ def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
         guard,
         SYSTEM_CLOCK,
         resources={kind.name: kind.resource for kind in KINDS},
+        recorder=recorder,
         age_seconds=settings.garbage_age_seconds,
+        deletes=settings.garbage_action == "delete",
     )
     instances.on_refresh(garbage.refreshed.set)
     made.background("instances", instances.run)

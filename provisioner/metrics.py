@@ -19,4 +19,8 @@ REGISTERED = Counter("karpenter_machines_registered", "Claims whose node joined"
 INITIALIZED = Counter("karpenter_machines_initialized", "Claims whose node is usable", ("kind",))
 TERMINATED = Counter("karpenter_machines_terminated", "Claims given back", ("kind",))
 FAILED = Counter("kaito_claims_failed", "Claims that came to a failure", ("kind", "reason"))
+LEFTOVERS = Gauge("kaito_orphans", "Leftovers that are there now", ("kind",))
+LEFTOVER_AGE = Gauge(
+    "kaito_orphan_age_seconds", "Age of the oldest leftover; 0 when there is none", ("kind",)
+)
 ORPHANS = Counter("kaito_orphans_deleted", "Leftovers that were removed", ("kind",))

@@ -127,6 +127,11 @@ class Settings(BaseModel):
         description="How long pods may take to leave the node of a deleted claim; 0 evicts none;"
         " seconds.",
     )
+    garbage_action: Literal["delete", "report"] = Field(
+        default="delete",
+        description="What becomes of pools of ours without a claim, and of nodes without a pool:"
+        " delete, or report in Events and metrics only.",
+    )
     garbage_age_seconds: float = Field(
         default=60, ge=0, description="Leftovers that are younger are not touched; seconds."
     )

@@ -1,4 +1,4 @@
-"""Removes what is left over, after each list of instances."""
+"""Tells of what is left over, after each list of instances, and removes it once it is old."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import structlog
 from kaito.kube.client import Client
 from kaito.kube.clock import Clock
 from kaito.kube.errors import KubeError
+from kaito.kube.events import Recorder
 from kaito.kube.kinds import NODES, Node
-from kaito.kube.objects import KubeObject, Ref
+from kaito.kube.objects import KubeObject, ObjectMeta, Ref
 from kaito.kube.resource import Resource
 from provisioner import metrics
 from provisioner.cloud import Cloud, Instance, Owner
-from provisioner.controllers.garbage.plan import Observed, orphans, strays
+from provisioner.controllers.garbage.plan import Observed, born, orphans, strays, suspects
 from provisioner.failures import CloudError
 from provisioner.instances import Instances, Listing
 
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 
 INSTANCE_ORPHANED = "instance.orphaned"
 NODE_ORPHANED = "node.orphaned"
+LEFTOVER_FOUND = "orphan.found"
 SWEEP_FAILED = "garbage.refused"
 
 
@@ -52,7 +54,10 @@ class GarbageController:
         guard: raises unless this process may act.
         clock: of this process.
         resources: of claims, by the name of their Kind.
+        recorder: of Kubernetes Events.
         age_seconds: what is younger is left alone.
+        deletes: whether anything is removed at all; else it is only told.
+        known: names of the leftovers that were told.
     """
 
     client: Client
@@ -62,7 +67,10 @@ class GarbageController:
     guard: Callable[[], None]
     clock: Clock
     resources: Mapping[str, Resource[KubeObject]]
+    recorder: Recorder
     age_seconds: float = 60.0
+    deletes: bool = True
+    known: set[str] = field(default_factory=set)
     refreshed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -85,10 +93,50 @@ class GarbageController:
             age_seconds=self.age_seconds,
         )
         _count(listing)
+        await self._tell(seen)
+        if not self.deletes:
+            return
         for instance in orphans(seen):
             await self._remove(instance)
         for node in strays(seen):
             await self._remove(node)
+
+    async def _tell(self, seen: Observed) -> None:
+        """Publish what is left over, and tell of each once, before anything is done about it."""
+        found = suspects(seen)
+        for kind, model in (("instance", Instance), ("node", Node)):
+            ages = [seen.seconds_old(born(each)) for each in found if isinstance(each, model)]
+            metrics.LEFTOVERS.labels(kind).set(len(ages))
+            metrics.LEFTOVER_AGE.labels(kind).set(max(ages, default=0.0))
+        self.known.intersection_update({_name(each) for each in found})
+        for leftover in found:
+            if _name(leftover) in self.known:
+                continue
+            try:
+                await self._report(leftover, seconds=seen.seconds_old(born(leftover)))
+            except KubeError as error:
+                log.warning(SWEEP_FAILED, error=str(error), reason=type(error).__name__)
+
+    async def _report(self, leftover: Instance | Node, *, seconds: float) -> None:
+        """One Event, about the node, or about the claim that a pool was launched for."""
+        name, then = _name(leftover), f"is deleted when it is {self.age_seconds:g} s old"
+        if not self.deletes:
+            then = "stays, because PROVISIONER_GARBAGE_ACTION is report"
+        obj: KubeObject = Node()
+        resource: Resource[KubeObject] = NODES
+        if isinstance(leftover, Node):
+            obj, reason, lacks = leftover, "NodeOrphaned", "has no agent pool"
+        elif leftover.owner is None or await self._lives(leftover.owner):
+            return
+        else:
+            owner = leftover.owner
+            obj = KubeObject(metadata=ObjectMeta(name=owner.name, uid=owner.uid))
+            resource = self.resources[owner.kind]
+            reason, lacks = "InstanceOrphaned", f"has no {owner.kind}"
+        self.known.add(name)
+        said = f"{name} {lacks}, is {seconds:.0f} s old, and {then}"
+        self.recorder.event(obj, resource, type="Warning", reason=reason, message=said)
+        log.warning(LEFTOVER_FOUND, orphan=name, seconds=round(seconds))
 
     async def _remove(self, leftover: Instance | Node) -> None:
         """One removal; a refusal is logged and comes up again with the next list."""
@@ -121,6 +169,12 @@ class GarbageController:
         await self.client.delete(NODES, node.ref, uid=node.metadata.uid)
         metrics.ORPHANS.labels("node").inc()
         log.warning(NODE_ORPHANED, node=node.metadata.name)
+
+
+def _name(leftover: Instance | Node) -> str:
+    if isinstance(leftover, Instance):
+        return f"Agent pool {leftover.name}"
+    return f"Node {leftover.metadata.name}"
 
 
 def _count(listing: Listing) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from kaito.api import labels
@@ -29,9 +29,26 @@ class Observed:
     now: datetime
     age_seconds: float = 60.0
 
+    def seconds_old(self, born: datetime | None) -> float:
+        """Age of something; 0 when it is not known."""
+        return (self.now - born).total_seconds() if born else 0.0
+
     def is_old(self, born: datetime | None) -> bool:
         """Whether something is old enough to be judged; an unknown age is not."""
         return born is not None and self.now - born >= timedelta(seconds=self.age_seconds)
+
+
+def suspects(seen: Observed) -> tuple[Instance | Node, ...]:
+    """What will be a leftover once it is old enough, and what is one."""
+    young = replace(seen, age_seconds=0.0)
+    return (*orphans(young), *strays(young))
+
+
+def born(leftover: Instance | Node) -> datetime | None:
+    """When it came to be."""
+    if isinstance(leftover, Instance):
+        return leftover.created
+    return leftover.metadata.creation_timestamp
 
 
 def orphans(seen: Observed) -> tuple[Instance, ...]:

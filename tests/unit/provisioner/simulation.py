@@ -169,6 +169,7 @@ class World:
             self.guard,
             self.clock,
             resources={self.kind.name: self.kind.resource},
+            recorder=cast("Recorder", self.events),
         )
 
     def guard(self) -> None:

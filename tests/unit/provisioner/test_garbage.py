@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from kaito.kube.kinds import Node
 from provisioner.cloud import Instance, InstanceState
@@ -112,15 +113,55 @@ async def test_a_pool_leaked_by_a_lost_claim_is_given_back_with_its_node() -> No
     assert "system" in world.cloud.pools
 
 
+async def test_a_leftover_is_told_once_with_its_age_before_it_is_removed() -> None:
+    world = World(MACHINE)
+    world.create()
+    await world.settle(rounds=6)
+    world.api.objects.pop((MACHINE.resource.plural, world.stored().ref))
+    world.events.told.clear()
+
+    world.clock.at += 1
+    await world.instances.refresh()
+    assert world.instances.listing is not None
+    await world.garbage.sweep(world.instances.listing)
+
+    assert world.events.told == [("Warning", "InstanceOrphaned")]
+    assert world.cloud.terminations == []
+    assert REGISTRY.get_sample_value("kaito_orphans", {"kind": "instance"}) == 1
+    age = REGISTRY.get_sample_value("kaito_orphan_age_seconds", {"kind": "instance"})
+    assert age is not None
+    assert 0 < age < 60
+
+    await sweep(world, times=6)
+    assert world.events.told == [("Warning", "InstanceOrphaned"), ("Warning", "NodeOrphaned")]
+    assert REGISTRY.get_sample_value("kaito_orphan_age_seconds", {"kind": "instance"}) == 0
+
+
+async def test_where_only_reports_are_wanted_nothing_is_removed() -> None:
+    world = World(MACHINE)
+    world.garbage = replace(world.garbage, deletes=False)
+    world.create()
+    await world.settle()
+    world.api.objects.pop((MACHINE.resource.plural, world.stored().ref))
+
+    await sweep(world, times=6)
+
+    assert world.cloud.terminations == []
+    assert len(world.all_nodes()) == 1
+    assert ("Warning", "InstanceOrphaned") in world.events.told
+
+
 async def test_a_claim_that_the_informer_does_not_know_yet_keeps_its_pool() -> None:
     world = World(MACHINE)
     world.create()
     await world.settle()
     world.garbage = replace(world.garbage, census=Blind())
 
+    world.events.told.clear()
     await sweep(world, times=6)
 
     assert world.cloud.terminations == []
+    assert world.events.told == []
 
 
 class Blind:
