@@ -115,6 +115,7 @@ class Pods:
         if gone:
             running.task.add_done_callback(lambda _: running.worker.remove())
             self._addresses.give_back(uid)
+            log.info("pod.removed", pod=str(running.worker.pod.ref))
 
 
 def _report_crash(pod: Pod, task: asyncio.Task[None]) -> None:

@@ -178,7 +178,6 @@ class PodWorker:
                 log.warning("pod.delayed", pod=str(self.pod.ref), error=str(error))
                 await asyncio.sleep(STATUS_RETRY_SECONDS)
             else:
-                log.info("pod.removed", pod=str(self.pod.ref))
                 return
 
     # Status
