@@ -49,7 +49,7 @@ def _is_suitable(workspace: Workspace, node: Node) -> bool:
         return False
     if not is_matching(node.metadata.labels, match_labels(workspace.resource.label_selector)):
         return False
-    if labels.WORKSPACE in node.metadata.labels:
+    if {labels.WORKSPACE, labels.RAGENGINE} & node.metadata.labels.keys():
         return is_created_for(workspace, node)
     wanted = workspace.resource.instance_type
     is_wanted_type = node.metadata.labels.get(labels.INSTANCE_TYPE) == wanted

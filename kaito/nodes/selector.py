@@ -13,11 +13,17 @@ def match_labels(selector: LabelSelector) -> dict[str, str]:
 
     Raises:
         InvalidSpec: an expression is not `In` with exactly one value, so no label can be
-            given to a created node that would satisfy it for certain.
+            given to a created node that would satisfy it for certain; or two contradict.
     """
     wanted = dict(selector.match_labels)
     for expression in selector.match_expressions:
-        wanted[expression.key] = _value(expression)
+        value = _value(expression)
+        if wanted.setdefault(expression.key, value) != value:
+            raise InvalidSpec(
+                "resource.labelSelector",
+                f"{expression.key} is to be {wanted[expression.key]} and {value} at the same time:"
+                " no node can be both",
+            )
     return wanted
 
 

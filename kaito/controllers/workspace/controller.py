@@ -13,15 +13,16 @@ from kaito.api.machine import MACHINES
 from kaito.api.reasons import WARNINGS, Reason
 from kaito.api.workspace import READY, WORKSPACES, Workspace, WorkspaceStatus
 from kaito.catalog.catalog import Catalog
-from kaito.controllers.workspace.executor import Executor, NameTaken
+from kaito.controllers.workspace.executor import Executor, NameTaken, decided_on
 from kaito.controllers.workspace.observe import Observed, Options, Stores, observe, orphans
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status, status_manifest, verdict
-from kaito.controllers.workspace.step import ReleaseFinalizer, Step
+from kaito.controllers.workspace.step import ReleaseFinalizer, SetFinalizers, Step
 from kaito.kube.client import Client
 from kaito.kube.conditions import condition
+from kaito.kube.errors import NotFound
 from kaito.kube.events import Recorder
-from kaito.kube.objects import Ref
+from kaito.kube.objects import Manifest, Ref
 from kaito.kube.outcome import DONE, Outcome
 
 _TAKEN_SECONDS = 60.0
@@ -58,11 +59,21 @@ class WorkspaceReconciler:
             return DONE
         steps = plan(seen)
         try:
+            steps = await self._act(steps)
+            await self._report(seen, steps)
+        except NotFound:
+            # It went while we looked; its claims, if any are left, bring us back here.
+            log.debug("workspace.missed")
+            return DONE
+        return _outcome(steps)
+
+    async def _act(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        """Carry the plan out; returns it as it stands when a name turns out to be taken."""
+        try:
             await Executor(self.client).run(steps)
         except NameTaken as error:
-            steps = (*steps[:-1], _taken(steps[-1], str(error)))
-        await self._report(seen, steps)
-        return _outcome(steps)
+            return (*steps[:-1], _taken(steps[-1], str(error)))
+        return steps
 
     async def _sweep(self, ref: Ref) -> None:
         """Give back the nodes of a Workspace that is no more, or that a namesake has followed.
@@ -76,27 +87,34 @@ class WorkspaceReconciler:
         live = await self.client.get(WORKSPACES, ref)
         for claim in left:
             if live is None or claim.metadata.labels[CREATED_FOR] != live.metadata.uid:
-                await self.client.delete(MACHINES, claim.ref, uid=claim.metadata.uid)
+                await self.client.delete(
+                    MACHINES,
+                    claim.ref,
+                    uid=claim.metadata.uid,
+                    resource_version=claim.metadata.resource_version,
+                )
                 log.warning("claim.orphaned", claim=claim.metadata.name)
 
     async def _report(self, seen: Observed, steps: tuple[Step, ...]) -> None:
-        """Write the status, if it says anything new."""
+        """Write the status, if it says anything new.
+
+        Nothing is said of a workspace that this pass has changed: what was decided belongs
+        to the version before, and the change brings the workspace back at once.
+        """
         workspace = seen.workspace
         found = status(seen, steps)
-        if found == workspace.status or _is_released(seen, steps):
+        if found == workspace.status or _has_moved(steps):
             return
+        metadata = workspace.metadata
+        manifest: Manifest = {
+            "apiVersion": WORKSPACES.api_version,
+            "kind": WORKSPACES.kind,
+            "metadata": {"name": metadata.name, "namespace": metadata.namespace},
+            "status": status_manifest(found),
+        }
         await self.client.apply(
             WORKSPACES,
-            {
-                "apiVersion": WORKSPACES.api_version,
-                "kind": WORKSPACES.kind,
-                "metadata": {
-                    "name": workspace.metadata.name,
-                    "namespace": workspace.metadata.namespace,
-                    "uid": workspace.metadata.uid,
-                },
-                "status": status_manifest(found),
-            },
+            decided_on(manifest, uid=metadata.uid, version=metadata.resource_version),
             subresource="status",
         )
         self._announce(workspace, found, steps)
@@ -138,10 +156,12 @@ def _taken(step: Step, message: str) -> Step:
     )
 
 
-def _is_released(seen: Observed, steps: tuple[Step, ...]) -> bool:
-    """Whether this pass let the workspace go, so that there is no status left to write."""
-    return seen.workspace.is_deleting and any(
-        isinstance(action, ReleaseFinalizer) for step in steps for action in step.actions
+def _has_moved(steps: tuple[Step, ...]) -> bool:
+    """Whether this pass wrote to the workspace itself, or let it go."""
+    return any(
+        isinstance(action, ReleaseFinalizer | SetFinalizers)
+        for step in steps
+        for action in step.actions
     )
 
 

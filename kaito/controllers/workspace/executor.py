@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -61,16 +61,23 @@ class Executor:
         match action:
             case Create():
                 await self._create(action)
-            case Apply(resource, manifest):
-                await self._client.apply(resource, manifest)
-                log.info("workload.applied", target=resource.kind)
-            case Delete(resource, ref, uid):
-                await self._client.delete(resource, ref, uid=uid)
+            case Apply():
+                await self._apply(action)
+            case Delete(resource, ref, uid, version):
+                await self._client.delete(resource, ref, uid=uid, resource_version=version)
                 log.info("object.deleted", target=resource.kind, target_name=ref.name)
             case SetFinalizers(ref, version, finalizers):
                 await self._set_finalizers(ref, version, finalizers)
             case ReleaseFinalizer():
                 await self._release(action)
+
+    async def _apply(self, action: Apply) -> None:
+        """Mend an object, unless it changed since it was seen."""
+        await self._client.apply(
+            action.resource,
+            decided_on(action.manifest, uid=action.uid, version=action.resource_version),
+        )
+        log.info("workload.applied", target=action.resource.kind)
 
     async def _create(self, action: Create) -> None:
         """Create an object; one of the same name is success if it is ours."""
@@ -111,3 +118,10 @@ class Executor:
         except NotFound:
             return
         log.info("workspace.released")
+
+
+def decided_on(manifest: Manifest, *, uid: str, version: str) -> Manifest:
+    """The manifest, accepted only for that very object at that very version."""
+    found = manifest.get("metadata")
+    metadata = found if isinstance(found, Mapping) else {}
+    return {**manifest, "metadata": {**metadata, "uid": uid, "resourceVersion": version}}

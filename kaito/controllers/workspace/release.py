@@ -40,7 +40,7 @@ def release_workload(seen: Observed) -> Step:
     """Nothing runs on the nodes any more."""
     if seen.deployment and not seen.deployment.is_deleting:
         metadata = seen.deployment.metadata
-        action = Delete(DEPLOYMENTS, seen.deployment.ref, metadata.uid)
+        action = Delete(DEPLOYMENTS, seen.deployment.ref, metadata.uid, metadata.resource_version)
         return hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, "deleting the workload", action)
     if seen.deployment or any(_is_ending(pod, seen) for pod in seen.pods):
         message = "waiting for the pods to end"
@@ -67,7 +67,7 @@ def release_nodes(seen: Observed) -> Step:
     if not seen.claims:
         return done(WORKSPACE_DELETING, Reason.DELETING)
     deletions = tuple(
-        Delete(MACHINES, claim.ref, claim.metadata.uid)
+        Delete(MACHINES, claim.ref, claim.metadata.uid, claim.metadata.resource_version)
         for claim in seen.claims
         if not claim.is_deleting
     )

@@ -24,19 +24,27 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Make an object that is ours what `manifest` says, by server-side apply."""
+    """Make an object that is ours what `manifest` says, by server-side apply.
+
+    Attributes:
+        uid: of the object that this was decided on; it is never made anew.
+        resource_version: as it was then; a later one is looked at again first.
+    """
 
     resource: Resource[KubeObject]
     manifest: Manifest
+    uid: str
+    resource_version: str
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete exactly this object; a namesake with another uid stays."""
+    """Delete exactly this object as it was seen; a namesake with another uid stays."""
 
     resource: Resource[KubeObject]
     ref: Ref
     uid: str
+    resource_version: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def chosen(subject: Workspace, *nodes: Node) -> list[str]:
         ),
         pytest.param(node("n", labels={"kaito.sh/workspace": "w"}), id="made for nobody known"),
         pytest.param(node("n", labels=OURS, ready="False"), id="ours, not ready"),
+        pytest.param(node("n", labels={"kaito.sh/ragengine": "r"}), id="made for a RAGEngine"),
     ],
 )
 def test_a_node_that_cannot_serve_is_never_taken(useless: Node) -> None:

@@ -65,3 +65,10 @@ def test_a_selector_chooses_by_labels_and_expressions() -> None:
     assert is_selected(both, {"apps": "phi", "tier": "gpu", "other": "x"})
     assert not is_selected(both, {"apps": "phi"})
     assert not is_selected(both, {"tier": "gpu"})
+
+
+def test_a_selector_that_contradicts_itself_is_refused() -> None:
+    both = selector(("apps", "In", ["two"]), apps="one")
+
+    with pytest.raises(InvalidSpec, match="no node can be both"):
+        match_labels(both)
