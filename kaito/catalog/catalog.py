@@ -51,11 +51,13 @@ class Catalog:
 
 
 def _likeness(asked: str, name: str) -> float:
-    """How alike two names are, 0 to 1; an owner before the slash does not count against one."""
-    return max(
-        difflib.SequenceMatcher(None, asked, candidate).ratio()
-        for candidate in {name, name.rpartition("/")[2]}
-    )
+    """How alike two names are, 0 to 1.
+
+    An owner before the slash does not count against one, nor does an end that is missing.
+    """
+    candidates = {name, name.rpartition("/")[2]}
+    likeness = max(difflib.SequenceMatcher(None, asked, one).ratio() for one in candidates)
+    return (1 + likeness) / 2 if any(one.startswith(asked) for one in candidates) else likeness
 
 
 def read_catalog(folder: Path, *, cloud: str = CLOUD, origin: Origin | None = None) -> Catalog:

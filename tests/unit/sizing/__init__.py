@@ -1,0 +1,1 @@
+"""Where models fit, against figures that others have published."""
