@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest_asyncio
 
 from hack.cluster.cache import cache_folder
 from hack.cluster.parts import Pace
 from hack.cluster.session import running
+from hack.cluster.state import fresh_home
 from tests.bystander import Bystander
 
 PACE = Pace(provision_seconds=2.0, delete_seconds=1.0, restart_seconds=0.05)
@@ -20,8 +19,6 @@ PACE = Pace(provision_seconds=2.0, delete_seconds=1.0, restart_seconds=0.05)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cluster() -> AsyncIterator[Bystander]:
     """A cluster of this module's own, with the operator on it."""
-    folder = cache_folder() / "clusters"
-    folder.mkdir(parents=True, exist_ok=True)
-    home = Path(tempfile.mkdtemp(prefix="test-", dir=folder))
+    home = fresh_home(cache_folder() / "clusters", "test-")
     async with running(home=home, pace=PACE) as layout:
         yield Bystander(layout)

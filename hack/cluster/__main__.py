@@ -36,7 +36,7 @@ from hack.cluster.namespace import (
 )
 from hack.cluster.parts import USUAL, waves
 from hack.cluster.prepare import prepare
-from hack.cluster.state import State
+from hack.cluster.state import State, held_home
 from hack.cluster.supervisor import bring_up, supervise, take_down
 
 IN_PLACE = "hack/local shell has kubectl and its KUBECONFIG"
@@ -64,7 +64,8 @@ def down(arguments: argparse.Namespace) -> None:
     """Stop everything and remove the cluster's folder."""
     take_down(arguments.home, report=_progress())
     if not arguments.keep and (arguments.home / "layout.json").exists():
-        shutil.rmtree(arguments.home)
+        with held_home(arguments.home):
+            shutil.rmtree(arguments.home)
 
 
 def status(arguments: argparse.Namespace) -> None:
@@ -155,7 +156,12 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--home", type=Path, default=home, help="its folder (%(default)s)")
         parsers[verb] = added
     for verb in (up, supervisor):
-        parsers[verb].add_argument("--offline", action="store_true", help="download nothing")
+        parsers[verb].add_argument(
+            "--offline",
+            action="store_true",
+            default=bool(os.environ.get("KAITO_OFFLINE")),
+            help="download nothing",
+        )
     parsers[down].add_argument("--keep", action="store_true", help="keep the folder and its logs")
     parsers[logs].add_argument("part", nargs="?", metavar="PART")
     parsers[logs].add_argument("-f", "--follow", action="store_true", help="go on as they grow")

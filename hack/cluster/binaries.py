@@ -85,11 +85,20 @@ class Sources:
 
 
 def sources(repo: Path, cache: Path, *, offline: bool, report: Callable[[str], None]) -> Sources:
-    """The ways that this machine and this checkout have."""
+    """The ways that this machine and this checkout have.
+
+    Raises:
+        Unobtainable: `KUBEBUILDER_ASSETS` names no folder.
+    """
     folder = repo / "hack" / "controlplane"
     kubernetes = pinned_version(folder, "k8s.io/kubernetes")
     etcd = pinned_version(folder, "go.etcd.io/etcd/server/v3")
     assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets and not Path(assets).is_dir():
+        raise Unobtainable(
+            f"KUBEBUILDER_ASSETS names {assets}, which is no folder: unset it, or name a folder "
+            f"that holds {', '.join(PARTS[:-1])}"
+        )
     return Sources(
         assets=Path(assets).absolute() if assets else None,
         releases=Releases(kubernetes, etcd, report),

@@ -28,6 +28,7 @@ SOURCES = ("go.mod", "go.sum", "main.go")
 MINIMUM = (1, 26)
 REPORT_SECONDS = 5.0
 NEWLINE = 10
+KEPT_PROGRAMS = 3
 VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
@@ -67,9 +68,17 @@ class Builder:
         command = [go, "build", "-v", "-trimpath", "-ldflags", linker_flags(version)]
         self._run([*command, "-o", str(scratch), "."])
         scratch.replace(self.target)
+        self.forget_old()
         # What the build needed is gigabytes, and nothing else here is written in Go.
         shutil.rmtree(self.cache / "go", ignore_errors=True)
         return self.target
+
+    def forget_old(self) -> None:
+        """Remove all but the newest of the programs that were built here, from any checkout."""
+        built = (self.cache / "bin").glob("controlplane-v*")
+        newest_first = sorted(built, key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in newest_first[KEPT_PROGRAMS:]:
+            path.unlink(missing_ok=True)
 
     def _toolchain(self) -> str:
         own = shutil.which("go")

@@ -13,6 +13,7 @@ import tarfile
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +23,9 @@ KUBERNETES_SITE = "https://dl.k8s.io"
 ETCD_SITE = "https://github.com/etcd-io/etcd/releases/download"
 KUBERNETES_PARTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 CONNECT_SECONDS = 3.0
+UNEXPECTED = (OSError, HTTPException, LookupError, ValueError, EOFError, tarfile.TarError)
+"""What an unreachable site raises, one that breaks off, and one that answers something else."""
+
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -57,8 +61,8 @@ class Releases:
         scratch.mkdir(parents=True)
         try:
             self._download_all(scratch)
-        except OSError as error:
-            raise Unobtainable(f"the official releases cannot be reached: {error}") from error
+        except UNEXPECTED as error:
+            raise Unobtainable(f"the official releases cannot be had: {error!r}") from error
         else:
             scratch.replace(self.folder(cache))
         finally:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
+import signal
 import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Coroutine
+
+import aiohttp
 
 from hack.cluster.cache import cache_folder
 from hack.cluster.demo.progress import process_seconds, say
@@ -23,7 +26,10 @@ from hack.cluster.ground import check_ground
 from hack.cluster.namespace import ensure_low_ports
 from hack.cluster.prepare import prepare
 from hack.cluster.session import running
-from hack.cluster.state import State
+from hack.cluster.state import State, fresh_home
+from kaito.kube.errors import KubeError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
@@ -37,11 +43,15 @@ def main() -> int:
         _check_curl()
         prepare(offline=arguments.offline, report=say)
         ensure_low_ports([sys.executable, "-m", "hack.cluster.demo", *sys.argv[1:]])
-        asyncio.run(_demo(offline=arguments.offline))
+        asyncio.run(_until_signal(_demo(offline=arguments.offline)))
     except ClusterFailed as failure:
         print(failure, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (TimeoutError, KubeError, aiohttp.ClientError) as failure:
+        print(f"the cluster does not answer: {failure!r}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("interrupted: everything has been stopped", file=sys.stderr)
         return 130
     say("done")
     return 0
@@ -53,7 +63,8 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--offline", action="store_true", help="download nothing")
+    offline = bool(os.environ.get("KAITO_OFFLINE"))
+    parser.add_argument("--offline", action="store_true", default=offline, help="download nothing")
     return parser.parse_args()
 
 
@@ -63,11 +74,25 @@ def _check_curl() -> None:
         raise ClusterFailed("curl is missing: apt-get install curl")
 
 
+async def _until_signal(work: Coroutine[None, None, None]) -> None:
+    """Do the work; the first signal cancels it, so that all it has started is stopped in order."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+
+    def cancel_once() -> None:
+        for number in SIGNALS:
+            loop.add_signal_handler(number, lambda: None)
+        say("stopping everything")
+        task.cancel()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, cancel_once)
+    await task
+
+
 async def _demo(*, offline: bool) -> None:
     """Bring a cluster up, tell the story, take the cluster down."""
-    folder = cache_folder() / "clusters"
-    folder.mkdir(parents=True, exist_ok=True)
-    home = Path(tempfile.mkdtemp(prefix="demo-", dir=folder))
+    home = fresh_home(cache_folder() / "clusters", "demo-")
     async with running(home=home, offline=offline, report=say) as layout:
         say("the cluster is up")
         await Story(layout).run()

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
-START_TIME_FIELD = 19
-"""Of /proc/PID/stat, counted from the field after the name in parentheses."""
+from hack.cluster.state import start_time
 
 
 def process_seconds() -> float:
     """Seconds since this process was started; `exec` keeps the count."""
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    ticks = int(fields[START_TIME_FIELD])
-    started = ticks / os.sysconf("SC_CLK_TCK")
+    started = start_time(os.getpid()) / os.sysconf("SC_CLK_TCK")
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,19 @@ QUESTION = "YOUR QUESTION HERE"
 LIMIT_SECONDS = 300.0
 LOOK_SECONDS = 0.1
 REMIND_SECONDS = 5.0
+
+CURL = ("-q", "--noproxy", "*", "--max-time", "60", "-sS", "--fail-with-body")
+"""Neither the user's .curlrc nor a proxy comes between, and no answer is waited for for ever."""
+
+WORKSPACE_SHOWN = {
+    "NAME": WORKSPACE,
+    "INSTANCE": "Standard_NC6s_v3",
+    "RESOURCEREADY": "True",
+    "INFERENCEREADY": "True",
+    "WORKSPACEREADY": "True",
+    "AGE": "",
+}
+SERVICE_SHOWN = {"NAME": WORKSPACE, "TYPE": "ClusterIP", "PORT(S)": "80/TCP,29500/TCP"}
 
 
 @dataclass
@@ -79,23 +92,36 @@ class Story:
             *("-H", "accept: application/json", "-H", "Content-Type: application/json"),
             *("-d", json.dumps({"prompt": QUESTION})),
         )
-        async with asyncio.timeout(LIMIT_SECONDS):
-            while True:
-                try:
-                    answer = await _output("curl", "-sS", "--fail-with-body", *self.request)
-                except ClusterFailed:
-                    await asyncio.sleep(LOOK_SECONDS)  # the address is a moment behind the pod
-                else:
-                    break
+        say(f"asking http://{self.address}/chat")
+        answer = await self._answer()
+        if not answer.strip():
+            raise ClusterFailed(f"http://{self.address}/chat gave an empty answer")
         self._reached("first answer", self.address)
         return answer
 
+    async def _answer(self) -> str:
+        """Ask again and again; the address is a moment behind the pod."""
+        started = reminded = process_seconds()
+        while True:
+            try:
+                return await _output("curl", *CURL, *self.request)
+            except ClusterFailed as failure:
+                now = process_seconds()
+                if now - started > LIMIT_SECONDS:
+                    raise
+                if now - reminded > REMIND_SECONDS:
+                    say(f"waiting for an answer ({now - started:.0f} s): {failure}")
+                    reminded = now
+            await asyncio.sleep(LOOK_SECONDS)
+
     async def _show(self, answer: str) -> None:
         """Print what a user of the real thing would see."""
-        print(f"\n$ kubectl get workspace {WORKSPACE}")
-        print(await self.kubectl("get", "workspace", WORKSPACE))
-        print(f"$ kubectl get svc {WORKSPACE}")
-        print(await self.kubectl("get", "svc", WORKSPACE))
+        workspace = await self.kubectl("get", "workspace", WORKSPACE)
+        service = await self.kubectl("get", "svc", WORKSPACE)
+        print(f"\n$ kubectl get workspace {WORKSPACE}\n{workspace}")
+        print(f"$ kubectl get svc {WORKSPACE}\n{service}")
+        check_shown("the workspace", workspace, WORKSPACE_SHOWN)
+        check_shown("the Service", service, SERVICE_SHOWN)
         words = " ".join(f"'{word}'" if " " in word else word for word in self.request)
         print(f"$ curl {words}\n{answer}\n")
         print("timeline, in seconds after kubectl apply")
@@ -111,6 +137,25 @@ class Story:
         await self.kubectl("delete", "workspace", WORKSPACE, timeout)
         gone = await _until(bystander, "machine, agent pool and node to be gone", is_gone)
         say(f"machine, agent pool and node are gone; left of them: {left(gone)}")
+
+
+def check_shown(what: str, table: str, expected: Mapping[str, str]) -> None:
+    """Make sure that a table of kubectl, with one row, says what it should.
+
+    Args:
+        what: the row's subject, for the message.
+        table: as kubectl prints it: no cell has spaces in it.
+        expected: each column that must be there and its cell, "" for any.
+
+    Raises:
+        ClusterFailed: a column is missing or its cell is another.
+    """
+    names, *rows = [line.split() for line in table.splitlines()]
+    cells = dict(zip(names, rows[0], strict=False)) if rows else {}
+    for column, cell in expected.items():
+        if column not in cells or cell not in ("", cells[column]):
+            shown = cells.get(column, "nothing")
+            raise ClusterFailed(f"{what} shows {shown} under {column}, not {cell or 'a value'}")
 
 
 async def _until(bystander: Bystander, what: str, happened: Callable[[Sight], bool]) -> Sight:
@@ -132,9 +177,18 @@ async def _until(bystander: Bystander, what: str, happened: Callable[[Sight], bo
 async def _output(*words: str) -> str:
     """Standard output of a command that must succeed."""
     process = await asyncio.create_subprocess_exec(
-        *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *("setpriv", "--pdeathsig", "KILL", "--", *words),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
-    output, errors = await process.communicate()
+    try:
+        output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode != 0:
         raise ClusterFailed(f"{' '.join(words[:1])} failed: {(errors or output).decode().strip()}")
     return output.decode()

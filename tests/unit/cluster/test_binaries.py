@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from hack.cluster.binaries import PARTS, Sources, install
+from hack.cluster.binaries import PARTS, Sources, install, sources
 from hack.cluster.cache import cache_folder
 from hack.cluster.failures import Unobtainable
 from hack.cluster.golang import Builder, linker_flags, pinned_version
@@ -171,6 +172,37 @@ def test_a_release_with_another_checksum_is_never_kept(tmp_path: Path, site: str
         the_sources(tmp_path, site=site).commands()
 
     assert not list((tmp_path / "cache" / "bin").glob("release-*"))
+
+
+def test_a_site_that_breaks_off_or_answers_something_else_is_as_good_as_none(
+    tmp_path: Path, site: str
+) -> None:
+    for checksum in (tmp_path / "site").rglob("kubectl.sha256"):
+        checksum.write_text("")
+
+    with pytest.raises(Unobtainable, match="cannot be had"):
+        the_sources(tmp_path, site=site).releases.download(tmp_path / "cache")
+
+
+def test_a_folder_that_the_user_names_and_that_is_not_there_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path / "nowhere"))
+    repo = Path(__file__).resolve().parents[3]
+
+    with pytest.raises(Unobtainable, match=r"KUBEBUILDER_ASSETS names .*nowhere.*unset it"):
+        sources(repo, tmp_path, offline=True, report=no_report)
+
+
+def test_of_the_built_programs_the_newest_three_are_kept(tmp_path: Path) -> None:
+    builder = the_sources(tmp_path).builder
+    built = [a_program(builder.target.with_name(f"controlplane-v{age}")) for age in range(5)]
+    for age, path in enumerate(built):
+        os.utime(path, (10_000 - age, 10_000 - age))
+
+    builder.forget_old()
+
+    assert {*builder.target.parent.iterdir()} == {*built[:3]}
 
 
 def test_the_cache_follows_the_environment() -> None:
