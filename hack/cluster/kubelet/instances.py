@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import aiohttp
 import structlog
@@ -66,7 +66,7 @@ class Answer(KubeModel):
     instances: tuple[Instance, ...] = ()
 
 
-async def follow(layout: Layout, http: aiohttp.ClientSession) -> AsyncIterator[Answer]:
+async def follow(layout: Layout, http: aiohttp.ClientSession) -> AsyncGenerator[Answer, None]:
     """All pools, now and after each change; it waits while the ARM server is away."""
     revision = UNKNOWN
     while True:
