@@ -92,29 +92,48 @@ async def test_a_namesake_that_vanishes_while_it_is_looked_at_is_tried_again(ben
 
 
 async def test_an_apply_is_server_side_and_in_our_name(bench: Bench) -> None:
-    await carry_out(bench, Apply(SERVICES, SERVICE_MANIFEST))
+    seen = bench.api.put(SERVICE)["metadata"]
+    assert isinstance(seen, dict)
+
+    await carry_out(bench, Apply(SERVICES, SERVICE_MANIFEST, seen["uid"], seen["resourceVersion"]))
 
     (sent,) = bench.api.seen
     assert (sent.method, sent.path) == ("PATCH", SERVICE)
     assert sent.headers["Content-Type"] == "application/apply-patch+yaml"
     assert sent.query == {"fieldManager": "kaito", "force": "true"}
-    assert sent.body == SERVICE_MANIFEST
+    body: Any = deepcopy(sent.body)
+    precondition = [body["metadata"].pop("uid"), body["metadata"].pop("resourceVersion")]
+    assert body == SERVICE_MANIFEST
+    assert precondition == [seen["uid"], seen["resourceVersion"]]
 
 
-async def test_a_delete_carries_the_uid_and_spares_a_namesake(bench: Bench) -> None:
+async def test_y6_an_apply_over_a_version_that_was_not_seen_is_a_conflict(bench: Bench) -> None:
+    bench.api.put(SERVICE)
+    bench.api.put(SERVICE, spec={})
+
+    with pytest.raises(Conflict):
+        await carry_out(bench, Apply(SERVICES, SERVICE_MANIFEST, "uid-1", "1"))
+
+    assert bench.stored(SERVICE)["spec"] == {}
+
+
+async def test_y6_a_delete_carries_uid_and_version_and_spares_all_others(bench: Bench) -> None:
     bench.api.put(DEPLOYMENT, metadata={"name": "w", "namespace": "default", "uid": "new"})
+    bench.api.put(DEPLOYMENT, spec={})
 
-    await carry_out(bench, Delete(DEPLOYMENTS, REF, "old"))
-    assert DEPLOYMENT in bench.api.objects
+    for uid, version in (("old", "2"), ("new", "1")):
+        with pytest.raises(Conflict):
+            await carry_out(bench, Delete(DEPLOYMENTS, REF, uid, version))
+        assert DEPLOYMENT in bench.api.objects
 
-    await carry_out(bench, Delete(DEPLOYMENTS, REF, "new"))
+    await carry_out(bench, Delete(DEPLOYMENTS, REF, "new", "2"))
     assert DEPLOYMENT not in bench.api.objects
     bodies: list[Any] = [sent.body for sent in bench.sent("DELETE", DEPLOYMENT)]
-    assert [body["preconditions"] for body in bodies] == [{"uid": "old"}, {"uid": "new"}]
+    assert bodies[-1]["preconditions"] == {"uid": "new", "resourceVersion": "2"}
 
 
 async def test_deleting_what_is_gone_is_success(bench: Bench) -> None:
-    assert await carry_out(bench, Delete(MACHINES, Ref("", "ws0"), "u")) == 1
+    assert await carry_out(bench, Delete(MACHINES, Ref("", "ws0"), "u", "1")) == 1
 
 
 async def test_finalizers_are_stored_only_over_the_version_that_was_seen(bench: Bench) -> None:
@@ -182,13 +201,14 @@ async def test_storing_a_finalizer_on_what_is_gone_is_an_error(bench: Bench) -> 
 async def test_actions_run_in_order_and_stop_at_the_first_that_fails(bench: Bench) -> None:
     theirs = claim_of("another-uid")
     bench.api.put(f"{CLAIMS}/{name_of(theirs)}", **theirs)
+    bench.api.put(SERVICE)
 
     with pytest.raises(NameTaken):
         await carry_out(
             bench,
-            Apply(SERVICES, SERVICE_MANIFEST),
+            Apply(SERVICES, SERVICE_MANIFEST, "uid-2", "2"),
             Create(MACHINES, CLAIM, UID),
-            Delete(SERVICES, REF, "u"),
+            Delete(SERVICES, REF, "u", "1"),
         )
 
     assert [sent.method for sent in bench.api.seen] == ["PATCH", "POST", "GET"]

@@ -87,8 +87,32 @@ async def test_the_status_is_applied_with_our_fields_and_no_others(bench: Bench)
         body: Any = one.body
         assert one.headers["Content-Type"] == "application/apply-patch+yaml"
         assert set(body) == {"apiVersion", "kind", "metadata", "status"}
-        assert body["metadata"] == {"name": "w", "namespace": "default", "uid": UID}
+        assert set(body["metadata"]) == {"name", "namespace", "uid", "resourceVersion"}
+        assert body["metadata"]["uid"] == UID
         assert set(body["status"]) == {"observedGeneration", "workerNodes", "conditions"}
+
+
+async def test_y6_a_status_is_written_only_over_the_version_it_was_decided_on(
+    bench: Bench,
+) -> None:
+    bench.put_workspace()
+    await bench.settle()
+    bench.bring_node()
+
+    async def overtaken(_: web.Request) -> web.StreamResponse:
+        # The user edits between our look and our word.
+        bench.api.put(WORKSPACE, edited=True)
+        code, body = bench.api.carry_out(bench.api.seen[-1])
+        return web.json_response(body, status=code)
+
+    bench.api.instead.append(overtaken)
+    with pytest.raises(Conflict):
+        await bench.reconcile()
+    before = conditions(bench)
+    await bench.settle()
+
+    assert before["MachineReady"] == "False"
+    assert conditions(bench)["MachineReady"] == "True"
 
 
 async def test_nothing_but_finalizers_is_written_to_the_user_s_object(bench: Bench) -> None:
