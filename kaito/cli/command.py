@@ -26,11 +26,27 @@ CODES = "exit codes: 0 yes, 1 it does not fit, 2 the question is wrong (unknown 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
+    return parsers()[""]
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command by its name, and the whole one under ""."""
     whole = argparse.ArgumentParser(
         prog="python -m kaito", description=__doc__, epilog=CODES, allow_abbrev=False
     )
     commands = whole.add_subparsers(dest="command", required=True)
-    asked = commands.add_parser("fit", help=_HELP["fit"], description=_HELP["fit"], epilog=CODES)
+    made = {
+        name: commands.add_parser(name, help=text, description=text, epilog=CODES)
+        for name, text in _HELP.items()
+    }
+    _add_question(made["fit"])
+    for each in made.values():
+        _add_shared(each)
+    return {"": whole, **made}
+
+
+def _add_question(asked: argparse.ArgumentParser) -> None:
+    """Add the arguments of `fit`."""
     asked.add_argument("model", help="name of a preset, or another name of it")
     asked.add_argument("--instance-type", default="", help="explain this one; exit code 1: no")
     asked.add_argument("--tuning", choices=("lora", "qlora"), help="tune instead of serve")
@@ -47,12 +63,6 @@ def parser() -> argparse.ArgumentParser:
         default=Settings.model_fields["preset_images"].default,
         help="whose images are meant: ours use one GPU [default: %(default)s]",
     )
-    _add_shared(asked)
-    for name in ("models", "skus"):
-        _add_shared(
-            commands.add_parser(name, help=_HELP[name], description=_HELP[name], epilog=CODES)
-        )
-    return whole
 
 
 def reply(argv: Sequence[str]) -> Reply:
@@ -87,9 +97,18 @@ def reply(argv: Sequence[str]) -> Reply:
 
 def _add_shared(made: argparse.ArgumentParser) -> None:
     """Add the flags that all commands have."""
-    made.add_argument("-o", "--output", choices=("table", "json"), default="table")
     made.add_argument(
-        "--cloud", choices=("azure", "aws", "arc"), default=CLOUD, help="[default: %(default)s]"
+        "-o",
+        dest="output",
+        choices=("table", "json"),
+        default="table",
+        help="form of the answer [default: %(default)s]",
+    )
+    made.add_argument(
+        "--cloud",
+        choices=("azure", "aws", "arc"),
+        default=CLOUD,
+        help="whose instance types [default: %(default)s]",
     )
     made.add_argument(
         "--presets-dir",

@@ -1,0 +1,1 @@
+"""What takes how long: one module a benchmark, whose last line is JSON."""
