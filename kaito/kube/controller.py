@@ -122,8 +122,7 @@ class Controller:
         is the affair of its own key and ends neither the worker nor the process.
         """
         try:
-            async with asyncio.timeout(self._deadline_seconds):
-                outcome = await self._reconcile(ref)
+            outcome = await self._bounded(ref)
         except Exception as error:
             log.debug("reconcile.raised", exc_info=True)
             self._retry(ref, error)
@@ -135,6 +134,15 @@ class Controller:
         else:
             self._meter.requeue_after.inc()
             self.queue.add_after(ref, outcome.recheck_seconds)
+
+    async def _bounded(self, ref: Ref) -> Outcome:
+        """One reconcile, and an end to it."""
+        try:
+            async with asyncio.timeout(self._deadline_seconds) as deadline:
+                return await self._reconcile(ref)
+        finally:
+            if deadline.expired():
+                self._meter.timeouts.inc()
 
     def _retry(self, ref: Ref, error: Exception) -> None:
         row = policy(error, self._policies)
@@ -167,6 +175,7 @@ class _Meter:
         self.error = metrics.RECONCILES.labels(name, "error")
         self.errors = metrics.RECONCILE_ERRORS.labels(name)
         self.terminal = metrics.RECONCILE_TERMINAL_ERRORS.labels(name)
+        self.timeouts = metrics.RECONCILE_TIMEOUTS.labels(name)
         self.deferred = metrics.RECONCILES_DEFERRED.labels(name)
         self.panics = metrics.RECONCILE_PANICS.labels(name)
         self.seconds = metrics.RECONCILE_SECONDS.labels(name)

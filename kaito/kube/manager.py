@@ -25,6 +25,7 @@ from kaito.kube.lease import Elector
 from kaito.kube.objects import KubeObject
 from kaito.kube.reflector import Selection
 from kaito.kube.resource import Resource
+from kaito.kube.stalls import watch_stalls
 from kaito.kube.store import Index
 
 T = TypeVar("T", bound=KubeObject)
@@ -137,6 +138,7 @@ class Manager:
     async def _serve(self) -> int:
         """Start everything, wait for a reason to end, stop everything."""
         following = [self._crew.start(name, each.run) for name, each in self._informers.items()]
+        following.append(self._crew.start("stalls", watch_stalls))
         working: list[asyncio.Task[None]] = []
         leading: list[asyncio.Task[None]] = []
         starting = asyncio.create_task(self._bring_up(working, leading))

@@ -20,6 +20,7 @@ _RECONCILE_BUCKETS = (
     60,
 )
 _QUEUE_BUCKETS = tuple(1e-8 * 10**power for power in range(12))
+_SIZE_BUCKETS = (64, 256, 512, 2**10, 2**12, 2**14, 2**16, 2**18, 2**20, 2**22, 2**24)
 _CONTROLLER = ("controller",)
 _QUEUE = ("name", "controller")
 
@@ -36,6 +37,11 @@ RECONCILE_TERMINAL_ERRORS = Counter(
 )
 RECONCILE_PANICS = Counter(
     "controller_runtime_reconcile_panics_total", "Reconciles that met a bug", _CONTROLLER
+)
+RECONCILE_TIMEOUTS = Counter(
+    "controller_runtime_reconcile_timeouts_total",
+    "Reconciles that took longer than they may",
+    _CONTROLLER,
 )
 RECONCILES_DEFERRED = Counter(
     "kaito_reconcile_deferred_total",
@@ -74,6 +80,18 @@ REQUEST_SECONDS = Histogram(
     ("verb", "host"),
     buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),
 )
+REQUEST_WAIT_SECONDS = Histogram(
+    "rest_client_rate_limiter_duration_seconds",
+    "From asked for to sent: requests at a time are limited",
+    ("verb", "host"),
+    buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),
+)
+REQUEST_BYTES = Histogram(
+    "rest_client_request_size_bytes", "Body sent", ("verb", "host"), buckets=_SIZE_BUCKETS
+)
+RESPONSE_BYTES = Histogram(
+    "rest_client_response_size_bytes", "Body received", ("verb", "host"), buckets=_SIZE_BUCKETS
+)
 REQUEST_RETRIES = Counter(
     "rest_client_request_retries_total", "Requests sent again", ("code", "verb", "host")
 )
@@ -90,6 +108,11 @@ INFORMER_LISTS = Counter(
 INFORMER_READABLE = Gauge(
     "kaito_informer_readable", "0 while a resource cannot be listed", ("resource",)
 )
+INFORMER_AGE = Gauge(
+    "kaito_informer_age_seconds",
+    "Since the API server last said anything about a resource",
+    ("resource",),
+)
 HANDLER_ERRORS = Counter(
     "kaito_informer_handler_errors_total", "Handlers of changes that met a bug", ("resource",)
 )
@@ -99,3 +122,10 @@ INFORMER_HEARD = Gauge(
     ("resource",),
 )
 EVENTS_DROPPED = Counter("kaito_events_dropped_total", "Kubernetes Events not sent", ("reason",))
+for _reason in ("object", "queue", "api"):
+    EVENTS_DROPPED.labels(_reason)
+LOOP_STALLS = Histogram(
+    "kaito_loop_stall_seconds",
+    "How long the event loop stood still, when it did",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)

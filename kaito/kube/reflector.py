@@ -12,7 +12,6 @@ until it appears.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -45,6 +44,9 @@ from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
 
 T = TypeVar("T", bound=KubeObject)
+
+_REASONS = ("start", "expired", "absent", "Forbidden", "NotFound", "InternalError")
+"""What makes lists necessary, the likeliest: these series exist from the start."""
 
 _SHORT_SECONDS = 1.0
 _WATCH_SECONDS = (300, 600)
@@ -142,7 +144,14 @@ class Reflector(Generic[T]):
         self._may_stream = True
         self._server_errors = 0
         self._listed_at = float("-inf")
+        self._heard_at = patience.clock.monotonic()
         self._heard = metrics.INFORMER_HEARD.labels(resource.plural)
+        metrics.INFORMER_AGE.labels(resource.plural).set_function(self._age)
+        for reason in _REASONS:
+            metrics.INFORMER_LISTS.labels(resource.plural, reason)
+
+    def _age(self) -> float:
+        return self._patience.clock.monotonic() - self._heard_at
 
     async def run(self) -> None:
         """Follow until cancelled; no failure ends it."""
@@ -210,7 +219,8 @@ class Reflector(Generic[T]):
         self._version = version
         self._sink.reached(version)
         self._server_errors = 0
-        self._heard.set(time.time())
+        self._heard_at = self._patience.clock.monotonic()
+        self._heard.set(self._patience.clock.now().timestamp())
 
     async def _watch(self) -> None:
         """Take in changes until the stream ends.

@@ -17,10 +17,10 @@ from typing import Protocol
 
 import aiohttp
 
-from kaito.kube import metrics
 from kaito.kube.answers import failure
 from kaito.kube.backoff import between
 from kaito.kube.errors import KubeError, Throttled, Unavailable
+from kaito.kube.traffic import Traffic
 
 _DEADLINE_SECONDS = 30.0
 _LEASE_DEADLINE_SECONDS = 5.0
@@ -104,7 +104,7 @@ class Transport:
 
     def __init__(self, endpoint: Endpoint, *, user_agent: str, max_in_flight: int) -> None:
         self._endpoint = endpoint
-        self._host = endpoint.url.partition("://")[2]
+        self._traffic = Traffic(endpoint.url.partition("://")[2])
         headers = {
             "User-Agent": user_agent,
             "Accept": "application/json",
@@ -185,12 +185,14 @@ class Transport:
                 wait = max(error.retry_after_seconds, _LEAST_WAIT_SECONDS)
                 if asyncio.get_running_loop().time() + wait >= deadline:
                     raise
-                metrics.REQUEST_RETRIES.labels(str(error.status), call.method, self._host).inc()
+                self._traffic.retried(call.method, str(error.status))
                 await asyncio.sleep(between(wait, 1.1 * wait))
         return await self._attempt(lane, call)
 
     async def _attempt(self, lane: _Lane, call: Call) -> bytes:
+        asked = asyncio.get_running_loop().time()
         async with lane.slots:
+            self._traffic.waited(call.method, asyncio.get_running_loop().time() - asked)
             authorization = await self._endpoint.authorization.header()
             response, body = await self._exchange(lane, call, authorization)
             if response.status == HTTPStatus.UNAUTHORIZED:
@@ -211,12 +213,12 @@ class Transport:
             response = await self._begin(lane, call, authorization, _ONE_ANSWER)
             body = await response.read()
             code = str(response.status)
+            self._traffic.carried(call.method, sent=len(call.body or b""), received=len(body))
         except _NETWORK_ERRORS as error:
             raise _unanswered(call, error) from error
         finally:
-            seconds = asyncio.get_running_loop().time() - started
-            metrics.REQUESTS.labels(code, call.method, self._host).inc()
-            metrics.REQUEST_SECONDS.labels(call.method, self._host).observe(seconds)
+            self._traffic.answered(call.method, code)
+            self._traffic.took(call.method, asyncio.get_running_loop().time() - started)
         return response, body
 
     async def _open(
@@ -230,7 +232,7 @@ class Transport:
         except _NETWORK_ERRORS as error:
             raise _unanswered(call, error) from error
         finally:
-            metrics.REQUESTS.labels(code, call.method, self._host).inc()
+            self._traffic.answered(call.method, code)
         return response
 
     async def _begin(

@@ -1,0 +1,130 @@
+"""What dashboards read: names, and that every series is there from the start."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import prometheus_client
+import pytest
+
+from kaito.kube.client import Client
+from kaito.kube.controller import Controller
+from kaito.kube.informer import Informer
+from kaito.kube.objects import Ref
+from kaito.kube.outcome import DONE, Outcome
+from kaito.kube.stalls import watch_stalls
+from kaito.kube.transport import Endpoint, Transport
+from tests.unit.kube.apiserver import Api
+from tests.unit.kube.builders import THINGS, Anonymous, ref, thing
+
+
+def value(sample: str, /, **labels: str) -> float | None:
+    """A sample, None when there is none."""
+    return prometheus_client.REGISTRY.get_sample_value(sample, labels)
+
+
+async def nothing(_: Ref) -> Outcome:
+    """A reconcile with nothing to do."""
+    return DONE
+
+
+async def test_every_series_of_a_controller_is_there_from_the_start() -> None:
+    Controller("fresh", nothing)
+
+    whole = ("name", "controller")
+    for name in (
+        "controller_runtime_reconcile_errors_total",
+        "controller_runtime_terminal_reconcile_errors_total",
+        "controller_runtime_reconcile_panics_total",
+        "controller_runtime_reconcile_timeouts_total",
+        "controller_runtime_reconcile_time_seconds_count",
+        "controller_runtime_active_workers",
+        "kaito_reconcile_deferred_total",
+    ):
+        assert (name, value(name, controller="fresh")) == (name, 0)
+    for name in (
+        "workqueue_adds_total",
+        "workqueue_retries_total",
+        "workqueue_unfinished_work_seconds",
+        "workqueue_longest_running_processor_seconds",
+        "workqueue_queue_duration_seconds_count",
+        "workqueue_work_duration_seconds_count",
+    ):
+        assert (name, value(name, **dict.fromkeys(whole, "fresh"))) == (name, 0)
+    for result in ("success", "error", "requeue", "requeue_after"):
+        assert value("controller_runtime_reconcile_total", controller="fresh", result=result) == 0
+    for priority in ("0", "-100"):
+        labels = {"name": "fresh", "controller": "fresh", "priority": priority}
+        assert value("workqueue_depth", **labels) == 0
+
+
+async def test_every_series_of_a_client_is_there_from_the_start() -> None:
+    endpoint = Endpoint("http://fresh.test:1", Anonymous())
+    transport = Transport(endpoint, user_agent="tests/1", max_in_flight=1)
+
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        labels = {"method": method, "host": "fresh.test:1"}
+        assert value("rest_client_requests_total", code="200", **labels) == 0
+        for name in (
+            "rest_client_request_duration_seconds_count",
+            "rest_client_request_size_bytes_count",
+            "rest_client_response_size_bytes_count",
+            "rest_client_rate_limiter_duration_seconds_count",
+        ):
+            assert (name, value(name, verb=method, host="fresh.test:1")) == (name, 0)
+        labels = {"verb": method, "host": "fresh.test:1"}
+        assert value("rest_client_request_retries_total", code="429", **labels) == 0
+    await transport.close()
+
+
+async def test_bytes_and_seconds_of_requests_are_counted(api: Api, client: Client) -> None:
+    await client.create(THINGS, thing("a").model_dump(by_alias=True, mode="json"))
+
+    labels = {"verb": "POST", "host": api.url.partition("://")[2]}
+    for name in ("rest_client_request_size_bytes", "rest_client_response_size_bytes"):
+        assert value(f"{name}_count", **labels) == 1
+        assert (value(f"{name}_sum", **labels) or 0) > 50
+
+
+async def test_lists_are_counted_by_what_made_them_necessary(api: Api, client: Client) -> None:
+    before = value("kaito_informer_lists_total", resource="things", reason="start") or 0
+    informer = Informer(client, THINGS)
+    task = asyncio.create_task(informer.run())
+    await api.until_watched(1)
+    task.cancel()
+
+    assert value("kaito_informer_lists_total", resource="things", reason="start") == before + 1
+    assert value("kaito_informer_lists_total", resource="things", reason="expired") is not None
+    assert value("kaito_informer_readable", resource="things") == 1
+    age = value("kaito_informer_age_seconds", resource="things")
+    assert age is not None
+    assert 0 <= age < 5
+
+
+async def test_a_reconcile_that_takes_too_long_is_counted() -> None:
+    async def endless(_: Ref) -> Outcome:
+        await asyncio.Event().wait()
+        return DONE
+
+    controller = Controller("slow", endless, deadline_seconds=0.01)
+    with pytest.raises(TimeoutError):
+        await controller._bounded(ref("a"))
+
+    assert value("controller_runtime_reconcile_timeouts_total", controller="slow") == 1
+
+
+async def test_a_loop_that_stands_still_is_measured() -> None:
+    before = value("kaito_loop_stall_seconds_sum") or 0
+    task = asyncio.create_task(watch_stalls(tick_seconds=0.01))
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + 0.2
+    while loop.time() < until:
+        pass
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+    assert 0.15 < (value("kaito_loop_stall_seconds_sum") or 0) - before < 2
