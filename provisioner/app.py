@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 import structlog
@@ -14,7 +15,9 @@ from kaito.kube.lease import Elector, NotLeading
 from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import Level, Policies, Policy
+from provisioner.azure.agentpool import Custom
 from provisioner.azure.client import AksCloud, Cluster
+from provisioner.azure.clouds import CLOUDS
 from provisioner.azure.credentials import Identity, credential
 from provisioner.caches import Caches
 from provisioner.cloud import Cloud
@@ -24,6 +27,7 @@ from provisioner.controllers.machine.controller import ClaimController
 from provisioner.controllers.machine.kinds import KINDS, ClaimKind
 from provisioner.controllers.machine.ledger import Ledger
 from provisioner.controllers.machine.observe import Deadlines
+from provisioner.failures import CloudDenied, ClusterMissing, sentence
 from provisioner.instances import Instances, Pace
 from provisioner.settings import Settings
 
@@ -38,23 +42,48 @@ _POLICIES: Policies = {NotLeading: Policy(Level.INFO, wait_seconds=1)}
 
 def aks(settings: Settings) -> AksCloud:
     """The cloud that the settings name."""
+    azure = CLOUDS[settings.azure_cloud]
     identity = Identity(
         tenant_id=settings.tenant_id,
         client_id=settings.client_id,
         token_file=settings.federated_token_file,
-        authority_host=settings.authority_host,
+        authority_host=settings.authority_host or azure.authority,
         ca_file=settings.arm_ca_file,
+        way=settings.credential,
     )
     cluster = Cluster(
         subscription_id=settings.subscription_id,
         resource_group=settings.resource_group,
         name=settings.cluster_name,
-        endpoint=settings.arm_endpoint,
-        scope=settings.arm_scope,
+        endpoint=settings.arm_endpoint or azure.endpoint,
+        scope=settings.arm_scope or azure.scope,
         ca_file=settings.arm_ca_file,
         location=settings.location,
     )
-    return AksCloud(cluster, credential(identity), call_seconds=settings.arm_seconds)
+    custom = Custom(
+        subnet_id=settings.subnet_id,
+        installs_driver=settings.gpu_driver == "install",
+        tags=dict(pair.split("=", 1) for pair in settings.tags.split(",") if pair),
+    )
+    return AksCloud(cluster, credential(identity), custom=custom, call_seconds=settings.arm_seconds)
+
+
+class Process(Manager):
+    """A manager that is ready only while the cloud accepts who we are.
+
+    A failure of that kind is told in claims, in the log and in /readyz; the process goes on,
+    and recovers by itself when the identity does.
+    """
+
+    instances: Instances | None = None
+
+    def troubles(self) -> Sequence[str]:
+        """Why the cloud does not accept us; nothing when it does, or has not been asked."""
+        failure = self.instances.failure if self.instances else None
+        return [sentence(failure)] if isinstance(failure, CloudDenied | ClusterMissing) else []
+
+    def _unready(self) -> Sequence[str]:
+        return [*super()._unready(), *self.troubles()]
 
 
 async def run(settings: Settings) -> int:
@@ -74,7 +103,7 @@ async def run(settings: Settings) -> int:
 def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
     """The process, ready to run."""
     elector = _elector(settings, client)
-    made = Manager(
+    made = Process(
         client,
         elector=elector,
         host=settings.host,
@@ -84,6 +113,7 @@ def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
     guard = elector.guard if elector else _always
     caches = Caches.of(made)
     instances = Instances(cloud, clock=SYSTEM_CLOCK, pace=_pace(settings))
+    made.instances = instances
     recorder = Recorder(client, controller=REPORTER, instance=settings.identity)
     actor = Actor(client, cloud, guard, Ledger(), SYSTEM_CLOCK)
     for kind in KINDS:

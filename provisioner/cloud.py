@@ -19,6 +19,10 @@ INSTANCE_NAME = re.compile(r"^[a-z][a-z0-9]{0,11}$")
 """What an instance may be called: the rule of Linux agent pools, the narrowest there is."""
 
 
+INSTANCE_LIMIT = 100
+"""Agent pools of one cluster, the system pool among them; AKS's own limit."""
+
+
 class InstanceState(StrEnum):
     """How far an instance has come."""
 

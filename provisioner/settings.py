@@ -16,6 +16,10 @@ from kaito.kube.flags import Variable
 
 PREFIX = "PROVISIONER"
 
+_TAG = r"[^<>%&\\?/,=]+=[^,]*"
+TAGS = rf"^({_TAG}(,{_TAG})*)?$"
+"""Tags with names that ARM accepts."""
+
 
 class Settings(BaseModel):
     """Provision GPU nodes: carry out Machine and NodeClaim objects as AKS agent pools."""
@@ -64,30 +68,37 @@ class Settings(BaseModel):
     cluster_name: Annotated[str, Variable("AZURE_CLUSTER_NAME")] = Field(
         min_length=1, description="Name of the AKS cluster."
     )
+    credential: Literal["workload", "managed", "developer"] = Field(
+        default="workload",
+        description="Who we are to Azure: workload (a federated ServiceAccount), managed (the"
+        " identity of the machine) or developer (whoever is signed in to the Azure CLI).",
+    )
     client_id: Annotated[str, Variable("AZURE_CLIENT_ID")] = Field(
-        min_length=1, description="Client id of the federated identity; a UUID."
+        default="",
+        description="Client id of the identity; needed for workload, and for managed where the"
+        " machine has several; a UUID.",
     )
     tenant_id: Annotated[str, Variable("AZURE_TENANT_ID")] = Field(
-        min_length=1, description="Directory of the identity; a UUID."
+        default="", description="Directory of the identity; needed for workload; a UUID."
     )
     federated_token_file: Annotated[str, Variable("AZURE_FEDERATED_TOKEN_FILE")] = Field(
         default="/var/run/secrets/azure/tokens/azure-identity-token",
         description="File with the ServiceAccount token to exchange; path.",
     )
+    azure_cloud: Literal["public", "china", "usgovernment"] = Field(
+        default="public",
+        description="Which of Azure's clouds: the three addresses below are its own where they"
+        " are left empty.",
+    )
     authority_host: Annotated[str, Variable("AZURE_AUTHORITY_HOST")] = Field(
-        default="https://login.microsoftonline.com/",
-        pattern=r"^https://",
+        default="",
+        pattern=r"^(https://|$)",
         description="Token endpoint of Microsoft Entra ID; https URL.",
     )
     arm_endpoint: str = Field(
-        default="https://management.azure.com",
-        pattern=r"^https://",
-        description="Azure Resource Manager; https URL.",
+        default="", pattern=r"^(https://|$)", description="Azure Resource Manager; https URL."
     )
-    arm_scope: str = Field(
-        default="https://management.azure.com/.default",
-        description="Scope of the tokens for it; URL.",
-    )
+    arm_scope: str = Field(default="", description="Scope of the tokens for it; URL.")
     arm_ca_file: str = Field(
         default="",
         description="CA bundle for both Azure endpoints; empty means the system's; path.",
@@ -96,6 +107,21 @@ class Settings(BaseModel):
         default="",
         description="Region of the cluster: before a launch it is asked whether it sells the size"
         " and how much quota is left; empty asks nothing.",
+    )
+    subnet_id: str = Field(
+        default="",
+        pattern=r"^(/subscriptions/.+/subnets/[^/]+|$)",
+        description="Subnet of the machines; empty means that of the cluster; ARM resource id.",
+    )
+    gpu_driver: Literal["install", "none"] = Field(
+        default="install",
+        description="Whether AKS installs the GPU driver on the machines: none is for clusters"
+        " where the GPU operator does.",
+    )
+    tags: str = Field(
+        default="",
+        pattern=TAGS,
+        description="Further tags of agent pools, as name=value,name=value.",
     )
     arm_seconds: float = Field(
         default=30, gt=0, description="Longest wait for one answer of Azure; seconds."
@@ -142,6 +168,16 @@ class Settings(BaseModel):
     log_level: logs.Level = Field(
         default="info", description="Least level of log lines: debug, info, warning or error."
     )
+
+    @model_validator(mode="after")
+    def _check_identity(self) -> Self:
+        """A federated identity is named by two ids."""
+        if self.credential == "workload" and not (self.client_id and self.tenant_id):
+            raise ValueError(
+                "--client-id (AZURE_CLIENT_ID) and --tenant-id (AZURE_TENANT_ID) are needed with"
+                " --credential workload"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_lease(self) -> Self:

@@ -7,6 +7,7 @@ of a tag, so the domain is set off by "_".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -40,7 +41,25 @@ STATES: Mapping[str, InstanceState] = {
 """By provisioningState in lower case; it is an open set, and any other word means under way."""
 
 
-def body(spec: InstanceSpec) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """What all pools of a cluster have in common, and no claim says.
+
+    Attributes:
+        subnet_id: ARM id of the machines' subnet; "" for the cluster's own.
+        installs_driver: whether AKS puts the GPU driver on machines that have GPUs.
+        tags: beside our own, which win.
+    """
+
+    subnet_id: str = ""
+    installs_driver: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+PLAIN: Final = Custom()
+
+
+def body(spec: InstanceSpec, custom: Custom = PLAIN) -> dict[str, object]:
     """The agent pool that carries out `spec`, under its REST names.
 
     Raises:
@@ -62,7 +81,8 @@ def body(spec: InstanceSpec) -> dict[str, object]:
         "vmSize": spec.vm_size,
         "nodeLabels": {key: spec.labels[key] for key in sorted(spec.labels) if is_settable(key)},
         "nodeTaints": list(spec.taints),
-        "tags": tags(spec),
+        "tags": {**custom.tags, **tags(spec)},
+        **_settled(custom),
     }
     if spec.disk_gib is not None:
         properties["osDiskSizeGB"] = _disk(spec.disk_gib)
@@ -72,6 +92,16 @@ def body(spec: InstanceSpec) -> dict[str, object]:
         properties["scaleSetPriority"] = "Spot"
         properties["scaleSetEvictionPolicy"] = "Delete"
     return {"properties": properties}
+
+
+def _settled(custom: Custom) -> dict[str, object]:
+    """Properties that the settings ask for; what is AKS's default is left out."""
+    settled: dict[str, object] = {}
+    if custom.subnet_id:
+        settled["vnetSubnetID"] = custom.subnet_id
+    if not custom.installs_driver:
+        settled["gpuProfile"] = {"driver": "None"}
+    return settled
 
 
 def tags(spec: InstanceSpec) -> dict[str, str]:

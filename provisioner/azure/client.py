@@ -22,6 +22,7 @@ from azure.mgmt.containerservice.models import AgentPool
 
 from provisioner import metrics
 from provisioner.azure import agentpool, errors
+from provisioner.azure.agentpool import PLAIN, Custom
 from provisioner.azure.preflight import Preflight
 from provisioner.cloud import Instance, InstanceSpec
 from provisioner.failures import CloudDenied, CloudError, CloudUnavailable
@@ -56,9 +57,15 @@ class AksCloud:
     """The `Cloud` whose instances are agent pools of one AKS cluster, of one machine each."""
 
     def __init__(
-        self, cluster: Cluster, credential: AsyncTokenCredential, *, call_seconds: float = 30.0
+        self,
+        cluster: Cluster,
+        credential: AsyncTokenCredential,
+        *,
+        custom: Custom = PLAIN,
+        call_seconds: float = 30.0,
     ) -> None:
         self._cluster = cluster
+        self._custom = custom
         self._credential = credential
         self._call_seconds = call_seconds
         self._client = ContainerServiceClient(
@@ -77,7 +84,7 @@ class AksCloud:
 
     async def launch(self, spec: InstanceSpec) -> None:
         """Begin to create an agent pool; If-None-Match keeps the request from changing one."""
-        pool = AgentPool(agentpool.body(spec))
+        pool = AgentPool(agentpool.body(spec, self._custom))
         await self._preflight.check(spec)
         async with self._call("launch"):
             await self._client.agent_pools.begin_create_or_update(

@@ -1,19 +1,29 @@
-"""Who the provisioner is to Azure: a Kubernetes ServiceAccount, federated with an identity.
+"""Who the provisioner is to Azure; one way, chosen by a setting, and no other is tried.
 
-The kubelet keeps a token of the ServiceAccount in a file; Microsoft Entra ID changes it for one
-of its own. No secret is stored anywhere.
+workload     A Kubernetes ServiceAccount, federated with an identity: the kubelet keeps a token
+             in a file, and Microsoft Entra ID changes it for one of its own.
+managed      The identity of the machine that the provisioner runs on, from its metadata address.
+developer    Whoever is signed in to the Azure CLI: for a provisioner on a desk.
+
+No secret is stored anywhere. Nothing is asked before the first request needs a token.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from azure.identity.aio import WorkloadIdentityCredential
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.identity.aio import (
+    AzureCliCredential,
+    ManagedIdentityCredential,
+    WorkloadIdentityCredential,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A federated identity.
+    """An identity, and how its tokens are had.
 
     Attributes:
         tenant_id: of the directory.
@@ -21,6 +31,7 @@ class Identity:
         token_file: where the kubelet keeps the ServiceAccount's token.
         authority_host: of the token endpoint, e.g. "https://login.microsoftonline.com/".
         ca_file: bundle to check the token endpoint with; "" for the system's.
+        way: "workload", "managed" or "developer".
     """
 
     tenant_id: str
@@ -28,14 +39,19 @@ class Identity:
     token_file: str
     authority_host: str
     ca_file: str = ""
+    way: str = "workload"
 
 
-def credential(identity: Identity) -> WorkloadIdentityCredential:
+def credential(identity: Identity) -> AsyncTokenCredential:
     """A source of tokens; it reads the token file anew whenever it needs one.
 
     Raises:
         ValueError: a part of the identity is missing, or the authority is not https.
     """
+    return _WAYS[identity.way](identity)
+
+
+def _workload(identity: Identity) -> AsyncTokenCredential:
     return WorkloadIdentityCredential(
         tenant_id=identity.tenant_id,
         client_id=identity.client_id,
@@ -44,3 +60,19 @@ def credential(identity: Identity) -> WorkloadIdentityCredential:
         connection_verify=identity.ca_file or True,
         retry_total=0,
     )
+
+
+def _managed(identity: Identity) -> AsyncTokenCredential:
+    """The machine's own identity where no client id names one of several."""
+    return ManagedIdentityCredential(client_id=identity.client_id or None, retry_total=0)
+
+
+def _developer(identity: Identity) -> AsyncTokenCredential:
+    return AzureCliCredential(tenant_id=identity.tenant_id)
+
+
+_WAYS: Mapping[str, Callable[[Identity], AsyncTokenCredential]] = {
+    "workload": _workload,
+    "managed": _managed,
+    "developer": _developer,
+}

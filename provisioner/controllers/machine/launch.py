@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kaito.api import labels
 from kaito.kube.errors import InvalidSpec
-from provisioner.cloud import Instance, InstanceState
+from provisioner.cloud import INSTANCE_LIMIT, Instance, InstanceState
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.reasons import Reason
@@ -24,6 +24,9 @@ from provisioner.controllers.machine.step import (
 from provisioner.failures import CloudError, LaunchFailed, meaning, sentence
 
 _ASPECT = Aspect.LAUNCHED
+
+LIMIT_SECONDS = 60.0
+"""From one look at a full cluster to the next."""
 
 
 def ensure_finalizer(seen: Observed) -> Step:
@@ -116,10 +119,22 @@ def _absent(seen: Observed) -> Step:
         return replace(step, recheck_seconds=wait)
     if not seen.fresh:
         return _in_cloud(_explained(failure) if failure else _looking(seen))
+    if seen.listing and len(seen.listing.instances) >= INSTANCE_LIMIT:
+        return _full(len(seen.listing.instances))
     said = f"Agent pool {seen.name} is being created"
     # Another try goes on telling of the last failure until the cloud accepts it.
     step = _explained(failure) if failure else hold(_ASPECT, Reason.LAUNCHING, said)
     return replace(_in_cloud(step), actions=(Launch(seen.order),))
+
+
+def _full(count: int) -> Step:
+    """The cluster has as many agent pools as it may have."""
+    said = (
+        f"The cluster has {count} agent pools, and AKS allows {INSTANCE_LIMIT}."
+        " Delete a workspace or a pool, or use another cluster; it is tried again every minute"
+    )
+    step = failed(_ASPECT, Reason.INSTANCE_LIMIT, said)
+    return replace(step, recheck_seconds=LIMIT_SECONDS)
 
 
 def _looking(seen: Observed) -> Step:

@@ -211,3 +211,20 @@ def test_a_failed_pool_says_why_where_the_api_does() -> None:
 
     assert isinstance(read.failure, CapacityUnavailable)
     assert read.failure.message == "none left"
+
+
+def test_what_the_settings_ask_of_all_pools_is_in_the_body_and_our_marks_win() -> None:
+    subnet = "/subscriptions/s/resourceGroups/g/providers/n/virtualNetworks/v/subnets/gpu"
+    custom = agentpool.Custom(
+        subnet_id=subnet,
+        installs_driver=False,
+        tags={"cost-center": "7", "kaito.sh_claim-uid": "forged"},
+    )
+
+    properties = agentpool.body(spec(), custom)["properties"]
+
+    assert isinstance(properties, dict)
+    assert properties["vnetSubnetID"] == subnet
+    assert properties["gpuProfile"] == {"driver": "None"}
+    assert properties["tags"]["cost-center"] == "7"
+    assert properties["tags"]["kaito.sh_claim-uid"] == UID

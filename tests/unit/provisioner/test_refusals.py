@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from provisioner.cloud import InstanceState
 from provisioner.controllers.machine.kinds import KINDS, MACHINE, ClaimKind
 from provisioner.failures import (
     BadRequest,
@@ -16,6 +17,7 @@ from provisioner.failures import (
     QuotaExceeded,
     SkuUnavailable,
 )
+from tests.unit.provisioner import builders
 from tests.unit.provisioner.builders import NAME
 from tests.unit.provisioner.simulation import REF, World
 
@@ -125,3 +127,20 @@ async def test_a_claim_that_cannot_be_names_the_field_and_the_remedy() -> None:
     assert (told.status, told.reason) == ("False", "InvalidClaim")
     assert "spec.resources.requests.storage" in told.message
     assert world.cloud.launches == []
+
+
+async def test_a_full_cluster_is_said_and_nothing_is_asked_of_azure() -> None:
+    world = World(MACHINE)
+    for number in range(99):
+        name = f"other{number}"
+        world.cloud.pools[name] = builders.instance(InstanceState.RUNNING, name=name)
+    world.create()
+
+    await world.settle(rounds=4)
+    assert world.condition("Launched") == ("False", "AgentPoolLimit")
+    assert world.cloud.launches == []
+    assert world.cloud.refused == []
+
+    del world.cloud.pools["other7"]
+    await world.settle(rounds=8)
+    assert world.is_ready

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from azure.identity.aio import (
+    AzureCliCredential,
+    ManagedIdentityCredential,
+    WorkloadIdentityCredential,
+)
 
 from kaito.kube import flags
+from provisioner.azure.clouds import CLOUDS
+from provisioner.azure.credentials import Identity, credential
 from provisioner.settings import PREFIX, Settings
 
 AZURE = {
@@ -37,6 +44,52 @@ def test_a_flag_wins_over_our_variable_and_that_over_the_standard_one() -> None:
     assert load("--cluster-name=flag").cluster_name == "flag"
 
 
+@pytest.mark.parametrize(
+    ("cloud", "endpoint", "authority"),
+    [
+        ("public", "https://management.azure.com", "https://login.microsoftonline.com/"),
+        ("china", "https://management.chinacloudapi.cn", "https://login.chinacloudapi.cn/"),
+        (
+            "usgovernment",
+            "https://management.usgovcloudapi.net",
+            "https://login.microsoftonline.us/",
+        ),
+    ],
+)
+def test_a_cloud_has_its_own_addresses(cloud: str, endpoint: str, authority: str) -> None:
+    assert load("--azure-cloud", cloud).arm_endpoint == ""
+    assert CLOUDS[cloud].endpoint == endpoint
+    assert CLOUDS[cloud].authority == authority
+    assert CLOUDS[cloud].scope == f"{endpoint}/.default"
+
+
+def test_only_a_federated_identity_needs_both_ids() -> None:
+    nobody = {"AZURE_CLIENT_ID": "", "AZURE_TENANT_ID": ""}
+
+    assert load("--credential", "managed", **nobody).client_id == ""
+    assert load("--credential=developer", **nobody).tenant_id == ""
+
+
+@pytest.mark.parametrize(
+    ("way", "kind"),
+    [
+        ("workload", WorkloadIdentityCredential),
+        ("managed", ManagedIdentityCredential),
+        ("developer", AzureCliCredential),
+    ],
+)
+async def test_the_setting_alone_says_which_credential_is_used(way: str, kind: type) -> None:
+    made = credential(Identity("tenant", "client", "file", "https://login/", way=way))
+
+    assert isinstance(made, kind)
+    await made.close()
+
+
+@pytest.mark.parametrize("tags", ["a=b", "a=b,c=d=e", "cost center=7", ""])
+def test_tags_are_pairs(tags: str) -> None:
+    assert load(f"--tags={tags}").tags == tags
+
+
 def test_an_empty_variable_counts_as_unset() -> None:
     assert load(PROVISIONER_POLL_SECONDS="").poll_seconds == 15
 
@@ -57,6 +110,8 @@ def test_a_switch_may_be_named_or_given_a_value(argument: str, *, expected: bool
         (("--arm-endpoint", "http://x"), {}, ("--arm-endpoint", "https://")),
         (("--lease-seconds", "5"), {}, ("--lease-seconds", "--renew-seconds")),
         ((), {"AZURE_CLIENT_ID": ""}, ("--client-id", "AZURE_CLIENT_ID")),
+        (("--tags", "a/b=x"), {}, ("--tags",)),
+        (("--subnet-id", "x"), {}, ("--subnet-id", "subnets")),
         (("--log-format", "xml"), {}, ("--log-format='xml'", "json")),
         (("--lease", "5"), {}, ("unrecognized arguments: --lease",)),
     ],
