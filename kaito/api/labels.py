@@ -51,6 +51,9 @@ TERMINATION_FINALIZER = "karpenter.sh/termination"
 
 GPU = "nvidia.com/gpu"
 """Extended resource that the device plugin reports."""
+GPU_COUNT = "nvidia.com/gpu.count"
+GPU_MEMORY = "nvidia.com/gpu.memory"
+"""Labels on nodes from GPU feature discovery; memory is that of each GPU, in MiB."""
 
 SKU_TAINT_KEY = "sku"
 SKU_TAINT_VALUE = "gpu"

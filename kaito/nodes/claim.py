@@ -59,13 +59,16 @@ def claim_stage(claim: Machine) -> str:
     return f"{claim.metadata.name} waits for Ready"
 
 
-def rendered_claim(workspace: Workspace, preset: Preset, *, ordinal: int) -> Manifest:
+def rendered_claim(
+    workspace: Workspace, preset: Preset, *, ordinal: int, instance_type: str | None = None
+) -> Manifest:
     """The Machine for one node of a workspace.
 
     Args:
-        workspace: its `resource.instance_type` is set; check_spec saw to it.
+        workspace: whom the node is for.
         preset: says how large the disk must be.
         ordinal: which of the workspace's nodes, from 0.
+        instance_type: what to buy; None: what `resource.instanceType` names.
     """
     uid = workspace.metadata.uid
     name = claim_name(uid, ordinal)
@@ -85,7 +88,7 @@ def rendered_claim(workspace: Workspace, preset: Preset, *, ordinal: int) -> Man
         "spec": {
             "machineTemplateRef": {"name": name},
             "requirements": [
-                _in(labels.INSTANCE_TYPE, workspace.resource.instance_type or ""),
+                _in(labels.INSTANCE_TYPE, instance_type or workspace.resource.instance_type or ""),
                 _in(labels.PROVISIONER_NAME, "default"),
                 _in(labels.MACHINE_TYPE, "gpu"),
                 _in(labels.ARCH, "amd64"),

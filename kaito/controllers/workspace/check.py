@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.workspace import RESOURCE_READY, DataSource, Workspace
-from kaito.catalog.catalog import Catalog
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.errors import InvalidSpec
+from kaito.nodes.hardware import instance_type, measured
+from kaito.nodes.selection import suitable_nodes
 from kaito.nodes.selector import match_labels
-from kaito.sizing.choice import smallest
 from kaito.sizing.fit import fit
 from kaito.workloads.image import preset_of
 
@@ -29,7 +29,7 @@ def check_spec(seen: Observed) -> Step:
         _check_placeholders(workspace)
         or _check_selector(workspace)
         or _check_supported(workspace)
-        or _check_model(workspace, seen.catalog)
+        or _check_model(seen)
         or done("", Reason.RECONCILING)
     )
 
@@ -98,8 +98,9 @@ def _check_supported(workspace: Workspace) -> Step | None:
     return None
 
 
-def _check_model(workspace: Workspace, catalog: Catalog) -> Step | None:
+def _check_model(seen: Observed) -> Step | None:
     """The preset exists, the instance type is known, and the one fits the other."""
+    workspace, catalog = seen.workspace, seen.catalog
     wanted = preset_of(workspace)
     name = wanted.name if wanted else ""
     preset = catalog.presets.get(name)
@@ -107,31 +108,34 @@ def _check_model(workspace: Workspace, catalog: Catalog) -> Step | None:
         close = ", ".join(catalog.close_names(name))
         message = f"inference.preset.name: no preset is named {name}: use one of {close}"
         return _refused(Reason.UNKNOWN_PRESET, message)
-    instance_type = workspace.resource.instance_type
-    if instance_type is None:
-        return _refused(Reason.INVALID_SPEC, _missing_type(preset, catalog))
-    sku = catalog.skus.get(instance_type)
+    return _check_image(workspace, preset) or _check_type(seen, preset)
+
+
+def _check_type(seen: Observed, preset: Preset) -> Step | None:
+    """There is an instance type, it is known, and the model fits it."""
+    name = instance_type(seen.workspace, preset, seen.catalog.skus)
+    if name is None:
+        return _refused(
+            Reason.NOT_ENOUGH_MEMORY,
+            f"resource.instanceType: is not set, and {preset.name} fits no known type that is"
+            " still sold: name one, or use a smaller model",
+        )
+    sku = seen.catalog.skus.get(name)
     if sku is None:
         return _refused(
             Reason.UNKNOWN_INSTANCE_TYPE,
-            f"resource.instanceType: {instance_type} is not in the table of GPU instance types:"
+            f"resource.instanceType: {name} is not in the table of GPU instance types:"
             " check its spelling, upper and lower case count",
         )
-    return _check_image(workspace, preset) or _check_fit(workspace, preset, sku)
-
-
-def _missing_type(preset: Preset, catalog: Catalog) -> str:
-    """The sentence about an instance type that is not set, with one that would do."""
-    found = smallest(catalog.skus.values(), lambda sku: fit(preset, sku))
-    remedy = f"use {found.sku}, the smallest that fits" if found else "no known one fits"
-    return f"resource.instanceType: is not set: {remedy}"
+    nodes = suitable_nodes(seen.workspace, seen.nodes)
+    return _check_fit(seen.workspace, preset, measured(sku, nodes))
 
 
 def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
     """There is an image that serves the preset."""
     wanted = preset_of(workspace)
-    own = wanted is not None and bool(wanted.preset_options.image)
-    if preset.access == "private" and not own:
+    is_own = wanted and wanted.access_mode == "private" and wanted.preset_options.image
+    if preset.access == "private" and not is_own:
         return _refused(
             Reason.INVALID_SPEC,
             f"inference.preset: {preset.name} has no public image: set accessMode to private and"

@@ -10,7 +10,9 @@ from kaito.catalog.preset import Preset
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Create, Step, done, hold
 from kaito.kube.kinds import Node
+from kaito.kube.objects import Manifest
 from kaito.nodes.claim import ClaimState, claim_name, claim_stage, claim_state, rendered_claim
+from kaito.nodes.hardware import instance_type
 from kaito.nodes.selection import gpus, is_created_for, is_usable, suitable_nodes
 from kaito.workloads.image import preset_of
 
@@ -47,7 +49,7 @@ def wanted_gpus(seen: Observed) -> int:
     whenever a GPU is unwell; it counts only for nodes of another type, which the user prefers.
     """
     chosen = chosen_nodes(seen)
-    wanted = seen.workspace.resource.instance_type or ""
+    wanted = instance_type(seen.workspace, model(seen), seen.catalog.skus) or ""
     types = {node.metadata.labels.get(labels.INSTANCE_TYPE) for node in chosen}
     if types == {wanted} and wanted in seen.catalog.skus:
         return seen.catalog.skus[wanted].gpus
@@ -75,12 +77,14 @@ def ensure_claims(seen: Observed) -> Step:
     missing = _missing(seen, needed)
     if missing:
         uid = seen.workspace.metadata.uid
+        type_ = instance_type(seen.workspace, model(seen), seen.catalog.skus)
         creations = (
-            Create(MACHINES, rendered_claim(seen.workspace, model(seen), ordinal=ordinal), uid)
+            Create(MACHINES, _claim(seen, ordinal=ordinal, instance_type=type_), uid)
             for ordinal in missing.values()
         )
         names = ", ".join(sorted(missing))
-        return hold(MACHINE_READY, Reason.CREATING_MACHINES, f"creating {names}", *creations)
+        message = f"creating {names} of type {type_}"
+        return hold(MACHINE_READY, Reason.CREATING_MACHINES, message, *creations)
     states = {claim.metadata.name: claim_state(claim) for claim in seen.claims}
     if list(states.values()).count(ClaimState.READY) >= needed:
         return done(MACHINE_READY, Reason.MACHINES_READY, _machines_ready(needed))
@@ -90,6 +94,11 @@ def ensure_claims(seen: Observed) -> Step:
     is_failed = ClaimState.FAILED in states.values()
     reason = Reason.MACHINE_FAILED if is_failed else Reason.WAITING_FOR_MACHINES
     return hold(MACHINE_READY, reason, "; ".join(claim_stage(claim) for claim in waiting))
+
+
+def _claim(seen: Observed, *, ordinal: int, instance_type: str | None) -> Manifest:
+    """The claim for one of the nodes."""
+    return rendered_claim(seen.workspace, model(seen), ordinal=ordinal, instance_type=instance_type)
 
 
 def _missing(seen: Observed, needed: int) -> dict[str, int]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from kaito.api.reasons import Reason
+from kaito.api import labels
+from kaito.api.reasons import WARNINGS, Reason
 from kaito.api.workspace import Workspace
+from kaito.catalog.catalog import Catalog
 from kaito.controllers.workspace.plan import plan
-from kaito.controllers.workspace.step import Step
-from tests.unit.controllers.workspace.worlds import observed, workspace
+from kaito.controllers.workspace.step import Create, Step
+from tests.unit.controllers.workspace.worlds import CATALOG, PRESET, TINY, node, observed, workspace
 
 PHI: dict[str, object] = {"preset": {"name": "phi"}}
 
@@ -36,12 +38,6 @@ def first(subject: Workspace) -> Step:
             Reason.UNKNOWN_INSTANCE_TYPE,
             "resource.instanceType: Standard_Y is not in the table",
             id="unknown instance type",
-        ),
-        pytest.param(
-            {"resource": selecting()},
-            Reason.INVALID_SPEC,
-            "resource.instanceType: is not set: use Standard_X, the smallest that fits",
-            id="no instance type",
         ),
         pytest.param(
             {"resource": selecting(instanceType="Standard_Tiny")},
@@ -103,3 +99,73 @@ def test_placeholders_of_the_quick_starts_are_named(
 
 def test_a_spec_that_works_is_not_held_up() -> None:
     assert first(workspace(inference=PHI)).satisfied
+
+
+def test_without_an_instance_type_the_smallest_that_fits_is_bought() -> None:
+    held = observed().workspace.model_copy(
+        update={"resource": workspace(resource=selecting()).resource}
+    )
+
+    found = plan(observed(workspace=held))
+
+    bought = [action for action in found[-1].actions if isinstance(action, Create)]
+    spec = bought[0].manifest["spec"]
+    assert isinstance(spec, dict)
+    requirements = spec["requirements"]
+    assert {"key": labels.INSTANCE_TYPE, "operator": "In", "values": ["Standard_X"]} in requirements
+    assert "of type Standard_X" in found[-1].message
+
+
+def test_without_an_instance_type_a_model_that_fits_none_is_refused() -> None:
+    tiny = Catalog(CATALOG.presets, {TINY.name: TINY})
+
+    step = plan(observed(workspace=workspace(resource=selecting()), catalog=tiny))[0]
+
+    assert step.reason is Reason.NOT_ENOUGH_MEMORY
+    assert "is not set, and phi fits no known type that is still sold" in step.message
+
+
+def test_the_bypass_annotation_turns_the_refusal_into_a_warning() -> None:
+    small = workspace(resource=selecting(instanceType="Standard_Tiny"))
+    marks = {labels.BYPASS_RESOURCE_CHECKS: "true"}
+    metadata = small.metadata.model_copy(update={"annotations": marks})
+
+    step = first(small.model_copy(update={"metadata": metadata}))
+
+    assert step.satisfied
+    assert step.reason is Reason.NOT_ENOUGH_MEMORY
+    assert step.reason in WARNINGS
+    assert step.message == first(small).message
+
+
+@pytest.mark.parametrize(("mib", "refused"), [("16384", False), ("8192", True), ("", False)])
+def test_what_a_node_s_labels_say_wins_over_the_table(mib: str, *, refused: bool) -> None:
+    found = {"apps": "phi", labels.GPU_COUNT: "1", labels.GPU_MEMORY: mib}
+
+    step = plan(observed(nodes=(node(found, name="n"),)))[0]
+
+    assert step.satisfied is not refused
+    assert ("Standard_X has 1 GPU with 8 GiB" in step.message) is refused
+
+
+def test_a_private_model_needs_the_user_s_own_image() -> None:
+    private = PRESET.model_copy(update={"access": "private"})
+    catalog = Catalog({"phi": private}, CATALOG.skus)
+    own = {"name": "phi", "accessMode": "private", "presetOptions": {"image": "mine:1"}}
+
+    step = plan(observed(catalog=catalog))[0]
+    owned = plan(observed(catalog=catalog, workspace=workspace(inference={"preset": own})))[0]
+
+    assert step.reason is Reason.INVALID_SPEC
+    assert "set accessMode to private and presetOptions.image to yours" in step.message
+    assert owned.satisfied
+
+
+def test_a_model_that_no_image_serves_is_refused_with_the_reason() -> None:
+    reason = {"images.kaito": "our server does not run it"}
+    bare = PRESET.model_copy(update={"images": (), "left_out": reason})
+
+    step = plan(observed(catalog=Catalog({"phi": bare}, CATALOG.skus)))[0]
+
+    assert step.reason is Reason.UNSUPPORTED
+    assert step.message.endswith("no image serves phi: our server does not run it")

@@ -1,0 +1,47 @@
+"""What GPUs a workspace gets: the type that it names or the smallest that fits, as measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from kaito.api import labels
+from kaito.api.workspace import Workspace
+from kaito.catalog.preset import Preset
+from kaito.catalog.sku import Sku
+from kaito.kube.kinds import Node
+from kaito.sizing.choice import smallest
+from kaito.sizing.fit import fit
+
+_MIB_PER_GIB = 1024
+
+
+def instance_type(workspace: Workspace, preset: Preset, skus: Mapping[str, Sku]) -> str | None:
+    """The instance type that the spec names, else the smallest still sold that fits.
+
+    Returns:
+        Its name; None where the spec names none and none fits.
+    """
+    if workspace.resource.instance_type:
+        return workspace.resource.instance_type
+    found = smallest(skus.values(), lambda sku: fit(preset, sku, nodes=workspace.resource.count))
+    return found.sku if found else None
+
+
+def measured(sku: Sku, nodes: Iterable[Node]) -> Sku:
+    """The type as GPU feature discovery has labelled nodes of it, which knows better than a table.
+
+    Of several nodes, the least of each figure; of none, or of nodes without labels, the table's.
+    """
+    told = [found for node in nodes if (found := _told(sku, node.metadata.labels))]
+    if not told:
+        return sku
+    counts, memories = zip(*told, strict=True)
+    return sku.model_copy(update={"gpus": min(counts), "gpu_memory_gib": min(memories)})
+
+
+def _told(sku: Sku, carried: Mapping[str, str]) -> tuple[int, float] | None:
+    """Count of GPUs and GiB of each that a node's labels state; None where they do not."""
+    count, mib = carried.get(labels.GPU_COUNT, ""), carried.get(labels.GPU_MEMORY, "")
+    if carried.get(labels.INSTANCE_TYPE) != sku.name or not (count.isdecimal() and mib.isdecimal()):
+        return None
+    return (int(count), int(mib) / _MIB_PER_GIB) if int(count) and int(mib) else None
