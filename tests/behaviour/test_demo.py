@@ -1,9 +1,17 @@
-"""hack/demo as a user runs it: twice, after a run that was killed, and not as root."""
+"""hack/demo as a user runs it: twice, after a run that was killed, interrupted, and not as root.
+
+This process adopts whatever the demo orphans, so nothing that it leaves running can hide.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,30 +21,93 @@ from tests.bystander import Finished, run
 pytestmark = pytest.mark.timeout(400)
 
 REPO = Path(__file__).parents[2]
+DEMO = (str(REPO / "hack" / "demo"), "--offline")
+PR_SET_CHILD_SUBREAPER = 36
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A living process; its pid and start time (clock ticks since boot) tell it from others."""
+
+    pid: int
+    started: int
+    parent: int
+    words: str
+
+
+@pytest.fixture(autouse=True)
+def adoption() -> Iterator[None]:
+    """Make this process the parent of its descendants' orphans."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    yield
+    assert libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0
+
+
+def _process(folder: Path) -> Seen | None:
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    ended = fields[0] in "ZX"
+    return None if ended else Seen(int(folder.name), int(fields[19]), int(fields[1]), words)
+
+
+def descendants() -> set[Seen]:
+    """All living processes below this one."""
+    found = [each for each in map(_process, Path("/proc").glob("[0-9]*")) if each]
+    below = {os.getpid()}
+    while more := {each.pid for each in found if each.parent in below} - below:
+        below |= more
+    return {each for each in found if each.pid in below - {os.getpid()}}
 
 
 def sockets() -> set[str]:
-    """Listening TCP sockets of this network namespace: address and port in hexadecimal."""
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    listening = "0A"
-    return {line.split()[1] for line in lines if line.split()[3] == listening}
+    """Listening TCP sockets of this network namespace: address and port in hexadecimal.
+
+    Left out are those of processes that are not below this one: others work here as well.
+    """
+    listening, foreign = "0A", _foreign_sockets()
+    found = set()
+    for table in ("tcp", "tcp6"):
+        path = Path("/proc/net", table)
+        lines = path.read_text().splitlines()[1:] if path.exists() else []
+        rows = [line.split() for line in lines]
+        found |= {row[1] for row in rows if row[3] == listening and row[9] not in foreign}
+    return found
 
 
-def own_processes() -> set[str]:
-    """Command lines of processes that belong to a cluster."""
+def _foreign_sockets() -> set[str]:
+    """Inodes of the sockets that processes hold which are neither this one nor below it."""
+    own = {os.getpid(), *(each.pid for each in descendants())}
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_text().replace("\0", " ")
-        except (FileNotFoundError, ProcessLookupError):
+        if int(folder.name) in own:
             continue
-        if "clusters/demo-" in words:
-            found.add(words)
+        with suppress(OSError):
+            for link in (folder / "fd").iterdir():
+                with suppress(OSError):
+                    target = str(link.readlink())
+                    found.add(target.removeprefix("socket:[").removesuffix("]"))
     return found
 
 
 async def demo() -> Finished:
-    return await run(str(REPO / "hack" / "demo"), "--offline")
+    return await run(*DEMO)
+
+
+async def demo_until(text: bytes, number: signal.Signals) -> int:
+    """Run the demo until it says `text`, then send a signal; returns the exit code."""
+    process = await asyncio.create_subprocess_exec(*DEMO, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    async for line in process.stdout:
+        if text in line:
+            break
+    process.send_signal(number)
+    await process.stdout.read()
+    return await process.wait()
 
 
 def assert_told(told: Finished) -> None:
@@ -46,47 +117,51 @@ def assert_told(told: Finished) -> None:
         *("machine created", "pool requested", "pool succeeded", "node ready"),
         *("pod running", "model loaded", "first answer"),
     ]
-    places = [told.output.index(stage) for stage in stages]
+    places = [told.output.index(f"  {stage}: ") for stage in stages]
     assert places == sorted(places)
     assert "80/TCP,29500/TCP" in told.output
     assert "machine, agent pool and node are gone" in told.output
     assert "every process has stopped" in told.output
 
 
-async def test_it_tells_the_whole_story_and_leaves_nothing_running() -> None:
-    before = sockets()
+async def test_it_works_twice_in_a_row_and_leaves_nothing_running() -> None:
+    listening, running = sockets(), descendants()
 
-    told = await demo()
+    for _ in range(2):
+        told = await demo()
 
-    assert_told(told)
-    assert sockets() - before == set()
-    assert own_processes() == set()
+        assert_told(told)
+        assert sockets() - listening == set()
+        assert descendants() - running == set()
 
 
 async def test_it_works_after_a_run_that_was_killed_half_way() -> None:
-    before = sockets()
-    first = await asyncio.create_subprocess_exec(
-        str(REPO / "hack" / "demo"), "--offline", stdout=asyncio.subprocess.PIPE
-    )
-    assert first.stdout is not None
-    async for line in first.stdout:
-        if b"node ready" in line:
-            break
-    first.send_signal(signal.SIGKILL)
-    await first.wait()
+    listening, running = sockets(), descendants()
 
+    assert await demo_until(b"node ready", signal.SIGKILL) == -signal.SIGKILL
     told = await demo()
 
     assert_told(told)
-    assert sockets() - before == set()
-    assert own_processes() == set()
+    assert sockets() - listening == set()
+    assert descendants() - running == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_it_stops_everything_when_it_is_interrupted(number: signal.Signals) -> None:
+    listening, running = sockets(), descendants()
+
+    assert await demo_until(b"kubectl apply", number) == INTERRUPTED
+
+    assert sockets() - listening == set()
+    assert descendants() - running == set()
 
 
 async def test_it_runs_without_any_privilege() -> None:
     """In a user namespace of one ordinary user: the files are ours, port 80 is closed."""
+    running = descendants()
     user = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
-    told = await run(*user, str(REPO / "hack" / "demo"), "--offline")
+    told = await run(*user, *DEMO)
 
     assert_told(told)
-    assert own_processes() == set()
+    assert descendants() - running == set()
