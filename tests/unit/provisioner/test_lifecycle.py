@@ -264,6 +264,19 @@ async def test_a_node_deleted_by_hand_is_said_at_once_and_may_come_back(kind: Cl
 
 
 @both
+async def test_another_machine_does_not_pass_for_the_one_that_registered(kind: ClaimKind) -> None:
+    world = await up(kind)
+    node = builders.node(spec={"providerID": f"{PROVIDER_ID}-another"})
+    world.api.objects[("nodes", node.ref)] = node
+
+    await world.settle()
+
+    assert world.condition("Registered") == ("False", "NodeReplaced")
+    assert world.condition("Ready")[0] == "False"
+    assert world.stored().status.provider_id == PROVIDER_ID
+
+
+@both
 async def test_a_pool_that_never_had_a_node_is_not_bought_twice_either(kind: ClaimKind) -> None:
     world = World(kind)
     world.nodes_join = False

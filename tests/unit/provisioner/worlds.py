@@ -184,7 +184,8 @@ def bought(world: World) -> World:
     """The cloud is asked for a pool: create-only."""
     if world.pool is not None:
         return replace(world, fresh=False, failure="waiting")
-    twice = world.bought + (world.launched or world.known)
+    # Once is too often already; a bound keeps the worlds finite when the plan is wrong.
+    twice = min(1, world.bought + (world.launched or world.known))
     pool = Pool(InstanceState.PENDING)
     return replace(world, pool=pool, fresh=False, failure="", bought=twice)
 
