@@ -1,0 +1,86 @@
+"""The server under test: in memory, in memory over HTTP, and real."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from kaito.kube.client import Client
+from kaito.kube.token import RotatingToken
+from kaito.kube.transport import Endpoint, Transport
+from tests.conformance import realserver
+from tests.virtual.api import Api
+from tests.virtual.door import Door, Fair
+from tests.virtual.served import served
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One that is up.
+
+    Attributes:
+        connect: makes a client with a field manager.
+        compact: has it forget all versions before one.
+    """
+
+    connect: Callable[[str], Awaitable[Client]]
+    compact: Callable[[int], Awaitable[None]]
+
+
+@pytest_asyncio.fixture(
+    scope="module", loop_scope="module", params=["memory", "memory-over-http", "real"]
+)
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
+    """One for the whole module: tests use names of their own."""
+    async with AsyncExitStack() as stack:
+        if request.param == "real":
+            layout = await stack.enter_async_context(realserver.real_server())
+
+            async def connect(manager: str) -> Client:
+                return await realserver.connect(layout, manager)
+
+            async def compact(version: int) -> None:
+                await realserver.compact(layout, version)
+
+            yield Server(connect, compact)
+            return
+        api = Api()
+        url = ""
+        if request.param == "memory-over-http":
+            url = await stack.enter_async_context(served(api))
+
+        async def connect_memory(manager: str) -> Client:
+            return Client(_wire(url) if url else Door(api, Fair()), field_manager=manager)
+
+        async def compact_memory(_version: int) -> None:
+            api.compact()
+
+        yield Server(connect_memory, compact_memory)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(server: Server) -> AsyncIterator[Client]:
+    """A client with the field manager "one"."""
+    made = await server.connect("one")
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def other(server: Server) -> AsyncIterator[Client]:
+    """A client with the field manager "two"."""
+    made = await server.connect("two")
+    yield made
+    await made.close()
+
+
+def _wire(url: str) -> Transport:
+    async def nothing() -> str:
+        return ""
+
+    endpoint = Endpoint(url, RotatingToken("", nothing))
+    return Transport(endpoint, user_agent="conformance", max_in_flight=8)

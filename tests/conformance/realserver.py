@@ -1,0 +1,120 @@
+"""A real API server with etcd and nothing else, and our Kinds in it."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import yaml
+
+from hack.cluster import binaries, controlplane
+from hack.cluster.cache import cache_folder
+from hack.cluster.layout import Layout
+from hack.cluster.parts import READY_SECONDS
+from hack.cluster.pki import create_pki
+from hack.cluster.probe import Probe, client_context
+from hack.cluster.process import Process, Program, Ready
+from hack.cluster.session import REPO
+from hack.cluster.slots import free_ports, held_slot
+from kaito.api.machine import MACHINES
+from kaito.api.nodeclaim import NODECLAIMS
+from kaito.api.workspace import WORKSPACES
+from kaito.kube.client import Client
+from kaito.kube.errors import NotFound
+
+DEFINITIONS = ("manifests/crds", "manifests/components/karpenter-crds")
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@asynccontextmanager
+async def real_server() -> AsyncIterator[Layout]:
+    """Etcd and kube-apiserver, ready, with our CRDs established."""
+    cache = cache_folder()
+    folder = cache / "clusters"
+    folder.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="api-", dir=folder))
+    commands = binaries.sources(REPO, cache, offline=True, report=lambda _line: None).commands()
+    processes: list[Process] = []
+    try:
+        with held_slot() as slot:
+            layout = Layout(slot=slot, home=home, repo=REPO, cache=cache, ports=free_ports(slot))
+            layout.logs.mkdir()
+            layout.run.mkdir()
+            binaries.install(commands, layout.binaries)
+            create_pki(layout)
+            controlplane.write_egress_configuration(layout)
+            try:
+                await _start(layout, processes)
+                await _define(layout, processes[-1])
+                yield layout
+            finally:
+                for process in reversed(processes):
+                    await process.stop()
+    finally:
+        shutil.rmtree(home)
+
+
+async def compact(layout: Layout, version: int) -> None:
+    """Have etcd forget everything before `version`."""
+    trust = _etcd_context(layout)
+    url = f"https://127.0.0.1:{layout.ports.etcd}/v3/kv/compaction"
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session,
+        session.post(url, json={"revision": str(version)}) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+
+
+async def connect(layout: Layout, field_manager: str) -> Client:
+    """A client of the administrator."""
+    return await Client.connect(
+        user_agent="conformance",
+        field_manager=field_manager,
+        kubeconfig=str(layout.admin_kubeconfig),
+    )
+
+
+async def _start(layout: Layout, processes: list[Process]) -> None:
+    etcd = Probe(layout.ports.etcd, _etcd_context(layout))
+    api = Probe.as_admin(layout, layout.ports.api_server)
+    parts: list[tuple[Program, Ready]] = [
+        (controlplane.etcd(layout), lambda: etcd.succeeds("/health")),
+        (controlplane.api_server(layout), lambda: api.succeeds("/readyz")),
+    ]
+    for program, ready in parts:
+        process = await Process.start(program, folder=layout.home, logs=layout.logs)
+        processes.append(process)
+        await process.until(ready, limit_seconds=READY_SECONDS)
+
+
+async def _define(layout: Layout, server: Process) -> None:
+    """Create our CRDs and wait until they are served."""
+    client = await connect(layout, "conformance")
+    try:
+        for path in sorted(path for each in DEFINITIONS for path in (REPO / each).glob("*.yaml")):
+            for definition in yaml.safe_load_all(path.read_text()):
+                if definition.get("kind") == "CustomResourceDefinition":
+                    await client.request("POST", CRDS, body=definition)
+        await server.until(lambda: _serves(client), limit_seconds=READY_SECONDS)
+    finally:
+        await client.close()
+
+
+async def _serves(client: Client) -> bool:
+    """Whether our Kinds can be listed."""
+    try:
+        for resource in (MACHINES, NODECLAIMS, WORKSPACES):
+            await client.list(resource)
+    except NotFound:
+        return False
+    return True
+
+
+def _etcd_context(layout: Layout) -> ssl.SSLContext:
+    party = layout.certificate("etcd-client"), layout.key("etcd-client")
+    return client_context(layout.certificate("etcd-ca"), *party)

@@ -1,0 +1,1 @@
+"""The API server, the cloud and the cluster in memory, and the real controllers in virtual time."""

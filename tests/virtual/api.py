@@ -1,0 +1,422 @@
+"""An API server in memory: versions, locks, finalizers, pages, watches and who owns which field.
+
+It is synchronous and has its time from a clock that it is given. What it answers is held
+against a real API server by tests/conformance. Objects are not validated, defaulted or pruned.
+Stored objects are never changed: a write puts another one in their place.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import pydantic_core
+
+from kaito.kube.transport import Call
+from tests.virtual import ownership, wire
+from tests.virtual.kinds import KINDS, Address, Kind, address
+from tests.virtual.watching import Event, Watcher
+from tests.virtual.wire import Json, Refused, conflict, invalid, not_found
+
+Key = tuple[str, str]
+"""Namespace and name."""
+
+FIRST_VERSION = 100
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+_KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "generation", "namespace", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request comes back with."""
+
+    code: int
+    body: Json
+
+    @property
+    def text(self) -> bytes:
+        """The body on the wire."""
+        return pydantic_core.to_json(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object: its wire form, and who owns its fields."""
+
+    item: Json
+    owners: ownership.Owners = field(default_factory=dict)
+
+
+class Api:
+    """The server's state, and the requests that it answers.
+
+    Attributes:
+        version: of the newest change.
+        oldest: changes up to this version are forgotten.
+        history: all changes since, in order; tests read it.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self.version = FIRST_VERSION
+        self.oldest = FIRST_VERSION
+        self.history: list[Event] = []
+        self._clock = clock
+        self._objects: dict[Kind, dict[Key, Stored]] = {kind: {} for kind in KINDS}
+        self._snapshots: dict[int, dict[str, list[Json]]] = {}
+        self._watchers: dict[Watcher, None] = {}
+
+    # What clients ask
+
+    def answer(self, call: Call) -> Answer:
+        """Carry out one request that is not a watch."""
+        try:
+            where = address(call.path)
+            if where is None:
+                raise not_found(call.path)
+            body = pydantic_core.from_json(call.body) if call.body else {}
+            return self._answer(call, where, body)
+        except Refused as refusal:
+            return Answer(refusal.code, refusal.status)
+
+    def watch(self, call: Call) -> Watcher:
+        """Begin a watch; close it when nobody reads it any more.
+
+        Raises:
+            Refused: there is no such collection.
+        """
+        where = address(call.path)
+        if where is None or where.name:
+            raise not_found(call.path)
+        watcher = Watcher(where, call.params)
+        self._begin(watcher)
+        self._watchers[watcher] = None
+        return watcher
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Forget a watch."""
+        self._watchers.pop(watcher, None)
+
+    # What tests do
+
+    def items(self, plural: str) -> list[Json]:
+        """All objects of a resource, in order."""
+        kind = next(kind for kind in KINDS if kind.plural == plural)
+        return [stored.item for _, stored in sorted(self._objects[kind].items())]
+
+    def compact(self) -> None:
+        """Forget all versions before the present one, and the pages that were begun."""
+        self.oldest = self.version
+        self._snapshots.clear()
+
+    def bookmark(self) -> None:
+        """Tell all watches how far the server is, as a real one does about once a minute."""
+        for watcher in self._watchers:
+            watcher.bookmark(self.version)
+
+    # Inside
+
+    def _answer(self, call: Call, where: Address, body: Any) -> Answer:
+        verbs = {
+            "GET": self._get if where.name else self._list,
+            "POST": self._create,
+            "PUT": self._replace,
+            "PATCH": self._patch,
+            "DELETE": self._delete,
+        }
+        return verbs[call.method](call, where, body)
+
+    def _get(self, _call: Call, where: Address, _body: Any) -> Answer:
+        return Answer(200, self._found(where).item)
+
+    def _list(self, call: Call, where: Address, _body: Any) -> Answer:
+        wanted = int(call.params.get("resourceVersion") or 0)
+        if wanted > self.version:
+            message = f"Too large resource version: {wanted}, current: {self.version}"
+            raise Refused(504, "Timeout", message, cause="ResourceVersionTooLarge")
+        version, start = _resumed(call.params) or (self.version, 0)
+        items = self._snapshot(version, call, where)
+        limit = int(call.params.get("limit") or 0) or len(items) or 1
+        metadata: Json = {"resourceVersion": str(version)}
+        if start + limit < len(items):
+            self._snapshots.setdefault(version, {})[_question(call, where)] = items
+            metadata["continue"] = _token(version, start + limit)
+            metadata["remainingItemCount"] = len(items) - start - limit
+        body = {
+            "kind": f"{where.kind.name}List",
+            "apiVersion": where.kind.api_version,
+            "metadata": metadata,
+            "items": items[start : start + limit],
+        }
+        return Answer(200, body)
+
+    def _snapshot(self, version: int, call: Call, where: Address) -> list[Json]:
+        """What there was at a version: the present, or what a first page has kept."""
+        if "continue" in call.params:
+            try:
+                return self._snapshots[version][_question(call, where)]
+            except KeyError as error:
+                message = "The provided continue parameter is too old"
+                raise Refused(410, "Expired", message) from error
+        labels = call.params.get("labelSelector", "")
+        fields = call.params.get("fieldSelector", "")
+        return [
+            stored.item
+            for key, stored in sorted(self._objects[where.kind].items())
+            if where.namespace in ("", key[0]) and wire.is_selected(stored.item, labels, fields)
+        ]
+
+    def _create(self, call: Call, where: Address, body: Any) -> Answer:
+        name = body.get("metadata", {}).get("name", "")
+        if not name:
+            raise invalid("metadata.name: Required value: name or generateName is required")
+        if body["metadata"].get("resourceVersion"):
+            message = "resourceVersion should not be set on objects to be created"
+            raise Refused(400, "BadRequest", message)
+        if (where.namespace, name) in self._objects[where.kind]:
+            message = f'{where.kind.plural} "{name}" already exists'
+            raise Refused(409, "AlreadyExists", message)
+        return self._made(where, name, body, call, is_apply=False)
+
+    def _made(self, where: Address, name: str, body: Json, call: Call, *, is_apply: bool) -> Answer:
+        kind = where.kind
+        given = {key: each for key, each in body["metadata"].items() if key not in _KEPT}
+        metadata = {
+            **given,
+            "name": name,
+            **({"namespace": where.namespace} if kind.namespaced else {}),
+            "uid": str(uuid5(NAMESPACE_URL, f"{kind.plural}/{self.version}")),
+            "creationTimestamp": self._now(),
+            **({"generation": 1} if kind.counts else {}),
+        }
+        item = {"apiVersion": kind.api_version, "kind": kind.name, **body, "metadata": metadata}
+        if kind.has_status and kind.plural != "nodes":
+            item.pop("status", None)
+        asked = ownership.fields(body if is_apply else item)
+        if kind.has_status:
+            asked = frozenset(path for path in asked if path[0] != "status")
+        owners = {_manager(call, is_apply=is_apply): asked}
+        return Answer(201, self._store(kind, None, Stored(item, owners)))
+
+    def _replace(self, call: Call, where: Address, body: Any) -> Answer:
+        if not (body["metadata"].get("resourceVersion") or where.kind.blind):
+            raise invalid("metadata.resourceVersion: Invalid value: 0: must be specified")
+        return self._written(call, where, lambda _old: body)
+
+    def _patch(self, call: Call, where: Address, body: Any) -> Answer:
+        if call.content_type == APPLY:
+            return self._apply(call, where, body)
+        if call.content_type == MERGE:
+            return self._written(call, where, lambda old: dict(wire.merged(old, body)))  # type: ignore[call-overload]  # an object stays one
+        return self._written(call, where, lambda old: wire.operated(old, body))
+
+    def _apply(self, call: Call, where: Address, body: Json) -> Answer:
+        manager = _manager(call, is_apply=True)
+        old = self._objects[where.kind].get((where.namespace, where.name))
+        if old is None:
+            if where.subresource:
+                raise not_found(where.name)
+            if body["metadata"].get("uid"):
+                raise conflict("uid mismatch: no existing object was found")
+            return self._made(where, where.name, body, call, is_apply=True)
+        parts = _parts(where)
+        wanted = {key: each for key, each in body.items() if parts(key) or key == "metadata"}
+        if where.subresource:
+            names = ("name", "namespace", "uid", "resourceVersion")
+            metadata = {k: v for k, v in body["metadata"].items() if k in names}
+            wanted["metadata"] = metadata
+        if call.params.get("force") != "true":
+            ownership.check(old.owners, manager, old.item, wanted)
+        mine = {path for path in old.owners.get(manager, frozenset()) if parts(str(path[0]))}
+        owners = {**old.owners, manager: frozenset(mine)}
+        new = ownership.applied(owners, manager, old.item, wanted)
+        rest = old.owners.get(manager, frozenset()) - mine
+        asked = ownership.fields(wanted) | rest
+        return self._updated(
+            where, old, new, lambda item: ownership.noted(old.owners, manager, asked, item)
+        )
+
+    def _written(self, call: Call, where: Address, change: Callable[[Json], Json]) -> Answer:
+        """Any write of an existing object that is not an apply."""
+        old = self._found(where)
+        new = change(old.item)
+        manager = _manager(call, is_apply=False)
+        return self._updated(
+            where,
+            old,
+            new,
+            lambda item: ownership.taken(
+                old.owners, manager, ownership.changed(old.item, item), item
+            ),
+        )
+
+    def _updated(
+        self,
+        where: Address,
+        old: Stored,
+        asked: Json,
+        owners: Callable[[Json], ownership.Owners],
+    ) -> Answer:
+        """Check what was asked for, complete it and store it if it says anything new."""
+        _check_versions(old.item, asked)
+        new = _completed(where, old.item, asked)
+        _check_finalizers(old.item, new)
+        if new == old.item:
+            self._objects[where.kind][_key(new)] = Stored(old.item, owners(old.item))
+            return Answer(200, old.item)
+        if _is_over(new):
+            return Answer(200, self._remove(where.kind, old, new))
+        return Answer(200, self._store(where.kind, old, Stored(new, owners(new))))
+
+    def _delete(self, _call: Call, where: Address, body: Any) -> Answer:
+        old = self._found(where)
+        metadata = old.item["metadata"]
+        wanted = body.get("preconditions") or {}
+        for name in ("uid", "resourceVersion"):
+            if wanted.get(name, metadata[name]) != metadata[name]:
+                raise conflict(f"Precondition failed: {name}: {wanted[name]} is not the object's")
+        if not metadata.get("finalizers"):
+            self._remove(where.kind, old, old.item)
+            return Answer(200, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
+        if "deletionTimestamp" in metadata:
+            return Answer(200, old.item)
+        generation = {"generation": metadata["generation"] + 1} if where.kind.counts else {}
+        marked = {"deletionTimestamp": self._now(), "deletionGracePeriodSeconds": 0}
+        new = {**old.item, "metadata": {**metadata, **generation, **marked}}
+        return Answer(200, self._store(where.kind, old, Stored(new, old.owners)))
+
+    def _found(self, where: Address) -> Stored:
+        try:
+            return self._objects[where.kind][where.namespace, where.name]
+        except KeyError as error:
+            raise not_found(f'{where.kind.plural} "{where.name}"') from error
+
+    def _store(self, kind: Kind, old: Stored | None, new: Stored) -> Json:
+        item = self._numbered(new.item)
+        self._objects[kind][_key(item)] = Stored(item, new.owners)
+        self._tell(Event(self.version, kind, old.item if old else None, item, self._clock()))
+        return item
+
+    def _remove(self, kind: Kind, old: Stored, last: Json) -> Json:
+        """Drop an object; watches hear of the state before, the writer is shown what it wrote."""
+        item = self._numbered(last)
+        gone = {**old.item, "metadata": {**old.item["metadata"], **_version(item)}}
+        del self._objects[kind][_key(item)]
+        self._tell(Event(self.version, kind, old.item, gone, self._clock(), is_end=True))
+        return item
+
+    def _numbered(self, item: Json) -> Json:
+        self.version += 1
+        return {**item, "metadata": {**item["metadata"], "resourceVersion": str(self.version)}}
+
+    def _tell(self, event: Event) -> None:
+        self.history.append(event)
+        for watcher in self._watchers:
+            watcher.tell(event)
+
+    def _begin(self, watcher: Watcher) -> None:
+        """What a new watch hears first: the present, or what has happened since its version."""
+        since = int(watcher.params.get("resourceVersion") or 0)
+        if watcher.wants_state or not since:
+            for stored in self._objects[watcher.where.kind].values():
+                watcher.add(stored.item)
+            if watcher.wants_state:
+                watcher.initial_end(self.version)
+        elif since < self.oldest:
+            message = f"too old resource version: {since} ({self.oldest})"
+            watcher.fail(Refused(410, "Expired", message))
+        else:
+            for event in self.history:
+                if event.version > since:
+                    watcher.tell(event)
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _key(item: Json) -> Key:
+    return item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
+def _version(item: Json) -> Json:
+    return {"resourceVersion": item["metadata"]["resourceVersion"]}
+
+
+def _manager(call: Call, *, is_apply: bool) -> str:
+    """A manager's applies and its other writes are two owners."""
+    return f"{call.params.get('fieldManager', 'unknown')}/{'Apply' if is_apply else 'Update'}"
+
+
+def _parts(where: Address) -> Callable[[str], bool]:
+    """Which top-level fields a request may write."""
+    if where.subresource:
+        return lambda name: name == where.subresource
+    return lambda name: not (where.kind.has_status and name == "status")
+
+
+def _completed(where: Address, old: Json, asked: Json) -> Json:
+    """What was asked for, with everything that this request cannot change as it was."""
+    parts = _parts(where)
+    new = {key: each for key, each in asked.items() if parts(key)}
+    new |= {key: each for key, each in old.items() if not parts(key)}
+    new |= {key: old[key] for key in ("apiVersion", "kind")}
+    if where.subresource:
+        return {**new, "metadata": old["metadata"]}
+    before = old["metadata"]
+    given = {key: each for key, each in asked["metadata"].items() if key not in _KEPT}
+    kept = {key: before[key] for key in _KEPT if key in before}
+    metadata = {**given, **kept, "resourceVersion": before["resourceVersion"]}
+    if not metadata.get("finalizers", True):
+        del metadata["finalizers"]
+    if "deletionGracePeriodSeconds" in before:
+        metadata["deletionGracePeriodSeconds"] = before["deletionGracePeriodSeconds"]
+    if where.kind.counts and _meant(old) != _meant(new):
+        metadata["generation"] += 1
+    return {**new, "metadata": metadata}
+
+
+def _meant(item: Json) -> Mapping[str, object]:
+    return {key: each for key, each in item.items() if key not in ("metadata", "status")}
+
+
+def _check_versions(old: Json, asked: Json) -> None:
+    before, given = old["metadata"], asked["metadata"]
+    if given.get("resourceVersion") not in (None, "", before["resourceVersion"]):
+        raise conflict("the object has been modified; please apply your changes to the latest")
+    if given.get("uid") not in (None, "", before["uid"]):
+        raise invalid("metadata.uid: field is immutable")
+
+
+def _check_finalizers(old: Json, new: Json) -> None:
+    before, after = (set(each["metadata"].get("finalizers", ())) for each in (old, new))
+    if "deletionTimestamp" in old["metadata"] and after - before:
+        raise invalid("metadata.finalizers: Forbidden: no new finalizers can be added")
+
+
+def _is_over(item: Json) -> bool:
+    metadata = item["metadata"]
+    return "deletionTimestamp" in metadata and not metadata.get("finalizers")
+
+
+def _question(call: Call, where: Address) -> str:
+    selectors = (call.params.get(name, "") for name in ("labelSelector", "fieldSelector"))
+    return "|".join((where.kind.plural, where.namespace, *selectors))
+
+
+def _token(version: int, start: int) -> str:
+    said = {"v": "meta.k8s.io/v1", "rv": version, "start": str(start)}
+    return urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip("=")
+
+
+def _resumed(params: Mapping[str, str]) -> tuple[int, int] | None:
+    """Version and place that a continue token stands for."""
+    if not params.get("continue"):
+        return None
+    said = json.loads(urlsafe_b64decode(params["continue"] + "==="))
+    return int(said["rv"]), int(said["start"])

@@ -1,0 +1,149 @@
+"""Everybody else in the cluster: nodes join and leave, Deployments get pods, orphans go.
+
+It writes straight into the API in memory, a second at a time, and never fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from kaito.api import labels
+from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS
+from kaito.kube.objects import KubeObject, Ref
+from kaito.kube.resource import Resource
+from kaito.kube.transport import Call
+from tests.virtual.api import MERGE, Api
+from tests.virtual.cloud import Arm
+from tests.virtual.wire import Json
+
+TURN_SECONDS = 1.0
+OWNED = ("deployments", "services", "pods")
+
+
+class World:
+    """The other controllers of a cluster, and its kubelets."""
+
+    def __init__(self, api: Api, arm: Arm) -> None:
+        self._api = api
+        self._arm = arm
+        self._seen = (0, 0)
+
+    async def run(self) -> None:
+        """Go on for ever."""
+        while True:
+            await asyncio.sleep(TURN_SECONDS)
+            self.turn()
+
+    def turn(self) -> None:
+        """One second's work, if there is any."""
+        if self._seen == (self._api.version, self._arm.revision()):
+            return
+        self._seen = (self._api.version, self._arm.revision())
+        self._nodes()
+        self._collect()
+        self._pods()
+
+    def ask(self, method: str, path: str, body: object = None) -> Json:
+        """A request of one of them; what it is refused is done next time."""
+        text = json.dumps(body).encode() if body is not None else None
+        params = {"fieldManager": "world"}
+        return self._api.answer(Call(method, path, params, text, MERGE)).body
+
+    def _nodes(self) -> None:
+        """A pool that is up has a node; the node of a pool that is gone is gone."""
+        pools = {pool["name"]: pool["properties"] for pool in self._arm.pools()}
+        nodes = {node["metadata"]["name"]: node for node in self._api.items("nodes")}
+        for name, pool in pools.items():
+            here = f"node-{name}"
+            if pool["provisioningState"] == "Succeeded" and here not in nodes:
+                self._join(here, name, pool)
+        for here, node in nodes.items():
+            if node["metadata"]["labels"][labels.AGENT_POOL] not in pools:
+                self._delete(NODES, Ref("", here))
+
+    def _join(self, here: str, name: str, pool: Json) -> None:
+        carried = {
+            **pool.get("nodeLabels", {}),
+            labels.AGENT_POOL: name,
+            labels.AKS_AGENT_POOL: name,
+            labels.INSTANCE_TYPE: pool["vmSize"],
+        }
+        count = sum(deed.verb == "launch" for deed in self._arm.deeds)
+        node = {
+            "metadata": {"name": here, "labels": carried},
+            "spec": {"providerID": f"azure:///{name}/{count}"},
+            "status": {
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "allocatable": {labels.GPU: "1"},
+            },
+        }
+        self.ask("POST", NODES.path(), node)
+
+    def _pods(self) -> None:
+        """A Deployment has a ready pod as soon as there is a node for it."""
+        ready = len(self._api.items("nodes"))
+        pods = {item["metadata"]["name"] for item in self._api.items("pods")}
+        for item in self._api.items("deployments"):
+            metadata, spec = item["metadata"], item["spec"]
+            ref = Ref(metadata["namespace"], metadata["name"])
+            count = spec["replicas"] if ready else 0
+            for number in range(count):
+                name = f"{ref.name}-{number}"
+                if name not in pods:
+                    self._start(item, Ref(ref.namespace, name))
+            told = {
+                "observedGeneration": metadata["generation"],
+                "replicas": spec["replicas"],
+                "updatedReplicas": spec["replicas"],
+                "readyReplicas": count,
+                "availableReplicas": count,
+            }
+            if item.get("status") != told:
+                path = DEPLOYMENTS.path(ref, subresource="status")
+                self.ask("PATCH", path, {"status": told})
+
+    def _start(self, deployment: Json, ref: Ref) -> None:
+        template = deployment["spec"]["template"]
+        owner = {
+            "apiVersion": deployment["apiVersion"],
+            "kind": deployment["kind"],
+            "name": deployment["metadata"]["name"],
+            "uid": deployment["metadata"]["uid"],
+            "controller": True,
+        }
+        metadata = {
+            **template["metadata"],
+            "name": ref.name,
+            "namespace": ref.namespace,
+            "ownerReferences": [owner],
+        }
+        pod = {"metadata": metadata, "spec": template["spec"]}
+        self.ask("POST", PODS.path(namespace=ref.namespace), pod)
+        status = {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
+        self.ask("PATCH", PODS.path(ref, subresource="status"), {"status": status})
+
+    def _collect(self) -> None:
+        """What belongs to something that is gone goes, too."""
+        everything: dict[str, list[Json]] = {
+            plural: self._api.items(plural) for plural in (*OWNED, "workspaces")
+        }
+        uids = {item["metadata"]["uid"] for items in everything.values() for item in items}
+        for plural in OWNED:
+            for item in everything[plural]:
+                owners = item["metadata"].get("ownerReferences", [])
+                if owners and not uids & {owner["uid"] for owner in owners}:
+                    self.remove(item, plural)
+
+    def remove(self, item: Json, plural: str) -> None:
+        """Delete an object."""
+        metadata = item["metadata"]
+        root = "apis" if "/" in item["apiVersion"] else "api"
+        scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+        self.ask("DELETE", f"/{root}/{item['apiVersion']}{scope}/{plural}/{metadata['name']}", {})
+
+    def _delete(self, resource: Resource[KubeObject], ref: Ref) -> None:
+        self.ask("DELETE", resource.path(ref), {})
