@@ -1,41 +1,54 @@
-"""Write docs/reference/{models,skus,cli}.md from the catalogue, or compare them with `--check`."""
+"""Write the pages and the schemas of the catalogue, or compare them with `--check`.
+
+The pages are docs/reference/{models,skus,cli}.md. The schemas, presets/schemas/*.json, are for
+editors and for whoever writes a preset without this program at hand.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from kaito.catalog.catalog import Catalog, read_catalog
+from kaito.catalog.entry import CatalogModel
 from kaito.catalog.preset import Preset
+from kaito.catalog.sku import Sku
 from kaito.cli import command, listing
 
 ROOT = Path(__file__).parent.parent
-PAGES = ROOT / "docs" / "reference"
 CLOUDS = {"azure": "Azure", "aws": "AWS", "arc": "AKS on Azure Local (Arc)"}
 _DASH = "`-`: left out, for a reason that stands in the second table."
 _WRITTEN = "Written by `python -m hack.pages` from {source}. Do not edit.\n"
 
 
 def rendered() -> dict[str, str]:
-    """Text of each page, by the name of its file."""
+    """Text of each file, by its path below the root."""
     catalogs = {cloud: read_catalog(ROOT / "presets", cloud=cloud) for cloud in CLOUDS}
     return {
-        "models.md": _models(catalogs["azure"]),
-        "skus.md": _skus(catalogs),
-        "cli.md": _commands(command.parsers()),
+        "docs/reference/models.md": _models(catalogs["azure"]),
+        "docs/reference/skus.md": _skus(catalogs),
+        "docs/reference/cli.md": _commands(command.parsers()),
+        "presets/schemas/model.json": _schema(Preset),
+        "presets/schemas/sku.json": _schema(Sku),
     }
 
 
 def stale() -> list[str]:
-    """Pages that differ from what the data says."""
+    """Files that differ from what the data and the types say."""
     return [
         name
         for name, text in rendered().items()
-        if not (PAGES / name).is_file() or (PAGES / name).read_text() != text
+        if not (ROOT / name).is_file() or (ROOT / name).read_text() != text
     ]
+
+
+def _schema(model: type[CatalogModel]) -> str:
+    """The JSON schema of one kind of entry."""
+    return json.dumps(model.model_json_schema(), indent=2) + "\n"
 
 
 def _models(catalog: Catalog) -> str:
@@ -100,11 +113,12 @@ def main(arguments: Sequence[str]) -> int:
     """Write, or with `--check` compare; 1 when something is stale."""
     if "--check" in arguments:
         for name in stale():
-            print(f"docs/reference/{name} is stale: run python -m hack.pages", file=sys.stderr)
+            print(f"{name} is stale: run python -m hack.pages", file=sys.stderr)
         return 1 if stale() else 0
     for name, text in rendered().items():
-        (PAGES / name).write_text(text)
-        print(f"docs/reference/{name}")
+        (ROOT / name).parent.mkdir(exist_ok=True)
+        (ROOT / name).write_text(text)
+        print(name)
     return 0
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from datetime import date
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
+import yaml
 
 from kaito.catalog.catalog import read_catalog
 from kaito.catalog.document import BrokenCatalog
@@ -103,3 +107,30 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
 def test_a_cloud_without_a_file_is_named(presets: Path) -> None:
     with pytest.raises(BrokenCatalog, match=r"aws\.yaml: cannot be read: No such file"):
         read_catalog(presets, cloud="aws")
+
+
+def checked(entry: object, schema: str) -> None:
+    """Validate by the published schema, with a validator that is not ours."""
+    text = json.dumps(entry, default=date.isoformat)
+    jsonschema.validate(
+        json.loads(text), json.loads((Path("presets/schemas") / f"{schema}.json").read_text())
+    )
+
+
+def test_every_file_satisfies_the_published_schema() -> None:
+    for path in Path("presets/models").glob("*.yaml"):
+        checked(yaml.safe_load(path.read_text()), "model")
+    for path in Path("presets/skus").glob("*.yaml"):
+        for row in yaml.safe_load(path.read_text())["skus"]:
+            checked(row, "sku")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"licence": "mit"}, {"images": [{"origin": "nobody"}]}, {"left_out": {"tuning": "no"}}],
+)
+def test_the_published_schema_refuses_damage_too(change: dict[str, object]) -> None:
+    entry = yaml.safe_load(Path("presets/models/phi-4.yaml").read_text())
+
+    with pytest.raises(jsonschema.ValidationError):
+        checked(entry | change, "model")
