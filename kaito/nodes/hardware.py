@@ -9,6 +9,8 @@ from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
 from kaito.kube.kinds import Node
+from kaito.nodes.selection import suitable_nodes
+from kaito.sizing.answer import Fit
 from kaito.sizing.choice import smallest
 from kaito.sizing.fit import fit
 
@@ -25,6 +27,12 @@ def instance_type(workspace: Workspace, preset: Preset, skus: Mapping[str, Sku])
         return workspace.resource.instance_type
     found = smallest(skus.values(), lambda sku: fit(preset, sku, nodes=workspace.resource.count))
     return found.sku if found else None
+
+
+def fit_on(sku: Sku, workspace: Workspace, preset: Preset, nodes: Iterable[Node]) -> Fit:
+    """Whether the workspace's model fits nodes of `sku`, as those of the cluster are labelled."""
+    known = measured(sku, suitable_nodes(workspace, nodes))
+    return fit(preset, known, nodes=workspace.resource.count)
 
 
 def measured(sku: Sku, nodes: Iterable[Node]) -> Sku:

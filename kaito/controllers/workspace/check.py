@@ -9,14 +9,12 @@ from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.workspace import RESOURCE_READY, DataSource, Workspace
 from kaito.catalog.preset import Preset
-from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.errors import InvalidSpec
-from kaito.nodes.hardware import instance_type, measured
-from kaito.nodes.selection import suitable_nodes
+from kaito.nodes.hardware import fit_on, instance_type
 from kaito.nodes.selector import match_labels
-from kaito.sizing.fit import fit
+from kaito.sizing.answer import Fit
 from kaito.workloads.image import preset_of
 
 _PLACEHOLDER = re.compile(r"[A-Z0-9_]*_HERE\b")
@@ -127,8 +125,7 @@ def _check_type(seen: Observed, preset: Preset) -> Step | None:
             f"resource.instanceType: {name} is not in the table of GPU instance types:"
             " check its spelling, upper and lower case count",
         )
-    nodes = suitable_nodes(seen.workspace, seen.nodes)
-    return _check_fit(seen.workspace, preset, measured(sku, nodes))
+    return _check_fit(seen.workspace, fit_on(sku, seen.workspace, preset, seen.nodes))
 
 
 def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
@@ -149,9 +146,8 @@ def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
     )
 
 
-def _check_fit(workspace: Workspace, preset: Preset, sku: Sku) -> Step | None:
+def _check_fit(workspace: Workspace, answer: Fit) -> Step | None:
     """The model fits the nodes, or the user says that it does."""
-    answer = fit(preset, sku, nodes=workspace.resource.count)
     if answer.fits:
         return None
     message = f"resource.instanceType: {answer.sentence}"

@@ -12,7 +12,7 @@ from kaito.controllers.workspace.step import Create, Step, done, hold
 from kaito.kube.kinds import Node
 from kaito.kube.objects import Manifest
 from kaito.nodes.claim import ClaimState, claim_name, claim_stage, claim_state, rendered_claim
-from kaito.nodes.hardware import instance_type
+from kaito.nodes.hardware import fit_on, instance_type
 from kaito.nodes.selection import gpus, is_created_for, is_usable, suitable_nodes
 from kaito.workloads.image import preset_of
 
@@ -127,7 +127,14 @@ def await_nodes(seen: Observed) -> Step:
             Reason.NODES_NOT_READY,
             f"{', '.join(without)} offers no nvidia.com/gpu yet: the device plugin reports it",
         )
-    return done(RESOURCE_READY, Reason.NODES_READY, f"{wanted} of {wanted} nodes are ready")
+    message = f"{wanted} of {wanted} nodes are ready: {_sentence(seen)}"
+    return done(RESOURCE_READY, Reason.NODES_READY, message)
+
+
+def _sentence(seen: Observed) -> str:
+    """How the model fits: what the command line says too, and what the refusal would have said."""
+    type_ = instance_type(seen.workspace, model(seen), seen.catalog.skus)
+    return fit_on(seen.catalog.skus[type_ or ""], seen.workspace, model(seen), seen.nodes).sentence
 
 
 def _machines_ready(count: int) -> str:

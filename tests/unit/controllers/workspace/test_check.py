@@ -11,7 +11,16 @@ from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.step import Create, Step
-from tests.unit.controllers.workspace.worlds import CATALOG, PRESET, TINY, node, observed, workspace
+from kaito.sizing.fit import fit
+from tests.unit.controllers.workspace.worlds import (
+    CATALOG,
+    PRESET,
+    SKU,
+    TINY,
+    node,
+    observed,
+    workspace,
+)
 
 PHI: dict[str, object] = {"preset": {"name": "phi"}}
 
@@ -169,3 +178,12 @@ def test_a_model_that_no_image_serves_is_refused_with_the_reason() -> None:
 
     assert step.reason is Reason.UNSUPPORTED
     assert step.message.endswith("no image serves phi: our server does not run it")
+
+
+def test_the_status_says_how_the_model_fits_in_the_words_of_the_command_line() -> None:
+    found = {"apps": "phi"}
+    held = observed(nodes=(node(found, name="n"),))
+
+    said = {step.condition: step.message for step in plan(held)}
+
+    assert said["ResourceReady"] == f"1 of 1 nodes are ready: {fit(PRESET, SKU, nodes=1).sentence}"
