@@ -1,0 +1,1 @@
+"""The engine against a real API server, and a proxy in front of it that misbehaves."""
