@@ -113,9 +113,18 @@ async def test_a_write_of_another_uid_is_invalid(client: Client) -> None:
         await client.merge_patch(MACHINES, made.ref, {"metadata": lock})
     with pytest.raises(Invalid):
         await client.apply(MACHINES, machine(made.metadata.name, **lock))
-    told = {"metadata": {"name": made.metadata.name, "uid": lock["uid"]}}
-    with pytest.raises(Invalid):
-        await client.apply(MACHINES, {**told, "status": {"nodeName": "n"}}, subresource="status")
+
+
+async def test_a_uid_does_not_keep_a_status_from_another_object(client: Client) -> None:
+    """Surprising, and the reason why a status carries the version that it was decided on."""
+    made = await client.create(MACHINES, machine(name()))
+    told = {"metadata": {"name": made.metadata.name, "uid": str(uuid4())}}
+
+    written = await client.apply(
+        MACHINES, {**told, "status": {"nodeName": "n"}}, subresource="status"
+    )
+
+    assert (written.metadata.uid, written.status.node_name) == (made.metadata.uid, "n")
 
 
 async def test_a_delete_of_another_state_or_object_conflicts(client: Client) -> None:

@@ -7,9 +7,7 @@ Stored objects are never changed: a write puts another one in their place.
 
 from __future__ import annotations
 
-import json
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pydantic_core
 
 from kaito.kube.transport import Call
-from tests.virtual import ownership, wire
+from tests.virtual import ownership, paging, wire
 from tests.virtual.kinds import KINDS, Address, Kind, address
 from tests.virtual.watching import Event, Watcher
 from tests.virtual.wire import Json, Refused, conflict, invalid, not_found
@@ -140,13 +138,13 @@ class Api:
         if wanted > self.version:
             message = f"Too large resource version: {wanted}, current: {self.version}"
             raise Refused(504, "Timeout", message, cause="ResourceVersionTooLarge")
-        version, start = _resumed(call.params) or (self.version, 0)
+        version, start = paging.resumed(call.params) or (self.version, 0)
         items = self._snapshot(version, call, where)
         limit = int(call.params.get("limit") or 0) or len(items) or 1
         metadata: Json = {"resourceVersion": str(version)}
         if start + limit < len(items):
-            self._snapshots.setdefault(version, {})[_question(call, where)] = items
-            metadata["continue"] = _token(version, start + limit)
+            self._snapshots.setdefault(version, {})[paging.question(call, where)] = items
+            metadata["continue"] = paging.token(version, start + limit)
             metadata["remainingItemCount"] = len(items) - start - limit
         body = {
             "kind": f"{where.kind.name}List",
@@ -160,7 +158,7 @@ class Api:
         """What there was at a version: the present, or what a first page has kept."""
         if "continue" in call.params:
             try:
-                return self._snapshots[version][_question(call, where)]
+                return self._snapshots[version][paging.question(call, where)]
             except KeyError as error:
                 message = "The provided continue parameter is too old"
                 raise Refused(410, "Expired", message) from error
@@ -213,7 +211,7 @@ class Api:
         if call.content_type == APPLY:
             return self._apply(call, where, body)
         if call.content_type == MERGE:
-            return self._written(call, where, lambda old: dict(wire.merged(old, body)))  # type: ignore[call-overload]  # an object stays one
+            return self._written(call, where, lambda old: wire.merged(old, body))
         return self._written(call, where, lambda old: wire.operated(old, body))
 
     def _apply(self, call: Call, where: Address, body: Json) -> Answer:
@@ -264,7 +262,7 @@ class Api:
         owners: Callable[[Json], ownership.Owners],
     ) -> Answer:
         """Check what was asked for, complete it and store it if it says anything new."""
-        _check_versions(old.item, asked)
+        _check_versions(where, old.item, asked)
         new = _completed(where, old.item, asked)
         _check_finalizers(old.item, new)
         if new == old.item:
@@ -306,7 +304,8 @@ class Api:
     def _remove(self, kind: Kind, old: Stored, last: Json) -> Json:
         """Drop an object; watches hear of the state before, the writer is shown what it wrote."""
         item = self._numbered(last)
-        gone = {**old.item, "metadata": {**old.item["metadata"], **_version(item)}}
+        version = item["metadata"]["resourceVersion"]
+        gone = wire.merged(old.item, {"metadata": {"resourceVersion": version}})
         del self._objects[kind][_key(item)]
         self._tell(Event(self.version, kind, old.item, gone, self._clock(), is_end=True))
         return item
@@ -342,10 +341,6 @@ class Api:
 
 def _key(item: Json) -> Key:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
-
-
-def _version(item: Json) -> Json:
-    return {"resourceVersion": item["metadata"]["resourceVersion"]}
 
 
 def _manager(call: Call, *, is_apply: bool) -> str:
@@ -385,11 +380,11 @@ def _meant(item: Json) -> Mapping[str, object]:
     return {key: each for key, each in item.items() if key not in ("metadata", "status")}
 
 
-def _check_versions(old: Json, asked: Json) -> None:
+def _check_versions(where: Address, old: Json, asked: Json) -> None:
     before, given = old["metadata"], asked["metadata"]
     if given.get("resourceVersion") not in (None, "", before["resourceVersion"]):
         raise conflict("the object has been modified; please apply your changes to the latest")
-    if given.get("uid") not in (None, "", before["uid"]):
+    if not where.subresource and given.get("uid") not in (None, "", before["uid"]):
         raise invalid("metadata.uid: field is immutable")
 
 
@@ -402,21 +397,3 @@ def _check_finalizers(old: Json, new: Json) -> None:
 def _is_over(item: Json) -> bool:
     metadata = item["metadata"]
     return "deletionTimestamp" in metadata and not metadata.get("finalizers")
-
-
-def _question(call: Call, where: Address) -> str:
-    selectors = (call.params.get(name, "") for name in ("labelSelector", "fieldSelector"))
-    return "|".join((where.kind.plural, where.namespace, *selectors))
-
-
-def _token(version: int, start: int) -> str:
-    said = {"v": "meta.k8s.io/v1", "rv": version, "start": str(start)}
-    return urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip("=")
-
-
-def _resumed(params: Mapping[str, str]) -> tuple[int, int] | None:
-    """Version and place that a continue token stands for."""
-    if not params.get("continue"):
-        return None
-    said = json.loads(urlsafe_b64decode(params["continue"] + "==="))
-    return int(said["rv"]), int(said["start"])

@@ -49,16 +49,16 @@ def not_found(what: str) -> Refused:
     return Refused(404, "NotFound", f"{what} not found")
 
 
-def merged(old: object, patch: object) -> object:
+def merged(old: object, patch: Mapping[str, Any]) -> Json:
     """RFC 7396."""
-    if not isinstance(patch, Mapping):
-        return patch
     result = dict(old) if isinstance(old, Mapping) else {}
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
-        else:
+        elif isinstance(value, Mapping):
             result[key] = merged(result.get(key), value)
+        else:
+            result[key] = value
     return result
 
 
