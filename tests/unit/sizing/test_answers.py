@@ -54,6 +54,15 @@ def test_phi_3_mini_on_16_gib_has_the_context_that_is_left(ours: Catalog) -> Non
     assert answer.dtype == "float16"
 
 
+def test_each_of_two_gpus_keeps_half_of_the_kv_cache(theirs: Catalog) -> None:
+    # 94 x 0.84 - 2.3 GiB = 76.66 GiB, less half of 131.42 x 1.02 x 1.05 = 70.375 GiB: 6.285 GiB,
+    # at half of 2 x 8 heads x 128 x 80 layers x 2 bytes = 163,840 bytes a token: 41,190 tokens.
+    answer = fit(theirs.presets["llama-3.3-70b-instruct"], theirs.skus["Standard_NC80adis_H100_v5"])
+
+    assert (answer.nodes, answer.tensor_parallel) == (1, 2)
+    assert answer.context_tokens == pytest.approx(41_190, abs=10)
+
+
 def test_falcon_40b_on_one_16_gib_gpu_is_refused_with_the_numbers(theirs: Catalog) -> None:
     answer = fit(theirs.presets["falcon-40b"], theirs.skus["Standard_NC6s_v3"], nodes=1)
 
