@@ -24,14 +24,7 @@ def test_a_seed_makes_the_same_run_again() -> None:
     assert replay.replayed(5).trace == replay.replayed(5).trace
 
 
-KNOWN = pytest.mark.xfail(
-    reason="a Machine's status is applied without the version that it was decided on",
-    strict=False,
-)
-"""The second of two processes' writes to one condition may then move its time again."""
-
-
-@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=KNOWN), *range(3, 24)])
+@pytest.mark.parametrize("seed", range(24))
 def test_faults_that_stop_leave_no_trace(seed: int) -> None:
     assert replay.failures([seed]) == []
 

@@ -29,7 +29,13 @@ from provisioner.controllers.machine.order import instance_name
 from provisioner.controllers.machine.plan import plan
 from provisioner.controllers.machine.reasons import Reason
 from provisioner.controllers.machine.status import status
-from provisioner.controllers.machine.step import Launch, ReleaseFinalizer, Step, Terminate
+from provisioner.controllers.machine.step import (
+    AddFinalizer,
+    Launch,
+    ReleaseFinalizer,
+    Step,
+    Terminate,
+)
 from provisioner.instances import Instances
 
 
@@ -86,6 +92,9 @@ class ClaimController:
         if _asks_for(steps, ReleaseFinalizer):
             metrics.TERMINATED.labels(self.kind.name).inc()
             self.instances.rest(self.kind.name, ref)
+            return DONE
+        if _asks_for(steps, AddFinalizer):
+            # The claim is another version now, which brings its key back at once.
             return DONE
         await self._report(seen, steps)
         return outcome(steps)

@@ -40,8 +40,12 @@ def status(seen: Observed, steps: Sequence[Step]) -> Manifest | None:
     if wanted == _ordered(seen.kind, told.conditions) and facts == stored:
         return None
     return {
-        # The uid makes it a conflict if the claim was replaced by a namesake.
-        "metadata": {"name": seen.claim.metadata.name, "uid": seen.uid},
+        # Only over the version that was seen: the uid alone protects nothing on a subresource.
+        "metadata": {
+            "name": seen.claim.metadata.name,
+            "uid": seen.uid,
+            "resourceVersion": seen.claim.metadata.resource_version,
+        },
         "status": {
             **{key: value for key, value in facts.items() if value},
             "conditions": [_wire(seen.kind, each) for each in wanted],
