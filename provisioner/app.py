@@ -131,6 +131,7 @@ def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
         deletes=settings.garbage_action == "delete",
     )
     instances.on_refresh(garbage.refreshed.set)
+    instances.on_refresh(lambda: actor.keep(caches.uids()))
     made.background("instances", instances.run)
     made.background("garbage", garbage.run)
     made.background("events", recorder.run)

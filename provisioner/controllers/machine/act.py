@@ -78,6 +78,12 @@ class Actor:
         if isinstance(answer, Machine | NodeClaim):
             self.written[answer.metadata.uid] = answer
 
+    def keep(self, uids: frozenset[str]) -> None:
+        """Forget the claims that are not among these."""
+        self.ledger.keep(uids)
+        for uid in self.written.keys() - uids:
+            del self.written[uid]
+
     async def act(self, seen: Observed, action: Action) -> None:
         """Carry out one action.
 
@@ -134,9 +140,11 @@ class Actor:
         """Begin to delete the instance; why it failed outlives it in the ledger."""
         self.guard()
         await self.cloud.terminate(action.name)
-        self.ledger.acted(seen.uid, monotonic=self.clock.monotonic())
         if action.because:
+            self.ledger.acted(seen.uid, monotonic=self.clock.monotonic())
             self.ledger.failed(seen.uid, action.because, monotonic=self.clock.monotonic())
+        else:
+            self.ledger.terminated(seen.uid, monotonic=self.clock.monotonic())
         log.info(INSTANCE_TERMINATED, instance=action.name, uid=seen.uid)
 
     async def _add_finalizer(self, seen: Observed, action: AddFinalizer) -> None:

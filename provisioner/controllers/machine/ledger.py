@@ -19,6 +19,9 @@ from provisioner.failures import (
     wait_seconds,
 )
 
+TERMINATE_FIRST_SECONDS, TERMINATE_CAP_SECONDS = 10.0, 300.0
+"""Pause after a deletion that was accepted and did not come about, before it is asked for again."""
+
 SETTLE_SECONDS = 5.0
 """A request whose answer was lost may still be carried out; an absence counts this much later."""
 
@@ -35,6 +38,7 @@ class Entry:
         deletion_seen: the deletion has been noticed.
         generation: of the spec that failed; another one is worth another try.
         blocked: what forbade the newest round of evictions; "" when nothing did.
+        terminations: how often the cloud has accepted to delete the instance.
     """
 
     look_after: float
@@ -44,6 +48,7 @@ class Entry:
     deletion_seen: bool = False
     generation: int = 0
     blocked: str = ""
+    terminations: int = 0
 
 
 class Ledger:
@@ -67,12 +72,26 @@ class Ledger:
 
     def acted(self, uid: str, *, monotonic: float) -> None:
         """The cloud accepted a request for this claim, and answered at that time."""
-        known = self._entries[uid]
-        self._entries[uid] = replace(known, look_after=monotonic, failure=None, retry_at=0.0)
+        if known := self._entries.get(uid):
+            self._entries[uid] = replace(known, look_after=monotonic, failure=None, retry_at=0.0)
+
+    def terminated(self, uid: str, *, monotonic: float) -> None:
+        """The cloud accepted to delete the instance; it is asked again only after a pause."""
+        if known := self._entries.get(uid):
+            pause = TERMINATE_FIRST_SECONDS * 2**known.terminations
+            self._entries[uid] = replace(
+                known,
+                look_after=monotonic,
+                failure=None,
+                retry_at=monotonic + min(pause, TERMINATE_CAP_SECONDS),
+                terminations=known.terminations + 1,
+            )
 
     def failed(self, uid: str, failure: CloudError, *, monotonic: float) -> None:
         """A request for this claim, or its instance, failed."""
-        known = self._entries[uid]
+        known = self._entries.get(uid)
+        if known is None:
+            return
         failures = known.failures + 1
         settle = SETTLE_SECONDS if isinstance(failure, CloudUnavailable) else 0.0
         self._entries[uid] = replace(
@@ -87,7 +106,8 @@ class Ledger:
 
     def evicted(self, uid: str, *, blocked: str) -> None:
         """A round of evictions was asked for, and this is what forbade it, if anything."""
-        self._entries[uid] = replace(self._entries[uid], blocked=blocked)
+        if known := self._entries.get(uid):
+            self._entries[uid] = replace(known, blocked=blocked)
 
     def succeeded(self, uid: str) -> None:
         """The instance runs: earlier failures count no more."""

@@ -104,10 +104,7 @@ class Observed:
     @property
     def retry_seconds(self) -> float:
         """How long to leave the cloud alone yet; 0 or less when it may be asked."""
-        until = self.closed_until
-        if self.entry.failure:
-            until = max(until, self.entry.retry_at)
-        return until - self.moment.monotonic
+        return max(self.closed_until, self.entry.retry_at) - self.moment.monotonic
 
     @property
     def uid(self) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kaito.api import labels
-from provisioner.cloud import InstanceState
+from provisioner.cloud import Instance, InstanceState
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.reasons import Reason
@@ -43,9 +43,9 @@ def release_instance(seen: Observed) -> Step:
     if seen.instance.state is InstanceState.DELETING:
         return replace(_terminating(said), in_cloud=True)
     if seen.retry_seconds > 0:
-        failure = seen.entry.failure
+        failure = seen.entry.failure or _undone(seen, seen.instance)
         step = _explained(failure) if failure else _terminating(said)
-        return replace(step, recheck_seconds=seen.retry_seconds)
+        return replace(step, recheck_seconds=seen.retry_seconds, in_cloud=True)
     cordons = tuple(CordonNode(node.ref) for node in seen.nodes if not node.spec.unschedulable)
     step = hold(_ASPECT, Reason.TERMINATING, said, *cordons, Terminate(seen.name))
     return replace(step, in_cloud=True)
@@ -66,6 +66,13 @@ def release_finalizer(seen: Observed) -> Step:
     if labels.TERMINATION_FINALIZER not in seen.claim.metadata.finalizers:
         return done(_ASPECT, Reason.TERMINATING)
     return hold(_ASPECT, Reason.TERMINATING, "The claim is released", ReleaseFinalizer())
+
+
+def _undone(seen: Observed, instance: Instance) -> CloudError | None:
+    """Why a deletion that the cloud accepted has left the instance where it was, if it says so."""
+    if seen.entry.terminations and instance.state is InstanceState.FAILED:
+        return instance.failure
+    return None
 
 
 def _said(seen: Observed) -> str:

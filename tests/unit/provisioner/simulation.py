@@ -42,6 +42,7 @@ class Skies:
         fates: of the next accepted launches; None lets one succeed.
         mute: raised by every LIST while set.
         still: nothing that is under way ends.
+        undeletable: why accepted deletions fail and leave the pool behind, while set.
     """
 
     fuse: Fuse
@@ -55,6 +56,7 @@ class Skies:
     fates: list[CloudError | None] = field(default_factory=list)
     mute: CloudError | None = None
     still: bool = False
+    undeletable: CloudError | None = None
 
     def __post_init__(self) -> None:
         self.pools["system"] = builders.instance(InstanceState.RUNNING, name="system")
@@ -104,7 +106,11 @@ class Skies:
     def turn(self) -> None:
         """Let what is under way in the cloud end."""
         for name, pool in [] if self.still else list(self.pools.items()):
-            if pool.state is InstanceState.DELETING:
+            if pool.state is InstanceState.DELETING and self.undeletable:
+                self.pools[name] = replace(
+                    pool, state=InstanceState.FAILED, phase="Failed", failure=self.undeletable
+                )
+            elif pool.state is InstanceState.DELETING:
                 del self.pools[name]
             elif pool.state is InstanceState.PENDING:
                 state = InstanceState.FAILED if pool.failure else InstanceState.RUNNING
