@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import uuid4
 
 import structlog
 
@@ -183,7 +182,7 @@ def _elector(settings: Settings, client: Client) -> Elector | None:
     return Elector(
         client,
         Ref(settings.namespace, LEASE),
-        f"{settings.identity}_{uuid4().hex[:8]}",
+        settings.identity,
         hold_seconds=settings.lease_seconds,
         renew_seconds=settings.renew_seconds,
         retry_seconds=settings.retry_seconds,

@@ -9,10 +9,11 @@ import os
 import sys
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from kaito.kube import flags, logs
+from kaito.kube import flags
 from kaito.kube.flags import Variable
+from kaito.kube.settings import ProcessSettings, identified
 
 PREFIX = "PROVISIONER"
 
@@ -21,43 +22,8 @@ TAGS = rf"^({_TAG}(,{_TAG})*)?$"
 """Tags with names that ARM accepts."""
 
 
-class Settings(BaseModel):
+class Settings(ProcessSettings):
     """Provision GPU nodes: carry out Machine and NodeClaim objects as AKS agent pools."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    host: str = Field(
-        default="0.0.0.0",
-        description="Address that the health and metrics servers listen on.",
-    )
-    health_port: int = Field(
-        default=8081, ge=0, le=65535, description="Port of /healthz and /readyz; 0 picks one."
-    )
-    metrics_port: int = Field(
-        default=8080, ge=0, le=65535, description="Port of /metrics; 0 picks one."
-    )
-    kubeconfig: Annotated[str, Variable("KUBECONFIG")] = Field(
-        default="", description="Path of a kubeconfig; empty means the pod's ServiceAccount."
-    )
-    namespace: Annotated[str, Variable("POD_NAMESPACE")] = Field(
-        default="kaito-system", description="Namespace of the lease."
-    )
-    identity: Annotated[str, Variable("POD_NAME")] = Field(
-        default="provisioner", description="Name of this process in the lease and in Events."
-    )
-    leader_elect: bool = Field(
-        default=True, description="Whether to act only while holding the lease."
-    )
-    lease_seconds: float = Field(
-        default=15, gt=0, description="How long others wait after our last renewal; seconds."
-    )
-    renew_seconds: float = Field(
-        default=10, gt=0, description="How long we act after our last renewal; seconds."
-    )
-    retry_seconds: float = Field(
-        default=2, gt=0, description="From one renewal to the next; seconds."
-    )
-    workers: int = Field(default=8, ge=1, le=256, description="Claims of a Kind in work at once.")
 
     subscription_id: Annotated[str, Variable("ARM_SUBSCRIPTION_ID")] = Field(
         min_length=1, description="Azure subscription of the cluster; a UUID."
@@ -162,13 +128,6 @@ class Settings(BaseModel):
         default=60, ge=0, description="Leftovers that are younger are not touched; seconds."
     )
 
-    log_format: logs.Format = Field(
-        default="json", description="Form of log lines: json or console."
-    )
-    log_level: logs.Level = Field(
-        default="info", description="Least level of log lines: debug, info, warning or error."
-    )
-
     @model_validator(mode="after")
     def _check_identity(self) -> Self:
         """A federated identity is named by two ids."""
@@ -179,16 +138,6 @@ class Settings(BaseModel):
             )
         return self
 
-    @model_validator(mode="after")
-    def _check_lease(self) -> Self:
-        """The three times of the lease must leave room for each other."""
-        if not self.lease_seconds > self.renew_seconds > 1.2 * self.retry_seconds:
-            raise ValueError(
-                "--lease-seconds must be more than --renew-seconds, and that more than 1.2 times"
-                " --retry-seconds"
-            )
-        return self
-
 
 def load() -> Settings:
     """Settings of this process.
@@ -196,4 +145,4 @@ def load() -> Settings:
     Raises:
         SystemExit: code 2 when they do not hold, code 0 after `--help`.
     """
-    return flags.load(Settings, sys.argv[1:], os.environ, prefix=PREFIX)
+    return identified(flags.load(Settings, sys.argv[1:], os.environ, prefix=PREFIX))
