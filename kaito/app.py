@@ -78,7 +78,7 @@ async def run(settings: Settings) -> int:
     try:
         manager = Manager(
             client,
-            elector=_elector(client, settings),
+            elector=Elector.of(client, settings, name=NAME),
             host=settings.host,
             health_port=settings.health_port,
             metrics_port=settings.metrics_port,
@@ -125,17 +125,3 @@ def _controller(
     controller.watch(informers.deployments, workspace_of)
     controller.watch(informers.pods, workspace_of)
     return controller
-
-
-def _elector(client: Client, settings: Settings) -> Elector | None:
-    """The lease that replicas take turns with, None when there is but one by intent."""
-    if not settings.leader_elect:
-        return None
-    return Elector(
-        client,
-        Ref(settings.namespace, NAME),
-        settings.identity,
-        hold_seconds=settings.lease_seconds,
-        renew_seconds=settings.renew_seconds,
-        retry_seconds=settings.retry_seconds,
-    )

@@ -101,7 +101,7 @@ async def run(settings: Settings) -> int:
 
 def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
     """The process, ready to run."""
-    elector = _elector(settings, client)
+    elector = Elector.of(client, settings, name=LEASE)
     made = Process(
         client,
         elector=elector,
@@ -174,19 +174,6 @@ def _controller(
 
     instances.on_refresh(enqueue)
     return controller
-
-
-def _elector(settings: Settings, client: Client) -> Elector | None:
-    if not settings.leader_elect:
-        return None
-    return Elector(
-        client,
-        Ref(settings.namespace, LEASE),
-        settings.identity,
-        hold_seconds=settings.lease_seconds,
-        renew_seconds=settings.renew_seconds,
-        retry_seconds=settings.retry_seconds,
-    )
 
 
 def _pace(settings: Settings) -> Pace:

@@ -12,7 +12,7 @@ from kaito.kube.errors import OperatorError
 _SHOWN_CHARACTERS = 60
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # a base chosen at run time
     """The safe loader; libyaml's where it is there: ten times as fast, and start-up waits."""
 
 

@@ -27,6 +27,7 @@ from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.errors import AlreadyExists, Conflict, KubeError, OperatorError
 from kaito.kube.kinds import LEASES, Lease, LeaseSpec
 from kaito.kube.objects import Manifest, Ref
+from kaito.kube.settings import ProcessSettings
 from kaito.kube.watchdog import Watchdog
 
 _RETRY_JITTER = 1.2
@@ -47,6 +48,26 @@ class Elector:
         clock: where time comes from.
         watchdog: ends the process when it can no longer stop by itself; None for tests.
     """
+
+    @classmethod
+    def of(cls, client: Client, settings: ProcessSettings, *, name: str) -> Elector | None:
+        """Make the elector that a process's settings ask for; None when it takes no turns.
+
+        Args:
+            client: of the process.
+            settings: its namespace, identity and the three times.
+            name: of the Lease.
+        """
+        if not settings.leader_elect:
+            return None
+        return cls(
+            client,
+            Ref(settings.namespace, name),
+            settings.identity,
+            hold_seconds=settings.lease_seconds,
+            renew_seconds=settings.renew_seconds,
+            retry_seconds=settings.retry_seconds,
+        )
 
     def __init__(
         self,

@@ -84,7 +84,7 @@ def observed(**changes: object) -> Observed:
         catalog=CATALOG,
         options=Options(registry=""),
     )
-    return replace(seen, **changes)  # type: ignore[arg-type]
+    return replace(seen, **changes)  # type: ignore[arg-type]  # fields of several types
 
 
 def node_of(claim: Machine, *, ready: bool = True, gpus: int = 1) -> Node:
