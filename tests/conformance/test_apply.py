@@ -39,7 +39,7 @@ async def test_an_apply_creates_and_then_changes(client: Client) -> None:
     assert (await wire(client, ref))["data"] == {"a": "2"}
 
 
-async def test_a_field_that_is_not_applied_again_goes(client: Client) -> None:
+async def test_w1_a_field_that_is_not_applied_again_goes(client: Client) -> None:
     ref = Ref("default", name())
 
     await client.apply(CONFIG_MAPS, settings(ref.name, a="1", b="2"))
@@ -63,7 +63,7 @@ async def test_a_field_of_two_owners_stays_until_both_leave_it(
     assert (await wire(client, ref))["data"] == {"a": "1"}
 
 
-async def test_a_foreign_field_is_changed_by_force_only(client: Client, other: Client) -> None:
+async def test_w1_a_foreign_field_is_changed_by_force_only(client: Client, other: Client) -> None:
     ref = Ref("default", name())
     await client.apply(CONFIG_MAPS, settings(ref.name, a="1"))
 
@@ -98,7 +98,7 @@ async def test_patches_and_applies_of_one_manager_are_two_owners(client: Client)
     assert (await wire(client, ref))["data"] == {"a": "1"}
 
 
-async def test_conditions_are_applied_one_by_one(client: Client, other: Client) -> None:
+async def test_w1_conditions_are_applied_one_by_one(client: Client, other: Client) -> None:
     made = await client.create(MACHINES, machine(name()))
     path = made.metadata.name
 
@@ -124,7 +124,7 @@ async def test_an_apply_of_the_status_leaves_what_was_applied_to_the_rest(client
     assert [each.type for each in last.status.conditions] == ["A"]
 
 
-async def test_finalizers_are_a_set(client: Client, other: Client) -> None:
+async def test_f3_finalizers_are_a_set(client: Client, other: Client) -> None:
     ref = Ref("", name())
     await client.apply(MACHINES, machine(ref.name, finalizers=["a.io/x"]))
     await other.apply(MACHINES, machine(ref.name, finalizers=["b.io/y"]))
@@ -135,7 +135,7 @@ async def test_finalizers_are_a_set(client: Client, other: Client) -> None:
     assert last.metadata.finalizers == ("b.io/y",)
 
 
-async def test_a_lease_is_replaced_only_over_a_named_version(client: Client) -> None:
+async def test_l4_a_lease_is_replaced_only_over_a_named_version(client: Client) -> None:
     lease = {"metadata": {"name": name(), "namespace": "default"}, "spec": {"holderIdentity": "a"}}
     made = await client.create(LEASES, lease)
     version = {"resourceVersion": made.metadata.resource_version}

@@ -68,7 +68,7 @@ async def test_a_list_goes_by_name_and_carries_a_version(client: Client) -> None
     ("selector", "expected"),
     [("x=1", "a"), ("x!=1", "bc"), ("x in (1,2)", "ab"), ("x", "ab"), ("!x", "c")],
 )
-async def test_label_selectors_choose(client: Client, selector: str, expected: str) -> None:
+async def test_r18_label_selectors_choose(client: Client, selector: str, expected: str) -> None:
     group = name()
     for each, labels in (("a", {"x": "1"}), ("b", {"x": "2"}), ("c", {})):
         await client.create(MACHINES, machine(group + each, labels={"test": group, **labels}))
@@ -78,7 +78,7 @@ async def test_label_selectors_choose(client: Client, selector: str, expected: s
     assert "".join(each.metadata.name[-1] for each in found) == expected
 
 
-async def test_a_field_selector_chooses_by_name(client: Client) -> None:
+async def test_r18_a_field_selector_chooses_by_name(client: Client) -> None:
     made = await client.create(MACHINES, machine(name()))
 
     found = await client.list(MACHINES, fields=f"metadata.name={made.metadata.name}")
@@ -86,7 +86,7 @@ async def test_a_field_selector_chooses_by_name(client: Client) -> None:
     assert [each.metadata.uid for each in found] == [made.metadata.uid]
 
 
-async def test_pages_show_the_state_of_the_first_one(client: Client) -> None:
+async def test_r4_pages_show_the_state_of_the_first_one(client: Client) -> None:
     group = name()
     for number in range(5):
         item = settings(f"{group}{number}")
@@ -105,14 +105,14 @@ async def test_pages_show_the_state_of_the_first_one(client: Client) -> None:
     assert second["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
 
 
-async def test_a_version_that_is_not_there_yet_is_told_as_expired(client: Client) -> None:
+async def test_r2_a_version_that_is_not_there_yet_is_told_as_expired(client: Client) -> None:
     ahead = {"resourceVersion": "900000000", "resourceVersionMatch": "NotOlderThan"}
 
     with pytest.raises(Expired):
         await client.request("GET", MACHINES.path(), params=ahead)
 
 
-async def test_a_watch_tells_the_life_of_an_object_in_order(client: Client) -> None:
+async def test_i5_a_watch_tells_the_life_of_an_object_in_order(client: Client) -> None:
     group = name()
     start = await client.listing(MACHINES, params={})
     async with watching(client, group, resourceVersion=start.resource_version) as heard:
@@ -129,7 +129,7 @@ async def test_a_watch_tells_the_life_of_an_object_in_order(client: Client) -> N
     assert events[2][1]["metadata"]["finalizers"] == ["a.io/x"]
 
 
-async def test_a_watch_begins_right_after_its_version(client: Client) -> None:
+async def test_r7_a_watch_begins_right_after_its_version(client: Client) -> None:
     group = name()
     made = await client.create(MACHINES, machine(name(), labels={"test": group}))
     patch = {"metadata": {"labels": {"more": "1"}}}
@@ -157,7 +157,7 @@ async def test_a_selector_turns_changes_of_labels_into_coming_and_going(client: 
     assert events[1][1]["metadata"]["labels"] == {"test": group}
 
 
-async def test_a_watch_list_tells_the_state_and_its_end(client: Client) -> None:
+async def test_r13_a_watch_list_tells_the_state_and_its_end(client: Client) -> None:
     group = name()
     names = sorted([name(), name()])
     for each in names:
@@ -188,12 +188,12 @@ async def test_a_watch_ends_by_itself_when_its_time_is_over(client: Client) -> N
             await heard.next()
 
 
-async def test_a_watch_of_a_forgotten_version_is_told_so(client: Client) -> None:
+async def test_r9_a_watch_of_a_forgotten_version_is_told_so(client: Client) -> None:
     with pytest.raises(Expired):
         await _first_event(client, "1")
 
 
-async def test_pages_end_when_their_version_is_forgotten(server: Server, client: Client) -> None:
+async def test_r4_pages_end_when_their_version_is_forgotten(server: Server, client: Client) -> None:
     group = name()
     for number in range(3):
         await client.create(MACHINES, machine(f"{group}{number}", labels={"test": group}))

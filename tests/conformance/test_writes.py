@@ -49,7 +49,7 @@ async def test_a_created_object_has_a_uid_a_version_and_generation_one(client: C
     assert made.metadata.creation_timestamp is not None
 
 
-async def test_a_second_create_is_refused(client: Client) -> None:
+async def test_y2_a_second_create_is_refused(client: Client) -> None:
     made = await client.create(MACHINES, machine(name()))
 
     with pytest.raises(AlreadyExists):
@@ -80,7 +80,7 @@ async def test_a_missing_object_is_not_found_by_any_verb(client: Client) -> None
         await client.apply(MACHINES, machine(ref.name), subresource="status")
 
 
-async def test_an_apply_of_a_missing_object_with_a_uid_conflicts(client: Client) -> None:
+async def test_y6_an_apply_of_a_missing_object_with_a_uid_conflicts(client: Client) -> None:
     with pytest.raises(Conflict):
         await client.apply(MACHINES, machine(name(), uid=str(uuid4())))
 
@@ -92,7 +92,7 @@ async def test_a_version_does_not_keep_an_apply_from_creating(client: Client) ->
     assert made.metadata.generation == 1
 
 
-async def test_a_write_over_another_version_conflicts(client: Client) -> None:
+async def test_w1_y6_a_write_over_another_version_conflicts(client: Client) -> None:
     made = await client.create(MACHINES, machine(name()))
     lock = {"resourceVersion": "1", "labels": {"a": "b"}}
 
@@ -105,7 +105,7 @@ async def test_a_write_over_another_version_conflicts(client: Client) -> None:
         await client.apply(MACHINES, {**told, "status": {"nodeName": "n"}}, subresource="status")
 
 
-async def test_a_write_of_another_uid_is_invalid(client: Client) -> None:
+async def test_y6_a_write_of_another_uid_is_invalid(client: Client) -> None:
     made = await client.create(MACHINES, machine(name()))
     lock = {"uid": str(uuid4()), "labels": {"a": "b"}}
 
@@ -127,7 +127,7 @@ async def test_a_uid_does_not_keep_a_status_from_another_object(client: Client) 
     assert (written.metadata.uid, written.status.node_name) == (made.metadata.uid, "n")
 
 
-async def test_a_delete_of_another_state_or_object_conflicts(client: Client) -> None:
+async def test_y6_a_delete_of_another_state_or_object_conflicts(client: Client) -> None:
     made = await client.create(MACHINES, machine(name()))
     path = MACHINES.path(made.ref)
 
@@ -138,7 +138,7 @@ async def test_a_delete_of_another_state_or_object_conflicts(client: Client) -> 
     assert await client.get(MACHINES, made.ref) is not None
 
 
-async def test_a_write_that_changes_nothing_makes_no_version(client: Client) -> None:
+async def test_w2_a_write_that_changes_nothing_makes_no_version(client: Client) -> None:
     made = await client.create(MACHINES, machine(name(), labels={"a": "b"}))
 
     merged = await client.merge_patch(MACHINES, made.ref, {"metadata": {"labels": {"a": "b"}}})
@@ -149,7 +149,9 @@ async def test_a_write_that_changes_nothing_makes_no_version(client: Client) -> 
     assert first.metadata.resource_version == second.metadata.resource_version
 
 
-async def test_generation_counts_the_spec_and_neither_status_nor_metadata(client: Client) -> None:
+async def test_w3_generation_counts_the_spec_and_neither_status_nor_metadata(
+    client: Client,
+) -> None:
     made = await client.create(MACHINES, machine(name()))
     ref = made.ref
 
@@ -165,7 +167,7 @@ async def test_generation_counts_the_spec_and_neither_status_nor_metadata(client
     assert changed.status.node_name == "n"
 
 
-async def test_the_main_resource_and_the_status_do_not_write_each_other(client: Client) -> None:
+async def test_w3_the_main_resource_and_the_status_do_not_write_each_other(client: Client) -> None:
     made = await client.create(MACHINES, machine(name()))
     both = {
         "metadata": {"labels": {"a": "b"}},
@@ -183,7 +185,7 @@ async def test_the_main_resource_and_the_status_do_not_write_each_other(client: 
     assert changed.metadata.labels == {"a": "b"}
 
 
-async def test_a_finalizer_holds_a_deleted_object_until_it_is_taken_off(client: Client) -> None:
+async def test_f1_a_finalizer_holds_a_deleted_object_until_it_is_taken_off(client: Client) -> None:
     made = await client.create(MACHINES, machine(name(), finalizers=["a.io/x", "b.io/y"]))
 
     assert await client.delete(MACHINES, made.ref) is True
@@ -201,7 +203,7 @@ async def test_a_finalizer_holds_a_deleted_object_until_it_is_taken_off(client: 
     assert await client.get(MACHINES, made.ref) is None
 
 
-async def test_a_deleted_object_gets_no_new_finalizer(client: Client) -> None:
+async def test_f2_a_deleted_object_gets_no_new_finalizer(client: Client) -> None:
     made = await client.create(MACHINES, machine(name(), finalizers=["a.io/x"]))
     await client.delete(MACHINES, made.ref)
 
@@ -212,7 +214,7 @@ async def test_a_deleted_object_gets_no_new_finalizer(client: Client) -> None:
     await client.merge_patch(MACHINES, made.ref, {"metadata": {"finalizers": None}})
 
 
-async def test_a_recreated_object_has_another_uid(client: Client) -> None:
+async def test_y6_a_recreated_object_has_another_uid(client: Client) -> None:
     first = await client.create(MACHINES, machine(name()))
     await client.delete(MACHINES, first.ref)
     second = await client.create(MACHINES, machine(first.metadata.name))
@@ -222,7 +224,7 @@ async def test_a_recreated_object_has_another_uid(client: Client) -> None:
     assert await client.delete(MACHINES, second.ref, uid=second.metadata.uid) is True
 
 
-async def test_json_patch_tests_before_it_writes(client: Client) -> None:
+async def test_f3_json_patch_tests_before_it_writes(client: Client) -> None:
     made = await client.create(MACHINES, machine(name(), finalizers=["a.io/x", "b.io/y"]))
     entry = "/metadata/finalizers/0"
 

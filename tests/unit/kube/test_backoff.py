@@ -5,7 +5,7 @@ from __future__ import annotations
 from kaito.kube.backoff import Backoff, doubled
 
 
-def test_delays_double_up_to_the_cap_and_spread_over_twice_the_time() -> None:
+def test_r11_delays_double_up_to_the_cap_and_spread_over_twice_the_time() -> None:
     backoff = Backoff(first_seconds=1, cap_seconds=8)
     now = 0.0
 
@@ -15,7 +15,7 @@ def test_delays_double_up_to_the_cap_and_spread_over_twice_the_time() -> None:
         assert nominal <= seconds < 2 * nominal
 
 
-def test_a_quiet_time_starts_the_delays_over() -> None:
+def test_r11_a_quiet_time_starts_the_delays_over() -> None:
     backoff = Backoff(first_seconds=1, cap_seconds=64, reset_seconds=120)
     for _ in range(5):
         backoff.delay(0.0)
@@ -23,7 +23,7 @@ def test_a_quiet_time_starts_the_delays_over() -> None:
     assert backoff.delay(300.0) < 2
 
 
-def test_what_the_server_asks_for_is_a_floor() -> None:
+def test_r11_what_the_server_asks_for_is_a_floor() -> None:
     assert Backoff(first_seconds=1).delay(0.0, floor_seconds=9) == 9
 
 

@@ -32,7 +32,7 @@ from tests.unit.kube.builders import COLLECTION, THINGS, Anonymous, path, ref
 MANIFEST = {"metadata": {"name": "a", "namespace": "default"}, "spec": {"size": 1}}
 
 
-async def test_create_sends_type_and_manager(api: Api, client: Client) -> None:
+async def test_t4_create_sends_type_and_manager(api: Api, client: Client) -> None:
     made = await client.create(THINGS, MANIFEST)
 
     sent = api.seen[0]
@@ -48,7 +48,7 @@ def made_of(body: object) -> dict[str, object]:
     return {key: body[key] for key in ("metadata", "spec")}
 
 
-async def test_apply_is_server_side_and_forced(api: Api, client: Client) -> None:
+async def test_w1_apply_is_server_side_and_forced(api: Api, client: Client) -> None:
     await client.apply(THINGS, MANIFEST, subresource="status")
 
     sent = api.seen[0]
@@ -81,7 +81,7 @@ async def test_get_of_what_is_not_there_is_none(api: Api, client: Client) -> Non
     assert await client.get(THINGS, ref("x")) is None
 
 
-async def test_delete_carries_the_uid_and_says_what_was_already_gone(
+async def test_y6_delete_carries_the_uid_and_says_what_was_already_gone(
     api: Api, client: Client
 ) -> None:
     uid = uid_of(api.put(path("a"), spec={}))
@@ -109,7 +109,7 @@ def uid_of(item: dict[str, object]) -> str:
     return str(metadata["uid"])
 
 
-async def test_list_reads_all_pages(api: Api, client: Client) -> None:
+async def test_r3_list_reads_all_pages(api: Api, client: Client) -> None:
     api.page_limit = 2
     for name in "abcde":
         api.put(path(name), spec={})
@@ -122,7 +122,7 @@ async def test_list_reads_all_pages(api: Api, client: Client) -> None:
     assert all(each.query["labelSelector"] == "x=y" for each in api.seen)
 
 
-async def test_a_page_token_that_expired_costs_one_whole_list(api: Api, client: Client) -> None:
+async def test_r4_a_page_token_that_expired_costs_one_whole_list(api: Api, client: Client) -> None:
     api.page_limit = 2
     for name in "abc":
         api.put(path(name), spec={})
@@ -170,7 +170,7 @@ async def test_an_undecodable_object_is_logged_without_its_values(api: Api, clie
         (503, "", Unavailable),
     ],
 )
-async def test_a_failure_is_of_the_class_that_its_status_says(
+async def test_r9_a_failure_is_of_the_class_that_its_status_says(
     api: Api, client: Client, code: int, reason: str, error: type[KubeError]
 ) -> None:
     api.instead.extend([refusal(code, reason)] * 2)
@@ -182,7 +182,7 @@ async def test_a_failure_is_of_the_class_that_its_status_says(
     assert caught.value.status == code
 
 
-async def test_a_version_from_the_future_counts_as_expired(api: Api, client: Client) -> None:
+async def test_r2_a_version_from_the_future_counts_as_expired(api: Api, client: Client) -> None:
     too_large = {"causes": [{"reason": "ResourceVersionTooLarge"}], "retryAfterSeconds": 1}
     api.instead.append(refusal(504, "Timeout", **too_large))
 
@@ -224,7 +224,7 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
     await client.close()
 
 
-async def test_a_server_that_never_answers_is_unavailable_after_the_deadline(
+async def test_t3_a_server_that_never_answers_is_unavailable_after_the_deadline(
     api: Api, client: Client
 ) -> None:
     async def hang(request: web.Request) -> web.StreamResponse:
@@ -240,7 +240,7 @@ async def test_a_server_that_never_answers_is_unavailable_after_the_deadline(
         await client.get(THINGS, ref("a"))
 
 
-async def test_a_wait_that_the_server_asks_for_is_kept_and_the_request_repeated(
+async def test_t2_a_wait_that_the_server_asks_for_is_kept_and_the_request_repeated(
     api: Api, client: Client
 ) -> None:
     async def busy(request: web.Request) -> web.StreamResponse:
@@ -255,7 +255,9 @@ async def test_a_wait_that_the_server_asks_for_is_kept_and_the_request_repeated(
     assert len(api.seen) == 3
 
 
-async def test_a_wait_beyond_the_deadline_is_left_to_the_caller(api: Api, client: Client) -> None:
+async def test_t2_t3_a_wait_beyond_the_deadline_is_left_to_the_caller(
+    api: Api, client: Client
+) -> None:
     async def busy(request: web.Request) -> web.StreamResponse:
         return web.json_response({}, status=429, headers={"Retry-After": "60"})
 
@@ -268,7 +270,7 @@ async def test_a_wait_beyond_the_deadline_is_left_to_the_caller(api: Api, client
     assert len(api.seen) == 1
 
 
-async def test_lease_requests_are_not_repeated_behind_the_callers_back(
+async def test_l7_lease_requests_are_not_repeated_behind_the_callers_back(
     api: Api, client: Client
 ) -> None:
     async def busy(request: web.Request) -> web.StreamResponse:
@@ -280,7 +282,7 @@ async def test_lease_requests_are_not_repeated_behind_the_callers_back(
         await client.get(LEASES, Ref("default", "x"))
 
 
-async def test_a_rotated_token_is_read_again_after_one_401(api: Api, tmp_path: Path) -> None:
+async def test_t5_a_rotated_token_is_read_again_after_one_401(api: Api, tmp_path: Path) -> None:
     api.tokens = {"new"}
     token = tmp_path / "token"
     token.write_text("old\n")
@@ -306,7 +308,7 @@ async def test_a_rotated_token_is_read_again_after_one_401(api: Api, tmp_path: P
     assert sent == ["Bearer old", "Bearer new", "Bearer new"]
 
 
-async def test_a_token_that_stays_refused_is_denied(api: Api, tmp_path: Path) -> None:
+async def test_t5_a_token_that_stays_refused_is_denied(api: Api, tmp_path: Path) -> None:
     api.tokens = {"other"}
 
     class Refused:

@@ -24,7 +24,7 @@ def ready(status: str, **fields: object) -> Condition:
     ("before", "after", "since"),
     [("True", "True", START), ("True", "False", LATER), ("Unknown", "True", LATER)],
 )
-def test_the_time_moves_only_with_the_status(before: str, after: str, since: object) -> None:
+def test_s1_the_time_moves_only_with_the_status(before: str, after: str, since: object) -> None:
     (found,) = conditions.merged([ready(before)], [ready(after, reason="New")], now=LATER)
 
     assert (found.status, found.reason, found.last_transition_time) == (after, "New", since)

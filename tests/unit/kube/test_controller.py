@@ -78,7 +78,7 @@ async def waits_after(
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-async def test_an_error_brings_its_key_back_after_the_tables_wait(
+async def test_c1_an_error_brings_its_key_back_after_the_tables_wait(
     error: Exception, least: float, most: float
 ) -> None:
     waited = await waits_after(error, step_seconds=0.05 if most < 60 else 1)
@@ -95,7 +95,7 @@ async def test_programs_add_rows_of_their_own() -> None:
     assert 10 <= await waits_after(CloudBusy(), rows) <= 10.15
 
 
-async def test_no_two_workers_ever_hold_the_same_key() -> None:
+async def test_q2_no_two_workers_ever_hold_the_same_key() -> None:
     held: Counter[Ref] = Counter()
     most: Counter[Ref] = Counter()
     runs = 0
@@ -123,7 +123,7 @@ async def test_no_two_workers_ever_hold_the_same_key() -> None:
     assert runs > 5
 
 
-async def test_a_bug_is_logged_once_with_its_key_and_other_keys_go_on() -> None:
+async def test_c2_a_bug_is_logged_once_with_its_key_and_other_keys_go_on() -> None:
     done = asyncio.Event()
 
     async def reconcile(key: Ref) -> Outcome:
@@ -147,7 +147,7 @@ async def test_a_bug_is_logged_once_with_its_key_and_other_keys_go_on() -> None:
     assert said[0]["exc_info"]
 
 
-async def test_stop_lets_what_is_in_work_end() -> None:
+async def test_q3_c7_stop_lets_what_is_in_work_end() -> None:
     begun, may_end, ended = asyncio.Event(), asyncio.Event(), []
 
     async def reconcile(key: Ref) -> Outcome:
@@ -165,7 +165,7 @@ async def test_stop_lets_what_is_in_work_end() -> None:
     assert ended == [A]
 
 
-async def test_a_recheck_is_kept_and_an_event_comes_before_it() -> None:
+async def test_c1_q6_a_recheck_is_kept_and_an_event_comes_before_it() -> None:
     runs = asyncio.Queue[float]()
     clock = FakeClock()
 

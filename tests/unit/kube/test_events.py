@@ -40,7 +40,7 @@ def sent(api: Api, method: str) -> list[Seen]:
     return [each for each in api.seen if each.method == method]
 
 
-async def test_an_event_names_its_object_and_its_reporter(api: Api, client: Client) -> None:
+async def test_e5_an_event_names_its_object_and_its_reporter(api: Api, client: Client) -> None:
     async with recording(client) as recorder:
         warn(recorder, thing("a", uid="u1", version=7))
         await api.until(lambda: len(sent(api, "POST")) == 1)
@@ -62,7 +62,7 @@ async def test_an_event_names_its_object_and_its_reporter(api: Api, client: Clie
     assert event.body["action"] == "Reconcile"
 
 
-async def test_a_repeated_event_is_counted_not_sent_again(api: Api, client: Client) -> None:
+async def test_e1_a_repeated_event_is_counted_not_sent_again(api: Api, client: Client) -> None:
     async with recording(client) as recorder:
         for _ in range(3):
             warn(recorder, thing("a"))
@@ -73,7 +73,7 @@ async def test_a_repeated_event_is_counted_not_sent_again(api: Api, client: Clie
     assert [body["series"]["count"] for body in bodies if isinstance(body, dict)] == [2, 3]
 
 
-async def test_another_process_counts_the_same_event_on(api: Api, client: Client) -> None:
+async def test_e1_another_process_counts_the_same_event_on(api: Api, client: Client) -> None:
     async with recording(client) as recorder:
         warn(recorder, thing("a"))
         warn(recorder, thing("a"))
@@ -88,7 +88,7 @@ async def test_another_process_counts_the_same_event_on(api: Api, client: Client
     assert len(api.objects) == 1
 
 
-async def test_an_event_about_a_node_goes_to_the_default_namespace(
+async def test_e6_an_event_about_a_node_goes_to_the_default_namespace(
     api: Api, client: Client
 ) -> None:
     node = Node(metadata=ObjectMeta(name="n", uid="u"))
@@ -102,7 +102,7 @@ async def test_an_event_about_a_node_goes_to_the_default_namespace(
     assert len(api.seen[0].body["note"]) == 1024
 
 
-async def test_a_refused_event_does_not_hold_up_the_next(api: Api, client: Client) -> None:
+async def test_e4_a_refused_event_does_not_hold_up_the_next(api: Api, client: Client) -> None:
     api.instead.append(refusal(403, "Forbidden"))
 
     async with recording(client) as recorder:
@@ -113,7 +113,9 @@ async def test_a_refused_event_does_not_hold_up_the_next(api: Api, client: Clien
     assert len(api.objects) == 1
 
 
-async def test_one_object_cannot_flood_and_is_heard_again_later(api: Api, client: Client) -> None:
+async def test_e3_one_object_cannot_flood_and_is_heard_again_later(
+    api: Api, client: Client
+) -> None:
     clock = FakeClock()
     recorder = Recorder(client, controller="test.io/things", instance="pod-1")
     recorder.clock = clock
@@ -126,7 +128,7 @@ async def test_one_object_cannot_flood_and_is_heard_again_later(api: Api, client
     assert (flooded, recorder._queue.qsize()) == (25, 26)
 
 
-async def test_a_full_queue_drops_and_never_waits(client: Client) -> None:
+async def test_e4_a_full_queue_drops_and_never_waits(client: Client) -> None:
     recorder = Recorder(client, controller="test.io/things", instance="pod-1")
 
     for number in range(2000):

@@ -34,7 +34,7 @@ async def stored(client: Client) -> Lease:
     return lease
 
 
-async def test_a_free_lease_is_taken_with_hold_time_and_name(client: Client) -> None:
+async def test_l5_a_free_lease_is_taken_with_hold_time_and_name(client: Client) -> None:
     each = elector(client, "a", FakeClock())
 
     await each.acquire()
@@ -49,7 +49,7 @@ async def test_a_free_lease_is_taken_with_hold_time_and_name(client: Client) -> 
     )
 
 
-async def test_a_held_lease_is_not_taken_before_it_stood_still_for_its_hold_time(
+async def test_l3_a_held_lease_is_not_taken_before_it_stood_still_for_its_hold_time(
     client: Client,
 ) -> None:
     clock = FakeClock()
@@ -66,7 +66,7 @@ async def test_a_held_lease_is_not_taken_before_it_stood_still_for_its_hold_time
     assert (await stored(client)).spec.lease_transitions == 1
 
 
-async def test_a_renewal_seen_by_the_rival_starts_its_wait_over(client: Client) -> None:
+async def test_l3_a_renewal_seen_by_the_rival_starts_its_wait_over(client: Client) -> None:
     clock = FakeClock()
     a, b = elector(client, "a", clock), elector(client, "b", clock)
     await a.acquire()
@@ -81,7 +81,7 @@ async def test_a_renewal_seen_by_the_rival_starts_its_wait_over(client: Client) 
     assert a.is_leader
 
 
-async def test_times_that_others_wrote_are_not_believed(api: Api, client: Client) -> None:
+async def test_l3_times_that_others_wrote_are_not_believed(api: Api, client: Client) -> None:
     long_ago = {"holderIdentity": "x", "leaseDurationSeconds": 15}
     api.put(PATH, spec={**long_ago, "renewTime": "2001-01-01T00:00:00.000000Z"})
     each = elector(client, "a", FakeClock())
@@ -89,7 +89,9 @@ async def test_times_that_others_wrote_are_not_believed(api: Api, client: Client
     assert await each._try(each._contend) is False
 
 
-async def test_leadership_counts_from_before_the_request_was_sent(api: Api, client: Client) -> None:
+async def test_l7_l8_leadership_counts_from_before_the_request_was_sent(
+    api: Api, client: Client
+) -> None:
     clock = FakeClock()
     each = elector(client, "a", clock)
     await each.acquire()
@@ -115,7 +117,9 @@ def late(api: Api, clock: FakeClock, *, seconds: float) -> Answer:
     return answer
 
 
-async def test_a_lost_answer_is_found_out_and_leadership_goes_on(api: Api, client: Client) -> None:
+async def test_l4_a_lost_answer_is_found_out_and_leadership_goes_on(
+    api: Api, client: Client
+) -> None:
     clock = FakeClock()
     each = elector(client, "a", clock)
     await each.acquire()
@@ -131,7 +135,7 @@ async def test_a_lost_answer_is_found_out_and_leadership_goes_on(api: Api, clien
     assert (await stored(client)).spec.holder_identity == "a"
 
 
-async def test_who_finds_another_in_the_lease_stops_at_once(api: Api, client: Client) -> None:
+async def test_l4_who_finds_another_in_the_lease_stops_at_once(api: Api, client: Client) -> None:
     clock = FakeClock()
     each = elector(client, "a", clock)
     each._retry_seconds = 0.001
@@ -144,7 +148,7 @@ async def test_who_finds_another_in_the_lease_stops_at_once(api: Api, client: Cl
     assert not each.is_leader
 
 
-async def test_an_api_that_only_fails_ends_leadership_after_the_renew_time(
+async def test_l7_an_api_that_only_fails_ends_leadership_after_the_renew_time(
     api: Api, client: Client
 ) -> None:
     clock = FakeClock()
@@ -164,7 +168,7 @@ async def test_an_api_that_only_fails_ends_leadership_after_the_renew_time(
     assert 10 <= clock.seconds - started <= 11
 
 
-async def test_a_released_lease_is_taken_at_once(client: Client) -> None:
+async def test_l6_a_released_lease_is_taken_at_once(client: Client) -> None:
     clock = FakeClock()
     a, b = elector(client, "a", clock), elector(client, "b", clock)
     await a.acquire()
@@ -176,7 +180,7 @@ async def test_a_released_lease_is_taken_at_once(client: Client) -> None:
     assert not a.is_leader
 
 
-async def test_what_was_lost_is_not_given_back(client: Client) -> None:
+async def test_l6_what_was_lost_is_not_given_back(client: Client) -> None:
     clock = FakeClock()
     a, b = elector(client, "a", clock), elector(client, "b", clock)
     await a.acquire()
@@ -203,7 +207,7 @@ async def test_labels_of_the_lease_survive_a_renewal(api: Api, client: Client) -
 
 
 @pytest.mark.parametrize("times", [(10, 10, 2), (15, 2, 2), (15, 10, 0)])
-def test_times_that_are_not_apart_are_refused(times: tuple[float, float, float]) -> None:
+def test_l1_times_that_are_not_apart_are_refused(times: tuple[float, float, float]) -> None:
     hold, renew, retry = times
     with pytest.raises(ValueError, match="must hold"):
         Elector(
@@ -244,7 +248,7 @@ def fault(api: Api, clock: FakeClock, chance: Dice, meanwhile: Meanwhile) -> Ans
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_there_are_never_two_leaders(api: Api, client: Client, seed: int) -> None:
+async def test_l7_l8_there_are_never_two_leaders(api: Api, client: Client, seed: int) -> None:
     chance = Dice(seed)
     clock = FakeClock()
     rivals = [elector(client, name, clock) for name in "abc"]
@@ -269,7 +273,7 @@ async def test_there_are_never_two_leaders(api: Api, client: Client, seed: int) 
     assert len(led) > 1
 
 
-async def test_rivals_that_run_side_by_side_take_turns(client: Client) -> None:
+async def test_l6_rivals_that_run_side_by_side_take_turns(client: Client) -> None:
     clock = FakeClock()
     a, b = elector(client, "a", clock), elector(client, "b", clock)
     a._retry_seconds = b._retry_seconds = 0.001
@@ -291,7 +295,7 @@ def writes(seen: list[Seen]) -> list[Seen]:
     return [each for each in seen if each.method in ("POST", "PUT")]
 
 
-async def test_every_write_over_a_lease_names_the_version_that_it_replaces(
+async def test_l4_every_write_over_a_lease_names_the_version_that_it_replaces(
     api: Api, client: Client
 ) -> None:
     each = elector(client, "a", FakeClock())

@@ -53,7 +53,7 @@ def holder(api: Api) -> object:
     return spec["holderIdentity"]
 
 
-async def test_controllers_start_with_what_exists_after_leadership(
+async def test_c6_i8_controllers_start_with_what_exists_after_leadership(
     api: Api, client: Client
 ) -> None:
     api.put(path("a"), spec={})
@@ -79,7 +79,7 @@ async def test_controllers_start_with_what_exists_after_leadership(
     assert holder(api) == ""
 
 
-async def test_sigterm_lets_a_reconcile_end_before_the_lease_is_given_back(
+async def test_c7_sigterm_lets_a_reconcile_end_before_the_lease_is_given_back(
     api: Api, client: Client
 ) -> None:
     api.put(path("a"), spec={})
@@ -108,7 +108,7 @@ async def test_sigterm_lets_a_reconcile_end_before_the_lease_is_given_back(
     assert (code, holders, holder(api)) == (0, ["a"], "")
 
 
-async def test_a_lost_lease_ends_the_process_with_an_error(api: Api, client: Client) -> None:
+async def test_c8_a_lost_lease_ends_the_process_with_an_error(api: Api, client: Client) -> None:
     api.put(path("a"), spec={})
     begun, ended = asyncio.Event(), []
 
@@ -135,7 +135,7 @@ async def test_a_lost_lease_ends_the_process_with_an_error(api: Api, client: Cli
 
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError()], ids=["returns", "raises"])
-async def test_a_background_task_that_ends_by_itself_ends_the_process(
+async def test_c9_a_background_task_that_ends_by_itself_ends_the_process(
     api: Api, client: Client, error: Exception | None
 ) -> None:
     async def sweep() -> None:
@@ -149,7 +149,7 @@ async def test_a_background_task_that_ends_by_itself_ends_the_process(
         assert await boss.run() == 1
 
 
-async def test_ready_means_that_every_informer_has_its_list(api: Api, client: Client) -> None:
+async def test_c10_ready_means_that_every_informer_has_its_list(api: Api, client: Client) -> None:
     gate = asyncio.Event()
     started = asyncio.Event()
 

@@ -106,7 +106,7 @@ async def test_lists_are_counted_by_what_made_them_necessary(api: Api, client: C
     assert 0 <= age < 5
 
 
-async def test_a_reconcile_that_takes_too_long_is_counted() -> None:
+async def test_c3_a_reconcile_that_takes_too_long_is_counted() -> None:
     async def endless(_: Ref) -> Outcome:
         await asyncio.Event().wait()
         return DONE

@@ -177,7 +177,9 @@ async def test_r19_a_resource_that_is_not_optional_is_never_taken_for_empty(
     assert len(api.lists) == 1
 
 
-async def test_an_informer_that_cannot_list_says_why_and_recovers(api: Api, client: Client) -> None:
+async def test_r19_an_informer_that_cannot_list_says_why_and_recovers(
+    api: Api, client: Client
+) -> None:
     api.instead.append(refusal(403, "Forbidden"))
 
     async with running(client, backoff_seconds=0.05) as informer:

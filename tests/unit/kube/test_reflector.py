@@ -47,7 +47,7 @@ async def test_what_exists_is_told_and_then_what_changes(api: Api, client: Clien
     assert len(api.lists) == 1
 
 
-async def test_a_watch_that_ends_goes_on_at_the_last_version_without_a_list(
+async def test_r8_a_watch_that_ends_goes_on_at_the_last_version_without_a_list(
     api: Api, client: Client
 ) -> None:
     async with running(client) as seen:
@@ -64,7 +64,7 @@ async def test_a_watch_that_ends_goes_on_at_the_last_version_without_a_list(
     assert api.watches[1].query["resourceVersion"] == str(last)
 
 
-async def test_a_bookmark_moves_the_version_on(api: Api, client: Client) -> None:
+async def test_r7_a_bookmark_moves_the_version_on(api: Api, client: Client) -> None:
     async with running(client):
         await api.until_watched(1)
         api.say(line("BOOKMARK", {"metadata": {"resourceVersion": "77"}}))
@@ -74,7 +74,7 @@ async def test_a_bookmark_moves_the_version_on(api: Api, client: Client) -> None
     assert api.watches[1].query["resourceVersion"] == "77"
 
 
-async def test_a_410_event_costs_one_list_and_tells_what_was_missed(
+async def test_r9_r10_i3_a_410_event_costs_one_list_and_tells_what_was_missed(
     api: Api, client: Client
 ) -> None:
     api.put(path("kept"), spec=sized(1))
@@ -97,7 +97,7 @@ async def test_a_410_event_costs_one_list_and_tells_what_was_missed(
     assert len(api.lists) == 2
 
 
-async def test_a_410_answer_to_the_watch_costs_one_list(api: Api, client: Client) -> None:
+async def test_r9_r10_a_410_answer_to_the_watch_costs_one_list(api: Api, client: Client) -> None:
     api.instead_of_watch.append(refusal(410, "Expired"))
 
     async with running(client) as seen:
@@ -108,7 +108,9 @@ async def test_a_410_answer_to_the_watch_costs_one_list(api: Api, client: Client
     assert len(api.lists) == 2
 
 
-async def test_throttling_and_outages_of_the_watch_cost_no_list(api: Api, client: Client) -> None:
+async def test_r10_throttling_and_outages_of_the_watch_cost_no_list(
+    api: Api, client: Client
+) -> None:
     api.instead_of_watch.append(refusal(429, "TooManyRequests"))
     api.instead_of_watch.append(refusal(503, "ServiceUnavailable"))
 
@@ -120,7 +122,7 @@ async def test_throttling_and_outages_of_the_watch_cost_no_list(api: Api, client
     assert len(api.lists) == 1
 
 
-async def test_an_error_event_of_another_kind_costs_a_list(api: Api, client: Client) -> None:
+async def test_r10_an_error_event_of_another_kind_costs_a_list(api: Api, client: Client) -> None:
     async with running(client) as seen:
         await api.until_watched(1)
         api.say(line("ERROR", status(403, "Forbidden")))
@@ -131,7 +133,7 @@ async def test_an_error_event_of_another_kind_costs_a_list(api: Api, client: Cli
     assert len(api.lists) == 2
 
 
-async def test_html_in_a_watch_is_no_event(api: Api, client: Client) -> None:
+async def test_r9_html_in_a_watch_is_no_event(api: Api, client: Client) -> None:
     async def proxy(request: web.Request) -> web.StreamResponse:
         return web.Response(text="<html>\nbad gateway\n</html>\n")
 
@@ -145,14 +147,14 @@ async def test_html_in_a_watch_is_no_event(api: Api, client: Client) -> None:
     assert change == ("a", None, 1)
 
 
-async def test_a_watch_that_falls_silent_is_given_up(api: Api, client: Client) -> None:
+async def test_r12_a_watch_that_falls_silent_is_given_up(api: Api, client: Client) -> None:
     async with running(client, idle_seconds=0.05):
         await api.until_watched(2)
 
     assert len(api.lists) == 1
 
 
-async def test_a_server_that_closes_at_once_is_not_asked_in_a_hot_loop(
+async def test_r8_a_server_that_closes_at_once_is_not_asked_in_a_hot_loop(
     api: Api, client: Client
 ) -> None:
     async def closing(request: web.Request) -> web.StreamResponse:
@@ -216,7 +218,7 @@ async def test_an_object_that_no_longer_fits_keeps_its_last_state_over_a_list(
     assert gone == ("a", 1, None)
 
 
-async def test_delete_and_create_in_a_gap_are_seen_as_both(api: Api, client: Client) -> None:
+async def test_i4_delete_and_create_in_a_gap_are_seen_as_both(api: Api, client: Client) -> None:
     api.put(path("a"), spec=sized(1))
 
     async with running(client) as seen:
@@ -230,7 +232,7 @@ async def test_delete_and_create_in_a_gap_are_seen_as_both(api: Api, client: Cli
     assert changes == [("a", 1, None), ("a", None, 9)]
 
 
-async def test_a_list_that_is_refused_at_first_is_tried_again(api: Api, client: Client) -> None:
+async def test_r19_a_list_that_is_refused_at_first_is_tried_again(api: Api, client: Client) -> None:
     api.instead.append(refusal(404, "NotFound"))
     api.instead.append(refusal(403, "Forbidden"))
     api.put(path("a"), spec=sized(1))

@@ -24,7 +24,7 @@ def test_objects_are_listed_by_ref_whatever_the_order_of_arrival() -> None:
     assert len(store) == 3
 
 
-def test_an_older_version_of_an_object_is_ignored() -> None:
+def test_r16_an_older_version_of_an_object_is_ignored() -> None:
     store = sizes()
     store.put(thing("a", version=10, size=2))
 
@@ -41,7 +41,7 @@ def test_the_same_version_again_is_no_change() -> None:
     assert store.put(thing("a", version=9)) == ()
 
 
-def test_an_older_version_of_another_object_of_that_name_is_a_delete_and_a_create() -> None:
+def test_i4_an_older_version_of_another_object_of_that_name_is_a_delete_and_a_create() -> None:
     store = sizes()
     old, new = thing("a", uid="u1", version=10), thing("a", uid="u2", version=9)
     store.put(old)
@@ -50,7 +50,7 @@ def test_an_older_version_of_another_object_of_that_name_is_a_delete_and_a_creat
     assert store.list() == (new,)
 
 
-def test_an_index_follows_its_objects() -> None:
+def test_i11_an_index_follows_its_objects() -> None:
     store = sizes()
     store.put(thing("b", size=1))
     store.put(thing("a", size=1))
@@ -63,12 +63,12 @@ def test_an_index_follows_its_objects() -> None:
     assert store.by_index("size", "3") == ()
 
 
-def test_an_index_that_nobody_made_is_an_error() -> None:
+def test_i11_an_index_that_nobody_made_is_an_error() -> None:
     with pytest.raises(KeyError):
         sizes().by_index("colour", "red")
 
 
-def test_replace_tells_what_went_what_came_and_what_changed() -> None:
+def test_i3_replace_tells_what_went_what_came_and_what_changed() -> None:
     store = sizes()
     gone, same, old = thing("gone"), thing("same"), thing("changed", size=1)
     for each in (gone, same, old):

@@ -8,7 +8,7 @@ from kaito.kube.watchdog import Watchdog
 from tests.unit.kube.builders import FakeClock
 
 
-def test_a_deadline_that_passes_by_more_than_the_margin_is_the_end() -> None:
+def test_l9_a_deadline_that_passes_by_more_than_the_margin_is_the_end() -> None:
     died = threading.Event()
     clock = FakeClock()
     watchdog = Watchdog(margin_seconds=2, die=died.set)
@@ -20,7 +20,7 @@ def test_a_deadline_that_passes_by_more_than_the_margin_is_the_end() -> None:
     assert died.wait(2)
 
 
-def test_a_watchdog_that_is_stopped_does_nothing() -> None:
+def test_l9_a_watchdog_that_is_stopped_does_nothing() -> None:
     died = threading.Event()
     clock = FakeClock()
     watchdog = Watchdog(margin_seconds=0.01, die=died.set)

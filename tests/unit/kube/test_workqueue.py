@@ -24,7 +24,7 @@ async def taken(queue: Workqueue) -> list[str]:
         names.append(task.result().name)
 
 
-async def test_many_adds_before_a_get_cause_one_run() -> None:
+async def test_q1_many_adds_before_a_get_cause_one_run() -> None:
     queue = Workqueue("t")
     for key in (A, B, A, A):
         queue.add(key)
@@ -32,7 +32,7 @@ async def test_many_adds_before_a_get_cause_one_run() -> None:
     assert await taken(queue) == ["a", "b"]
 
 
-async def test_a_key_in_work_is_not_handed_out_again() -> None:
+async def test_q2_a_key_in_work_is_not_handed_out_again() -> None:
     queue = Workqueue("t")
     queue.add(A)
     await queue.get()
@@ -41,7 +41,7 @@ async def test_a_key_in_work_is_not_handed_out_again() -> None:
     assert await taken(queue) == []
 
 
-async def test_adds_during_a_run_cause_exactly_one_more() -> None:
+async def test_q2_adds_during_a_run_cause_exactly_one_more() -> None:
     queue = Workqueue("t")
     queue.add(A)
     await queue.get()
@@ -54,7 +54,7 @@ async def test_adds_during_a_run_cause_exactly_one_more() -> None:
     assert await taken(queue) == []
 
 
-async def test_an_appointment_is_kept_not_before_its_time() -> None:
+async def test_q4_an_appointment_is_kept_not_before_its_time() -> None:
     clock = FakeClock()
     queue = Workqueue("t", clock=clock)
     queue.add_after(A, 10)
@@ -67,7 +67,7 @@ async def test_an_appointment_is_kept_not_before_its_time() -> None:
 
 
 @pytest.mark.parametrize("waits", [(5, 10), (10, 5)], ids=["earlier first", "later first"])
-async def test_the_earlier_of_two_appointments_holds(waits: tuple[float, float]) -> None:
+async def test_q4_the_earlier_of_two_appointments_holds(waits: tuple[float, float]) -> None:
     clock = FakeClock()
     queue = Workqueue("t", clock=clock)
     for seconds in waits:
@@ -81,7 +81,7 @@ async def test_the_earlier_of_two_appointments_holds(waits: tuple[float, float])
     assert (first, await taken(queue)) == (["a"], [])
 
 
-async def test_an_add_makes_an_appointment_void() -> None:
+async def test_q6_an_add_makes_an_appointment_void() -> None:
     clock = FakeClock()
     queue = Workqueue("t", clock=clock)
     queue.add_after(A, 5)
@@ -93,7 +93,7 @@ async def test_an_add_makes_an_appointment_void() -> None:
     assert (first, await taken(queue)) == (["a"], [])
 
 
-async def test_a_sleeping_worker_wakes_for_an_appointment() -> None:
+async def test_q4_a_sleeping_worker_wakes_for_an_appointment() -> None:
     queue = Workqueue("t")
     queue.add_after(A, 0.01)
 
@@ -101,7 +101,7 @@ async def test_a_sleeping_worker_wakes_for_an_appointment() -> None:
         assert await queue.get() == A
 
 
-async def test_failures_in_a_row_double_the_wait_with_jitter() -> None:
+async def test_q5_q9_failures_in_a_row_double_the_wait_with_jitter() -> None:
     clock = FakeClock()
     queue = Workqueue("t", clock=clock)
     waits = []
@@ -117,7 +117,7 @@ async def test_failures_in_a_row_double_the_wait_with_jitter() -> None:
         assert 0.8 * nominal - 0.1 <= wait <= 1.2 * nominal + 0.1
 
 
-async def test_forget_starts_the_wait_over() -> None:
+async def test_q5_forget_starts_the_wait_over() -> None:
     clock = FakeClock()
     queue = Workqueue("t", clock=clock)
     for _ in range(8):
@@ -133,7 +133,7 @@ async def test_forget_starts_the_wait_over() -> None:
     assert await taken(queue) == ["a"]
 
 
-async def test_keys_that_fail_together_come_back_apart() -> None:
+async def test_q9_keys_that_fail_together_come_back_apart() -> None:
     clock = FakeClock()
     queue = Workqueue("t", clock=clock)
     for number in range(100):
@@ -145,7 +145,7 @@ async def test_keys_that_fail_together_come_back_apart() -> None:
     assert 20 < early < 80
 
 
-async def test_after_shut_down_nothing_is_handed_out_and_waiters_are_told() -> None:
+async def test_q3_after_shut_down_nothing_is_handed_out_and_waiters_are_told() -> None:
     queue = Workqueue("t")
     waiting = asyncio.create_task(queue.get())
     await asyncio.sleep(0)

@@ -84,7 +84,7 @@ async def test_a_deleted_claim_gives_everything_back(kind: ClaimKind) -> None:
 
 
 @both
-async def test_the_finalizer_is_stored_before_the_first_call_to_launch(kind: ClaimKind) -> None:
+async def test_f1_the_finalizer_is_stored_before_the_first_call_to_launch(kind: ClaimKind) -> None:
     world = World(kind)
     world.create()
 

@@ -62,7 +62,7 @@ async def test_a_claim_is_created_as_it_was_rendered(bench: Bench) -> None:
     assert (sent.method, sent.path, sent.body) == ("POST", CLAIMS, CLAIM)
 
 
-async def test_a_claim_that_is_there_already_and_ours_is_success(bench: Bench) -> None:
+async def test_y2_a_claim_that_is_there_already_and_ours_is_success(bench: Bench) -> None:
     ours = claim_of(UID)
     bench.api.put(f"{CLAIMS}/{name_of(ours)}", **ours)
 
@@ -72,7 +72,7 @@ async def test_a_claim_that_is_there_already_and_ours_is_success(bench: Bench) -
     assert len(bench.api.objects) == 1
 
 
-async def test_a_claim_of_the_same_name_that_is_a_stranger_s_is_refused(bench: Bench) -> None:
+async def test_y2_a_claim_of_the_same_name_that_is_a_stranger_s_is_refused(bench: Bench) -> None:
     theirs = claim_of("another-uid")
     path = f"{CLAIMS}/{name_of(theirs)}"
     bench.api.put(path, **theirs)
@@ -91,7 +91,7 @@ async def test_a_namesake_that_vanishes_while_it_is_looked_at_is_tried_again(ben
         await carry_out(bench, Create(MACHINES, CLAIM, UID))
 
 
-async def test_an_apply_is_server_side_and_in_our_name(bench: Bench) -> None:
+async def test_w1_an_apply_is_server_side_and_in_our_name(bench: Bench) -> None:
     seen = bench.api.put(SERVICE)["metadata"]
     assert isinstance(seen, dict)
 
@@ -132,11 +132,11 @@ async def test_y6_a_delete_carries_uid_and_version_and_spares_all_others(bench: 
     assert bodies[-1]["preconditions"] == {"uid": "new", "resourceVersion": "2"}
 
 
-async def test_deleting_what_is_gone_is_success(bench: Bench) -> None:
+async def test_f5_deleting_what_is_gone_is_success(bench: Bench) -> None:
     assert await carry_out(bench, Delete(MACHINES, Ref("", "ws0"), "u", "1")) == 1
 
 
-async def test_finalizers_are_stored_only_over_the_version_that_was_seen(bench: Bench) -> None:
+async def test_f3_finalizers_are_stored_only_over_the_version_that_was_seen(bench: Bench) -> None:
     bench.put_workspace()
     seen = bench.stored(WORKSPACE)["metadata"]["resourceVersion"]
 
@@ -154,7 +154,7 @@ def release(bench: Bench) -> ReleaseFinalizer:
     return ReleaseFinalizer(REF, UID, version, ("theirs",))
 
 
-async def test_the_finalizer_goes_after_a_live_look_shows_no_claim(bench: Bench) -> None:
+async def test_y6_f1_the_finalizer_goes_after_a_live_look_shows_no_claim(bench: Bench) -> None:
     bench.put_workspace()
 
     await carry_out(bench, release(bench))
@@ -189,7 +189,7 @@ async def test_the_finalizer_stays_when_the_look_fails(bench: Bench) -> None:
     assert bench.sent("PATCH", "") == []
 
 
-async def test_releasing_a_workspace_that_is_gone_is_success(bench: Bench) -> None:
+async def test_f4_releasing_a_workspace_that_is_gone_is_success(bench: Bench) -> None:
     await carry_out(bench, ReleaseFinalizer(REF, UID, "1", ()))
 
 

@@ -152,7 +152,7 @@ def test_a_stale_cache_never_buys_a_second_node(reachable: list[Observed]) -> No
                 assert len(world.seen.claims) <= 1
 
 
-def test_nothing_is_bought_before_the_finalizer_is_stored(reachable: list[Observed]) -> None:
+def test_f1_nothing_is_bought_before_the_finalizer_is_stored(reachable: list[Observed]) -> None:
     for seen in reachable:
         if any(isinstance(action, Create) for action in actions(seen)):
             assert labels.WORKSPACE_FINALIZER in seen.workspace.metadata.finalizers

@@ -57,7 +57,7 @@ async def test_a_workspace_comes_up_step_by_step(bench: Bench) -> None:
     assert len(bench.sent("POST", CLAIMS)) == 1
 
 
-async def test_the_finalizer_is_stored_before_a_node_is_bought(bench: Bench) -> None:
+async def test_f1_the_finalizer_is_stored_before_a_node_is_bought(bench: Bench) -> None:
     bench.put_workspace()
     await bench.settle()
 
@@ -267,7 +267,7 @@ async def test_a_cache_that_knows_no_claims_cannot_lose_a_node(bench: Bench) -> 
     assert bench.stored(WORKSPACE)["metadata"]["finalizers"] == [FINALIZER]
 
 
-async def test_finalizers_of_others_stay(bench: Bench) -> None:
+async def test_f3_finalizers_of_others_stay(bench: Bench) -> None:
     await bench.come_up()
     bench.change_metadata(WORKSPACE, finalizers=["example.com/hold", FINALIZER])
     bench.mark_deleted(WORKSPACE)
