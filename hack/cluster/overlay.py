@@ -24,6 +24,7 @@ def overlay(layout: Layout) -> Path:
         "AZURE_CLIENT_ID": names.CLIENT_ID,
         "AZURE_CLUSTER_NAME": names.CLUSTER_NAME,
         "AZURE_TENANT_ID": names.TENANT_ID,
+        "LOCATION": names.LOCATION,
         "PROVISIONER_ARM_ENDPOINT": layout.arm_url,
     }
     content = {
