@@ -12,7 +12,7 @@ import pytest_asyncio
 from kaito.kube.client import Client
 from kaito.kube.token import RotatingToken
 from kaito.kube.transport import Endpoint, Transport
-from tests.conformance import realserver
+from tests import realserver
 from tests.virtual.api import Api
 from tests.virtual.door import Door, Fair
 from tests.virtual.served import served
@@ -32,19 +32,19 @@ class Server:
 
 
 @pytest_asyncio.fixture(
-    scope="module", loop_scope="module", params=["memory", "memory-over-http", "real"]
+    scope="session", loop_scope="session", params=["memory", "memory-over-http", "real"]
 )
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
-    """One for the whole module: tests use names of their own."""
+    """One for the whole ring: tests use names of their own."""
     async with AsyncExitStack() as stack:
         if request.param == "real":
-            layout = await stack.enter_async_context(realserver.real_server())
+            layout = await stack.enter_async_context(realserver.serving(cached=True))
 
             async def connect(manager: str) -> Client:
                 return await realserver.connect(layout, manager)
 
             async def compact(version: int) -> None:
-                await realserver.compact(layout, version)
+                await realserver.compact(layout, str(version))
 
             yield Server(connect, compact)
             return
@@ -62,7 +62,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
         yield Server(connect_memory, compact_memory)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def client(server: Server) -> AsyncIterator[Client]:
     """A client with the field manager "one"."""
     made = await server.connect("one")
@@ -70,7 +70,7 @@ async def client(server: Server) -> AsyncIterator[Client]:
     await made.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def other(server: Server) -> AsyncIterator[Client]:
     """A client with the field manager "two"."""
     made = await server.connect("two")

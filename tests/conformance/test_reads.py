@@ -20,7 +20,7 @@ from tests.conformance.conftest import Server
 from tests.conformance.test_writes import machine, name, settings
 from tests.virtual.kinds import CONFIG_MAPS
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
 
 
 class Heard:

@@ -10,7 +10,8 @@ import pytest_asyncio
 from hack.cluster.layout import Layout
 from kaito.kube.client import Client
 from kaito.kube.transport import Endpoint, Transport
-from tests.engine import proxy, server
+from tests import realserver
+from tests.engine import proxy
 from tests.engine.maps import Maps
 from tests.engine.proxy import Proxy
 from tests.unit.kube.builders import Anonymous
@@ -19,7 +20,7 @@ from tests.unit.kube.builders import Anonymous
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def layout() -> AsyncIterator[Layout]:
     """A server for the whole ring: tests use names of their own."""
-    async with server.serving() as layout:
+    async with realserver.serving(cached=False) as layout:
         yield layout
 
 
@@ -42,8 +43,6 @@ async def client(link: Proxy) -> AsyncIterator[Client]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def maps(layout: Layout) -> AsyncIterator[Maps]:
     """Other people, who reach the server directly."""
-    direct = await Client.connect(
-        user_agent="others", field_manager="others", kubeconfig=str(layout.admin_kubeconfig)
-    )
+    direct = await realserver.connect(layout, "others")
     yield Maps(direct, f"engine-{uuid.uuid4().hex[:8]}")
     await direct.close()

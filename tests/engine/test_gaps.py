@@ -12,7 +12,7 @@ from hack.cluster.layout import Layout
 from kaito.kube.client import Client
 from tests.engine.maps import CONFIG_MAPS, Maps, following, values
 from tests.engine.proxy import Proxy, after, is_further_page, is_watch, says
-from tests.engine.server import compact
+from tests.realserver import compact
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
 

@@ -1,4 +1,4 @@
-"""A real API server with etcd and nothing else, and our Kinds in it."""
+"""A real API server with etcd and nothing else, and our Kinds in it: one for a ring of tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ssl
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +19,7 @@ from hack.cluster.layout import Layout
 from hack.cluster.parts import READY_SECONDS
 from hack.cluster.pki import create_pki
 from hack.cluster.probe import Probe, client_context
-from hack.cluster.process import Process, Program, Ready
+from hack.cluster.process import Process, Program
 from hack.cluster.session import REPO
 from hack.cluster.slots import free_ports, held_slot
 from kaito.api.machine import MACHINES
@@ -27,13 +28,18 @@ from kaito.api.workspace import WORKSPACES
 from kaito.kube.client import Client
 from kaito.kube.errors import NotFound
 
-DEFINITIONS = ("manifests/crds", "manifests/components/karpenter-crds")
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_OURS = ("manifests/crds", "manifests/components/karpenter-crds")
 
 
 @asynccontextmanager
-async def real_server() -> AsyncIterator[Layout]:
-    """Etcd and kube-apiserver, ready, with our CRDs established."""
+async def serving(*, cached: bool) -> AsyncIterator[Layout]:
+    """A server, ready, while the context is open.
+
+    Args:
+        cached: whether it answers from its watch cache, as servers do by default. Without
+            one every read goes to etcd, so what etcd has compacted is gone at once.
+    """
     cache = cache_folder()
     folder = cache / "clusters"
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +55,7 @@ async def real_server() -> AsyncIterator[Layout]:
             create_pki(layout)
             controlplane.write_egress_configuration(layout)
             try:
-                await _start(layout, processes)
+                await _start(layout, _api_server(layout, cached=cached), processes)
                 await _define(layout, processes[-1])
                 yield layout
             finally:
@@ -59,34 +65,39 @@ async def real_server() -> AsyncIterator[Layout]:
         shutil.rmtree(home)
 
 
-async def compact(layout: Layout, version: int) -> None:
-    """Have etcd forget everything before `version`."""
-    trust = _etcd_context(layout)
-    url = f"https://127.0.0.1:{layout.ports.etcd}/v3/kv/compaction"
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session,
-        session.post(url, json={"revision": str(version)}) as answer,
-    ):
-        assert answer.status == 200, await answer.text()
-
-
 async def connect(layout: Layout, field_manager: str) -> Client:
     """A client of the administrator."""
     return await Client.connect(
-        user_agent="conformance",
+        user_agent=field_manager,
         field_manager=field_manager,
         kubeconfig=str(layout.admin_kubeconfig),
     )
 
 
-async def _start(layout: Layout, processes: list[Process]) -> None:
+async def compact(layout: Layout, version: str) -> None:
+    """Have etcd forget everything before `version`."""
+    url = f"https://127.0.0.1:{layout.ports.etcd}/v3/kv/compaction"
+    connector = aiohttp.TCPConnector(ssl=_etcd_context(layout))
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.post(url, json={"revision": version}) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+
+
+def _api_server(layout: Layout, *, cached: bool) -> Program:
+    program = controlplane.api_server(layout)
+    flags = () if cached else ("--watch-cache=false",)
+    return replace(program, command=(*program.command, *flags))
+
+
+async def _start(layout: Layout, api_server: Program, processes: list[Process]) -> None:
     etcd = Probe(layout.ports.etcd, _etcd_context(layout))
     api = Probe.as_admin(layout, layout.ports.api_server)
-    parts: list[tuple[Program, Ready]] = [
+    for program, ready in (
         (controlplane.etcd(layout), lambda: etcd.succeeds("/health")),
-        (controlplane.api_server(layout), lambda: api.succeeds("/readyz")),
-    ]
-    for program, ready in parts:
+        (api_server, lambda: api.succeeds("/readyz")),
+    ):
         process = await Process.start(program, folder=layout.home, logs=layout.logs)
         processes.append(process)
         await process.until(ready, limit_seconds=READY_SECONDS)
@@ -94,12 +105,12 @@ async def _start(layout: Layout, processes: list[Process]) -> None:
 
 async def _define(layout: Layout, server: Process) -> None:
     """Create our CRDs and wait until they are served."""
-    client = await connect(layout, "conformance")
+    client = await connect(layout, "admin")
     try:
-        for path in sorted(path for each in DEFINITIONS for path in (REPO / each).glob("*.yaml")):
+        for path in sorted(path for each in _OURS for path in (REPO / each).glob("*.yaml")):
             for definition in yaml.safe_load_all(path.read_text()):
                 if definition.get("kind") == "CustomResourceDefinition":
-                    await client.request("POST", CRDS, body=definition)
+                    await client.request("POST", DEFINITIONS, body=definition)
         await server.until(lambda: _serves(client), limit_seconds=READY_SECONDS)
     finally:
         await client.close()
