@@ -63,7 +63,7 @@ def settings(arguments: list[str] | None = None) -> Settings:
     parser.add_argument("--port", default=0, type=int, help="0: the system chooses")
     parser.add_argument("--provision-seconds", default=3.0, type=float, help="to make a pool")
     parser.add_argument("--delete-seconds", default=2.0, type=float, help="to delete a pool")
-    parser.add_argument("--page-size", default=3, type=int, help="pools on a page of a list")
+    parser.add_argument("--page-size", default=50, type=int, help="pools on a page of a list")
     parser.add_argument("--poll-seconds", default=1, type=int, help="Retry-After of operations")
     parser.add_argument("--token-seconds", default=3600, type=int, help="life of bearer tokens")
     return Settings(**vars(parser.parse_args(arguments)))

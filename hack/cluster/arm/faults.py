@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
 import structlog
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, ValidationError
+
+from hack.cluster.arm.calls import BY_DEFAULT, Attempt, Call, Expression, Input
+from hack.cluster.arm.rate import Limit
 
 SCENARIO_LOADED = "scenario.loaded"
 SCENARIO_REJECTED = "scenario.rejected"
@@ -54,51 +54,15 @@ class Fault(StrEnum):
     """404 of the cluster, not of the pool."""
 
 
-class Call(StrEnum):
-    """What a request is, in the words of a rule's `operation`."""
-
-    PUT = "PUT"
-    GET = "GET"
-    LIST = "LIST"
-    DELETE = "DELETE"
-    ABORT = "ABORT"
-    POLL = "POLL"
-    """Of the status of a long-running operation."""
-    SKUS = "SKUS"
-    USAGES = "USAGES"
-    SIGN_IN = "SIGN_IN"
-    """At the token endpoint."""
-
-
 PUT_FAULTS = frozenset((Fault.QUOTA, Fault.SKU, Fault.ALLOCATION, Fault.STUCK_CREATING))
 """These are only ever of a PUT, once everything else about it is accepted."""
 DELETE_FAULTS = frozenset((Fault.STUCK_DELETING,))
 LATE_FAULTS = PUT_FAULTS | DELETE_FAULTS
 EARLY_FAULTS = frozenset(Fault) - LATE_FAULTS
 """These come before the provider looks at the request."""
-BY_DEFAULT = frozenset((Call.PUT, Call.GET, Call.LIST, Call.DELETE, Call.ABORT))
-"""What an early fault concerns when its rule names no operation."""
 
 
-def _expression(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from error
-    return text
-
-
-Expression = Annotated[str, AfterValidator(_expression)]
-"""A regular expression that must match the whole word."""
-
-
-class _Input(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
-    )
-
-
-class Match(_Input):
+class Match(Input):
     """Which requests a rule is about; what is left out matches all."""
 
     pool: Expression = ".*"
@@ -110,7 +74,7 @@ class Match(_Input):
     """
 
 
-class Rule(_Input):
+class Rule(Input):
     """One thing that goes wrong."""
 
     match: Match = Match()
@@ -131,21 +95,14 @@ class Rule(_Input):
     """For drop: the request is carried out, and only its answer is lost."""
 
 
-class Scenario(_Input):
+class Scenario(Input):
     """Everything that is to go wrong."""
 
     quotas: dict[str, int] = {}
     """vCPU limits by quota family; a family that is not named has no limit."""
+    limits: tuple[Limit, ...] = ()
+    """How many requests are taken; without any, all are."""
     rules: tuple[Rule, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One request, as rules see it."""
-
-    call: Call
-    pool: str = ""
-    vm_size: str = ""
 
 
 class Progress(BaseModel):

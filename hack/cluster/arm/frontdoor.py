@@ -18,20 +18,13 @@ from pydantic import JsonValue
 from hack.cluster import layout
 from hack.cluster.arm import addresses, pools, refusals, state, tokens, wire
 from hack.cluster.arm.addresses import Address, Kind
+from hack.cluster.arm.calls import Attempt, Call
 from hack.cluster.arm.exchange import DROPPED, Answer, Request
-from hack.cluster.arm.faults import (
-    EARLY_FAULTS,
-    Attempt,
-    Call,
-    Fault,
-    Progress,
-    Rule,
-    Scenario,
-    Script,
-)
+from hack.cluster.arm.faults import EARLY_FAULTS, Fault, Progress, Rule, Scenario, Script
 from hack.cluster.arm.journal import Entry, Journal, timestamp
 from hack.cluster.arm.pools import Fleet
 from hack.cluster.arm.provider import Provider, new_fleet
+from hack.cluster.arm.rate import Rate
 from hack.cluster.arm.refusals import Refusal
 from hack.cluster.arm.settings import Settings
 from hack.cluster.arm.sizes import sizes
@@ -86,6 +79,7 @@ class FrontDoor:
         self._sizes = sizes()
         self._journal = Journal(folder / "journal.jsonl")
         self._script = Script(folder / "scenario.json", remembered.progress)
+        self._rate = Rate()
         self._tokens = Tokens(
             issuer_key=settings.issuer_key.read_text(),
             secret=tokens.secret(folder / "token.key"),
@@ -178,6 +172,7 @@ class FrontDoor:
             raise refusals.method_not_allowed(request.method)
         entry.operation = call
         self._check_caller(request, now)
+        self._check_rate(call, address, now)
         _check_place(address, call)
         rule = self._early_fault(call, address, request, entry)
         if rule is None:
@@ -218,6 +213,12 @@ class FrontDoor:
         self._tokens.check(request.header("authorization"), authority=authority, now=now)
         if not API_VERSION.fullmatch(request.api_version):
             raise refusals.bad_api_version(request.api_version)
+
+    def _check_rate(self, call: Call, address: Address, now: float) -> None:
+        limits = self._script.scenario().limits
+        seconds = self._rate.take(limits, Attempt(call, address.pool), now=now)
+        if seconds is not None:
+            raise refusals.throttled(seconds)
 
     def _early_fault(
         self, call: Call, address: Address, request: Request, entry: Entry

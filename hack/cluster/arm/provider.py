@@ -10,8 +10,9 @@ from pydantic import JsonValue
 from hack.cluster import layout
 from hack.cluster.arm import addresses, compute, pools, refusals, validation, wire
 from hack.cluster.arm.addresses import Address, Kind
+from hack.cluster.arm.calls import Attempt, Call
 from hack.cluster.arm.exchange import Answer, Request
-from hack.cluster.arm.faults import LATE_FAULTS, Attempt, Call, Fault, Rule, Script
+from hack.cluster.arm.faults import LATE_FAULTS, Fault, Rule, Script
 from hack.cluster.arm.journal import Entry
 from hack.cluster.arm.pools import Course, Failure, Fleet, Operation, Pool, Properties, Status
 from hack.cluster.arm.settings import Settings

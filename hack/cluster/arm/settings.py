@@ -25,8 +25,8 @@ class Settings:
     """How long it takes to create or change a pool."""
     delete_seconds: float = 2.0
     """How long it takes to delete one."""
-    page_size: int = 3
-    """Pools on one page of a list: small, so that nextLink is walked."""
+    page_size: int = 50
+    """Pools on one page of a list: a cluster may have more, so that nextLink is walked."""
     poll_seconds: int = 1
     """Retry-After of an operation in progress; 0 leaves the header out."""
     token_seconds: int = 3600

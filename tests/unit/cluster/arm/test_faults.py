@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hack.cluster.arm.faults import EARLY_FAULTS, LATE_FAULTS, Attempt, Call, Progress, Script
+from hack.cluster.arm.calls import Attempt, Call
+from hack.cluster.arm.faults import EARLY_FAULTS, LATE_FAULTS, Progress, Script
 
 PUT = Attempt(Call.PUT, "ws1", "Standard_NC6s_v3")
 

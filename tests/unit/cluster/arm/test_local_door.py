@@ -226,5 +226,5 @@ def test_the_command_line_has_the_defaults_of_the_settings(tmp_path: Path) -> No
 
     assert chosen.provision_seconds == 3
     assert chosen.delete_seconds == 2
-    assert chosen.page_size == 3
+    assert chosen.page_size == 50
     assert chosen.folder == tmp_path / "arm"
