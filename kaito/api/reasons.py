@@ -32,8 +32,18 @@ class Reason(StrEnum):
 
     APPLYING = "Applying"
     WORKLOAD_PROGRESSING = "WorkloadProgressing"
-    WORKLOAD_FAILING = "WorkloadFailing"
-    """A pod of the workload cannot run; the message is the kubelet's."""
+    IMAGE_PULL_ERROR = "ImagePullError"
+    CONTAINER_START_ERROR = "ContainerStartError"
+    """The kubelet cannot start a container: a missing secret, a command that is not there."""
+    CONTAINER_OOM_KILLED = "ContainerOOMKilled"
+    CONTAINER_CRASH_LOOP = "ContainerCrashLoopBackOff"
+    STARTUP_PROBE_FAILED = "StartupProbeFailed"
+    NOT_ANSWERING = "NotAnswering"
+    """The server has started, and its readiness probe does not pass."""
+    POD_EVICTED = "PodEvicted"
+    PODS_REFUSED = "PodsRefused"
+    """The API server admits no pods of the workload: a quota, a pod security level."""
+    UNSCHEDULABLE = "Unschedulable"
     WORKLOAD_READY = "WorkloadReady"
 
     READY = "WorkspaceReady"
@@ -55,7 +65,18 @@ WARNINGS = frozenset(
         Reason.NAME_TAKEN,
         Reason.UNSUPPORTED,
         Reason.MACHINE_FAILED,
-        Reason.WORKLOAD_FAILING,
+        Reason.IMAGE_PULL_ERROR,
+        Reason.CONTAINER_START_ERROR,
+        Reason.CONTAINER_OOM_KILLED,
+        Reason.CONTAINER_CRASH_LOOP,
+        Reason.STARTUP_PROBE_FAILED,
+        Reason.NOT_ANSWERING,
+        Reason.POD_EVICTED,
+        Reason.PODS_REFUSED,
+        Reason.UNSCHEDULABLE,
     }
 )
 """Reasons that a person may have to act on: their Events are Warnings."""
+
+TERMINAL = WARNINGS - {Reason.NOT_ANSWERING, Reason.POD_EVICTED, Reason.UNSCHEDULABLE}
+"""Reasons that waiting alone does not mend: the Workspace is Stalled, not Reconciling."""

@@ -25,6 +25,10 @@ WORKSPACE_READY = "WorkspaceReady"
 WORKSPACE_SUCCEEDED = "WorkspaceSucceeded"
 WORKSPACE_DELETING = "WorkspaceDeleting"
 READY = "Ready"
+RECONCILING = "Reconciling"
+"""True while work goes on; absent otherwise."""
+STALLED = "Stalled"
+"""True while nothing will change until a person acts; absent otherwise."""
 
 _NAME_LIMIT = 52
 

@@ -53,11 +53,10 @@ async def test_an_image_that_cannot_be_pulled_is_told(cluster: Bystander) -> Non
     assert applied.code == 0, applied.errors
 
     found = await until(
-        "the image", told(cluster, "imageless", "InferenceReady", "WorkloadFailing")
+        "the image", told(cluster, "imageless", "InferenceReady", "ImagePullError")
     )
 
     assert found["status"] == "False"
-    assert "ImagePull" in found["message"]
     assert "registry.example/no-such-model:1" in found["message"]
     assert holds(await cluster.workspace("imageless"), "ResourceReady")
     deleted = await cluster.kubectl("delete", "workspace", "imageless", "--timeout=60s")

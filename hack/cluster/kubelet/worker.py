@@ -146,7 +146,10 @@ class ContainerWorker:
             self._wait(reasons.IMAGE_PULL_FAILED, message)
             self._sandbox.warn(reasons.FAILED, f"Failed to pull: {message}")
             await asyncio.sleep(min(pace.retry_seconds, pace.pull_base_seconds))
-            self._wait(reasons.IMAGE_PULL_BACK_OFF, f'Back-off pulling image "{reference}"')
+            self._wait(
+                reasons.IMAGE_PULL_BACK_OFF,
+                f'Back-off pulling image "{reference}": {reasons.IMAGE_PULL_FAILED}: {message}',
+            )
             await asyncio.sleep(delay.delay())
         return pulled
 

@@ -4,40 +4,52 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kaito.api.reasons import Reason
+from kaito.api.reasons import TERMINAL, Reason
 from kaito.api.workspace import (
     INFERENCE_READY,
     MACHINE_READY,
     READY,
+    RECONCILING,
     RESOURCE_READY,
+    STALLED,
     WORKSPACE_DELETING,
     WORKSPACE_READY,
+    WORKSPACE_SUCCEEDED,
     WorkspaceStatus,
 )
 from kaito.controllers.workspace.nodes import chosen_nodes
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step
+from kaito.controllers.workspace.workload import is_serving
 from kaito.kube.conditions import condition, merged
 from kaito.kube.objects import Condition, Manifest
 
 STAGES = (MACHINE_READY, RESOURCE_READY, INFERENCE_READY)
 """Conditions that stand from the first look on, Unknown until their phase is reached."""
+PASSING = (RECONCILING, STALLED)
+"""Conditions that stand only while they are True, and never together: what kstatus reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the workspace is ready, and the reason in both forms."""
+    """Whether the workspace is ready, and the reason in both forms.
+
+    Attributes:
+        stalled: it is not, and waiting alone will not change that.
+    """
 
     ready: bool
     reason: Reason
     message: str
+    stalled: bool = False
 
 
 def verdict(steps: tuple[Step, ...]) -> Verdict:
     """What the plan as a whole says: the first unsatisfied phase speaks for the workspace."""
     for step in steps:
         if not step.satisfied:
-            return Verdict(ready=False, reason=step.reason, message=step.message)
+            stalled = step.lasting and step.reason in TERMINAL
+            return Verdict(ready=False, reason=step.reason, message=step.message, stalled=stalled)
     return Verdict(ready=True, reason=Reason.READY, message="the model answers")
 
 
@@ -45,27 +57,29 @@ def status(seen: Observed, steps: tuple[Step, ...]) -> WorkspaceStatus:
     """The status that follows from a look and its plan."""
     generation = seen.workspace.metadata.generation
     spoken = {step.condition: step for step in steps if step.condition}
-    found = [_stage(seen, type_, spoken.get(type_)) for type_ in STAGES]
     whole = verdict(steps)
-    found += [
-        _condition(type_, whole.reason, whole.message, holds=whole.ready, generation=generation)
-        for type_ in (WORKSPACE_READY, READY)
+    stages = [_stage(seen, type_, spoken.get(type_)) for type_ in STAGES]
+    found = [
+        _condition(type_, whole.reason, whole.message, holds=holds, generation=generation)
+        for type_, holds in _summary(whole, is_deleting=seen.workspace.is_deleting).items()
     ]
-    if seen.workspace.is_deleting:
-        found.append(
-            _condition(
-                WORKSPACE_DELETING,
-                whole.reason,
-                whole.message,
-                holds=True,
-                generation=generation,
-            )
-        )
+    after = merged(seen.workspace.status.conditions, stages + found, now=seen.now)
+    over = frozenset(PASSING) - {each.type for each in found}
     return WorkspaceStatus(
         observed_generation=generation,
         worker_nodes=_worker_nodes(seen, steps),
-        conditions=merged(seen.workspace.status.conditions, found, now=seen.now),
+        conditions=tuple(each for each in after if each.type not in over),
     )
+
+
+def _summary(whole: Verdict, *, is_deleting: bool) -> dict[str, bool]:
+    """The conditions that speak for the workspace as a whole, and whether they hold."""
+    summary = dict.fromkeys((WORKSPACE_READY, WORKSPACE_SUCCEEDED, READY), whole.ready)
+    if not whole.ready:
+        summary[STALLED if whole.stalled else RECONCILING] = True
+    if is_deleting:
+        summary[WORKSPACE_DELETING] = True
+    return summary
 
 
 def status_manifest(status: WorkspaceStatus) -> Manifest:
@@ -78,19 +92,31 @@ def status_manifest(status: WorkspaceStatus) -> Manifest:
 
 
 def _stage(seen: Observed, type_: str, step: Step | None) -> Condition:
-    """The condition of one stage; behind an unsatisfied phase it keeps what it last said."""
+    """The condition of one stage; behind an unsatisfied phase it keeps what it last said.
+
+    That the model answers is never kept: pods may end while an earlier stage is not done.
+    """
+    generation = seen.workspace.metadata.generation
     if step:
-        generation = seen.workspace.metadata.generation
         return _condition(
             type_, step.reason, step.message, holds=step.satisfied, generation=generation
         )
     last = condition(seen.workspace.status.conditions, type_)
-    return last or Condition(
+    if last and not (type_ == INFERENCE_READY and last.status == "True" and not _serves(seen)):
+        return last
+    return Condition(
         type=type_,
-        status="Unknown",
+        status="False" if last else "Unknown",
         reason=Reason.WAITING,
         message="an earlier stage is not done",
-        observed_generation=seen.workspace.metadata.generation,
+        observed_generation=generation,
+    )
+
+
+def _serves(seen: Observed) -> bool:
+    """Whether the workload answers at this moment, whatever the plan looks at."""
+    return seen.deployment is not None and is_serving(
+        seen.deployment, count=seen.workspace.resource.count
     )
 
 

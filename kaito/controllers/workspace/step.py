@@ -84,6 +84,7 @@ class Step:
         message: the same for people; stable as long as nothing changes.
         actions: what would move it; none while it waits for someone else.
         recheck_seconds: when to look again even if nothing happens; None: only on events.
+        lasting: False while a reason that is terminal may still pass by itself.
     """
 
     condition: str
@@ -92,6 +93,7 @@ class Step:
     message: str = ""
     actions: tuple[Action, ...] = ()
     recheck_seconds: float | None = None
+    lasting: bool = True
 
 
 def hold(condition: str, reason: Reason, message: str, *actions: Action) -> Step:

@@ -10,24 +10,13 @@ from kaito.api.workspace import INFERENCE_READY
 from kaito.controllers.workspace.nodes import is_dedicated, model, wanted_gpus
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Apply, Create, Step, done, hold
-from kaito.kube.kinds import DEPLOYMENTS, SERVICES, ContainerStatus, Deployment, Pod
+from kaito.kube.conditions import condition
+from kaito.kube.kinds import DEPLOYMENTS, SERVICES, Deployment
 from kaito.kube.objects import KubeModel, Manifest
+from kaito.workloads.diagnosis import Cause, first_cause
 from kaito.workloads.drift import is_covered
 from kaito.workloads.inference import rendered_deployment
 from kaito.workloads.service import rendered_service
-
-_FAILING = frozenset(
-    {
-        "CrashLoopBackOff",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "RunContainerError",
-    }
-)
-"""Reasons with which a kubelet says that a container will not run by waiting alone."""
 
 
 def ensure_service(seen: Observed) -> Step:
@@ -62,11 +51,24 @@ def _progress(seen: Observed, deployment: Deployment) -> Step:
     count = seen.workspace.resource.count
     if is_serving(deployment, count=count):
         return done(INFERENCE_READY, Reason.WORKLOAD_READY, "the model answers")
-    trouble = _trouble(seen)
-    if trouble:
-        return hold(INFERENCE_READY, Reason.WORKLOAD_FAILING, trouble)
+    cause = _refusal(deployment) or first_cause(
+        seen.pods, now=seen.now, startup_seconds=model(seen).readiness_timeout_seconds
+    )
     message = f"{deployment.status.ready_replicas} of {count} pods are ready"
-    return hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
+    if cause is None:
+        return hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
+    step = hold(INFERENCE_READY, cause.reason, f"{message}: {cause.message}")
+    left = (cause.until - seen.now).total_seconds() if cause.until else 0
+    return replace(step, lasting=cause.lasting, recheck_seconds=left if left > 0 else None)
+
+
+def _refusal(deployment: Deployment) -> Cause | None:
+    """Why the API server admits no pods, as the Deployment's controller was told."""
+    found = condition(deployment.status.conditions, "ReplicaFailure")
+    if found is None or found.status != "True":
+        return None
+    message = f"the API server refuses the pods: {found.message}"
+    return Cause(Reason.PODS_REFUSED, message, lasting=True)
 
 
 def _mended(step: Step, apply: Apply, found: KubeModel) -> Step:
@@ -101,24 +103,6 @@ def is_serving(deployment: Deployment, *, count: int) -> bool:
         and status.updated_replicas == status.replicas == deployment.spec.replicas == count
         and status.ready_replicas == count
     )
-
-
-def _trouble(seen: Observed) -> str:
-    """What a kubelet says about containers that will not run, "" when nothing is wrong."""
-    said = [
-        f"pod {pod.metadata.name}: {container.name}: {waiting.reason}: {waiting.message}".rstrip(
-            ": "
-        )
-        for pod in seen.pods
-        for container in _containers(pod)
-        if (waiting := container.state.waiting) and waiting.reason in _FAILING
-    ]
-    return "; ".join(sorted(said))
-
-
-def _containers(pod: Pod) -> tuple[ContainerStatus, ...]:
-    """Every container of a pod, the init containers first."""
-    return (*pod.status.init_container_statuses, *pod.status.container_statuses)
 
 
 def _annotations(manifest: Manifest) -> dict[str, str]:

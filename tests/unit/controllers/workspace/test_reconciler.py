@@ -200,9 +200,9 @@ async def test_what_a_kubelet_says_reaches_the_user(bench: Bench) -> None:
     await bench.settle()
 
     (ready,) = [one for one in bench.workspace.status.conditions if one.type == "Ready"]
-    assert ready.reason == "WorkloadFailing"
-    assert ready.message == "pod p: w: ImagePullBackOff: no such tag"
-    assert ("Warning", "WorkloadFailing") in bench.recorder.noted
+    assert ready.reason == "ImagePullError"
+    assert "no such tag" in ready.message
+    assert ("Warning", "ImagePullError") in bench.recorder.noted
 
 
 async def test_users_hear_of_each_stage_once(bench: Bench) -> None:

@@ -75,25 +75,27 @@ def after(before: Observed, then: Observed) -> WorkspaceStatus:
 
 
 @pytest.mark.parametrize(
-    ("seen", "machine", "resource", "inference", "ready"),
+    ("seen", "machine", "resource", "inference", "ready", "doing"),
     [
-        (EMPTY, "False", "Unknown", "Unknown", "False"),
-        (FAILED, "False", "Unknown", "Unknown", "False"),
-        (PROVISIONED, "True", "True", "False", "False"),
-        (LOADING, "True", "True", "False", "False"),
-        (UP, "True", "True", "True", "True"),
+        (EMPTY, "False", "Unknown", "Unknown", "False", "Reconciling"),
+        (FAILED, "False", "Unknown", "Unknown", "False", "Stalled"),
+        (PROVISIONED, "True", "True", "False", "False", "Reconciling"),
+        (LOADING, "True", "True", "False", "False", "Reconciling"),
+        (UP, "True", "True", "True", "True", ""),
     ],
     ids=["empty", "failed", "provisioned", "loading", "up"],
 )
 def test_each_stage_stands_from_the_first_look_on(
-    seen: Observed, machine: str, resource: str, inference: str, ready: str
+    seen: Observed, machine: str, resource: str, inference: str, ready: str, doing: str
 ) -> None:
     assert statuses(said(seen)) == {
         "MachineReady": machine,
         "ResourceReady": resource,
         "InferenceReady": inference,
         "WorkspaceReady": ready,
+        "WorkspaceSucceeded": ready,
         "Ready": ready,
+        **({doing: "True"} if doing else {}),
     }
 
 
@@ -143,6 +145,16 @@ def test_a_stage_behind_an_unsatisfied_one_keeps_what_it_said() -> None:
     assert found(where, "InferenceReady") == found(before, "InferenceReady")
     assert found(where, "InferenceReady").observed_generation == 1
     assert found(where, "Ready").status == "False"
+
+
+def test_a_model_whose_pods_ended_is_not_said_to_answer_while_its_node_is_away() -> None:
+    lost = replace(UP, nodes=(), deployment=DEPLOYMENT)
+
+    where = after(UP, lost)
+
+    assert found(where, "ResourceReady").status == "False"
+    assert found(where, "InferenceReady").status == "False"
+    assert found(where, "InferenceReady").reason == "WorkspacePending"
 
 
 def test_every_condition_that_was_looked_at_names_the_generation_that_it_saw() -> None:

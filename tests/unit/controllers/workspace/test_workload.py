@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from kaito.controllers.workspace.step import Step
 from kaito.controllers.workspace.workload import ensure_workload, is_serving, wanted_deployment
 from kaito.kube.kinds import Deployment, Pod
-from tests.unit.controllers.workspace.worlds import node, observed
+from tests.unit.controllers.workspace.worlds import NOW, node, observed
 
+ten_seconds = timedelta(seconds=10)
 ALL_READY = {
     "observedGeneration": 3,
     "replicas": 1,
@@ -64,8 +66,9 @@ def pod(name: str, reason: str, message: str = "", *, kind: str = "containerStat
 def test_a_container_that_will_not_run_is_named_with_the_kubelet_s_words(kind: str) -> None:
     step = look(pod("p", "ErrImagePull", "not found", kind=kind))
 
-    assert step.reason == "WorkloadFailing"
-    assert step.message == "pod p: c: ErrImagePull: not found"
+    assert step.reason == "ImagePullError"
+    assert "pod p" in step.message
+    assert "not found" in step.message
     assert not step.satisfied
     assert step.actions == ()
 
@@ -78,8 +81,24 @@ def test_a_container_that_only_takes_its_time_is_no_failure(reason: str) -> None
     assert step.message == "0 of 1 pods are ready"
 
 
-def test_the_sentence_about_several_pods_does_not_depend_on_their_order() -> None:
-    first, second = pod("a", "CrashLoopBackOff"), pod("b", "CrashLoopBackOff", "back-off 10s")
+def test_a_pull_that_fails_for_a_minute_is_looked_at_again_then() -> None:
+    fresh = pod("p", "ErrImagePull", "not found")
+    begun = fresh.model_copy(
+        update={"status": fresh.status.model_copy(update={"start_time": NOW - ten_seconds})}
+    )
 
-    assert look(first, second).message == look(second, first).message
-    assert look(first).message == "pod a: c: CrashLoopBackOff"
+    step = look(begun)
+
+    assert not step.lasting
+    assert step.recheck_seconds == 50
+
+
+def test_pods_that_the_api_server_refuses_are_told() -> None:
+    seen = observed(nodes=(node({"apps": "phi"}, name="n1"),))
+    failing = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: gpus"}
+    refused = {**wanted_deployment(seen), "status": {"conditions": [failing]}}
+
+    step = ensure_workload(replace(seen, deployment=Deployment.model_validate(refused)))
+
+    assert step.reason == "PodsRefused"
+    assert "exceeded quota: gpus" in step.message

@@ -1,0 +1,196 @@
+"""What keeps a workload's pods from running: the first cause, in words, with the remedy. Pure.
+
+A kubelet's own words change from try to try ("back-off 40s", "back-off 80s"). What is said
+here stays the same as long as the cause does, so that saying it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kaito.api.reasons import Reason
+from kaito.kube.conditions import condition
+from kaito.kube.kinds import ContainerStatus, ContainerTerminated, ContainerWaiting, Pod
+
+_PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"})
+_START = frozenset(
+    {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"}
+)
+_BACK_OFF_PULLING = re.compile(r'^Back-off pulling image "[^"]*"(: ErrImagePull: )?')
+_PULL_GRACE = timedelta(seconds=60)
+"""How long a registry may be away before a pull counts as failed for good."""
+_NO_COMMAND = frozenset({126, 127})
+"""Exit codes with which a shell says that it cannot run, or cannot find, a command."""
+_RESTARTS = 3
+"""Restarts after which a crash counts as lasting."""
+_LAST_LINES = 3
+_LIMIT = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why pods do not run.
+
+    Attributes:
+        reason: from the closed vocabulary.
+        message: what happened and what to do; stable as long as the cause is the same.
+        lasting: waiting alone has not helped: a person has to act.
+        until: when it becomes lasting, if nothing changes; None where only a change decides.
+    """
+
+    reason: Reason
+    message: str
+    lasting: bool = False
+    until: datetime | None = None
+
+
+def first_cause(
+    pods: Iterable[Pod], *, now: datetime, startup_seconds: float | None = None
+) -> Cause | None:
+    """The cause to speak of, None while the pods merely take their time.
+
+    Several pods mostly fail alike: the one of the first name speaks for all of them.
+
+    Args:
+        pods: of the workload's present revision.
+        now: time of the look.
+        startup_seconds: how long a container may take until its startup probe passes; None
+            where nobody set a limit that we know.
+    """
+    for pod in sorted(pods, key=lambda pod: pod.metadata.name):
+        found = next(_causes(pod, now, startup_seconds), None)
+        if found:
+            return found
+    return None
+
+
+def _causes(pod: Pod, now: datetime, startup_seconds: float | None) -> Iterator[Cause]:
+    """Everything that is wrong with one pod, the earliest in its life first."""
+    if pod.is_deleting:
+        return
+    yield from _of_pod(pod)
+    status = pod.status
+    for container in (*status.init_container_statuses, *status.container_statuses):
+        where = f"pod {pod.metadata.name}, container {container.name}"
+        yield from _of_container(
+            container, where=where, since=status.start_time, now=now, startup=startup_seconds
+        )
+
+
+def _of_pod(pod: Pod) -> Iterator[Cause]:
+    """What stands in the way of the pod as a whole."""
+    name, status = pod.metadata.name, pod.status
+    scheduled = condition(status.conditions, "PodScheduled")
+    if scheduled and scheduled.status == "False":
+        yield Cause(
+            Reason.UNSCHEDULABLE,
+            f"pod {name} fits no node: {scheduled.message}: free the GPUs of the nodes that"
+            " resource.labelSelector selects, or look at their taints",
+        )
+    if status.phase == "Failed" and status.reason:
+        yield Cause(
+            Reason.POD_EVICTED,
+            f"pod {name} was ended by its node: {status.reason}: {status.message}".rstrip(": "),
+        )
+
+
+def _of_container(
+    container: ContainerStatus,
+    *,
+    where: str,
+    since: datetime | None,
+    now: datetime,
+    startup: float | None,
+) -> Iterator[Cause]:
+    """What is wrong with one container."""
+    waiting = container.state.waiting
+    if waiting and waiting.reason in _PULL:
+        yield _pull_cause(container, waiting, where=where, since=since, now=now)
+    if waiting and waiting.reason in _START:
+        yield Cause(
+            Reason.CONTAINER_START_ERROR,
+            f"{where} cannot be started: {waiting.reason}: {waiting.message}".rstrip(": "),
+            lasting=True,
+        )
+    ended = container.state.terminated or container.last_state.terminated
+    if ended and not container.ready and _is_failure(ended, waiting):
+        lasting = container.restart_count >= _RESTARTS
+        yield _end_cause(ended, where=where, lasting=lasting, startup=startup)
+    elif container.state.running and container.started and not container.ready:
+        yield Cause(
+            Reason.NOT_ANSWERING,
+            f"{where} runs, and its readiness probe does not pass: `kubectl logs` of the pod"
+            " says what it is doing",
+        )
+
+
+def _pull_cause(
+    container: ContainerStatus,
+    waiting: ContainerWaiting,
+    *,
+    where: str,
+    since: datetime | None,
+    now: datetime,
+) -> Cause:
+    """An image that cannot be had."""
+    said = _BACK_OFF_PULLING.sub("", waiting.message).strip()
+    until = since + _PULL_GRACE if since else now
+    return Cause(
+        Reason.IMAGE_PULL_ERROR,
+        f"{where} cannot pull {container.image or 'its image'}: {_trimmed(said) or waiting.reason}:"
+        " check the image's name and tag, that the node reaches the registry, and the pull secrets",
+        lasting=now >= until,
+        until=until,
+    )
+
+
+def _is_failure(ended: ContainerTerminated, waiting: ContainerWaiting | None) -> bool:
+    """Whether an end speaks of trouble: a server that ends well is restarted as well."""
+    return ended.exit_code != 0 or bool(waiting and waiting.reason == "CrashLoopBackOff")
+
+
+def _end_cause(
+    ended: ContainerTerminated, *, where: str, lasting: bool, startup: float | None
+) -> Cause:
+    """A container that has ended and will be, or was, started again."""
+    reason, remedy = _end(ended, startup)
+    said = f": {last}" if (last := _last_lines(ended.message)) else ""
+    message = f"{where} ended with exit code {ended.exit_code}{said}: {remedy}"
+    return Cause(reason, message, lasting=lasting)
+
+
+def _end(ended: ContainerTerminated, startup: float | None) -> tuple[Reason, str]:
+    """What an end means, and what to do about it."""
+    if ended.reason == "OOMKilled":
+        remedy = "it used more memory than it may: choose a larger instance type or a smaller model"
+        return Reason.CONTAINER_OOM_KILLED, remedy
+    if _was_too_slow(ended, startup):
+        remedy = (
+            "its startup probe did not pass in time: `kubectl logs --previous` says how far it got"
+        )
+        return Reason.STARTUP_PROBE_FAILED, remedy
+    if ended.exit_code in _NO_COMMAND:
+        remedy = "the image does not hold the command: use an image built for this preset"
+        return Reason.CONTAINER_CRASH_LOOP, remedy
+    return Reason.CONTAINER_CRASH_LOOP, "`kubectl logs --previous` of the pod shows the whole log"
+
+
+def _was_too_slow(ended: ContainerTerminated, startup: float | None) -> bool:
+    """Whether the kubelet ended the container because its startup probe never passed."""
+    if startup is None or ended.started_at is None or ended.finished_at is None:
+        return False
+    return (ended.finished_at - ended.started_at).total_seconds() >= startup
+
+
+def _last_lines(log: str) -> str:
+    """The end of a log on one line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return _trimmed(" | ".join(lines[-_LAST_LINES:]))
+
+
+def _trimmed(text: str) -> str:
+    """The end of a text, which is where an error stands, short enough for a condition."""
+    return text if len(text) <= _LIMIT else f"…{text[-_LIMIT:]}"

@@ -1,0 +1,205 @@
+"""What is said of pods that do not run: pods as real kubelets report them, and the sentence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kaito.api.reasons import TERMINAL
+from kaito.kube.kinds import Pod
+from kaito.workloads.diagnosis import Cause, first_cause
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+WAITING_LONG = BEGAN + timedelta(hours=1)
+
+
+def pod(name: str = "p", **status: object) -> Pod:
+    return Pod.model_validate(
+        {"metadata": {"name": name}, "status": {"startTime": BEGAN.isoformat(), **status}}
+    )
+
+
+def container(**changes: object) -> Pod:
+    """A pod of one container."""
+    return pod(containerStatuses=[{"name": "w", "image": "registry.example/phi:1", **changes}])
+
+
+def waiting(reason: str, message: str = "", **changes: object) -> Pod:
+    return container(state={"waiting": {"reason": reason, "message": message}}, **changes)
+
+
+def crashed(restarts: int = 0, **end: object) -> Pod:
+    """A pod whose container has ended and waits for its next start."""
+    ended = {"exitCode": 1, "reason": "Error", **end}
+    return waiting(
+        "CrashLoopBackOff",
+        f"back-off {10 * 2**restarts}s restarting failed container",
+        restartCount=restarts,
+        lastState={"terminated": ended},
+    )
+
+
+def cause(*pods: Pod, now: datetime = WAITING_LONG, startup_seconds: float | None = None) -> Cause:
+    found = first_cause(pods, now=now, startup_seconds=startup_seconds)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("sick", "reason", "words"),
+    [
+        (
+            waiting("ErrImagePull", "manifest unknown"),
+            "ImagePullError",
+            ("registry.example/phi:1", "manifest unknown", "pull secrets"),
+        ),
+        (waiting("InvalidImageName", "bad reference"), "ImagePullError", ("bad reference",)),
+        (
+            waiting("CreateContainerConfigError", 'secret "hub" not found'),
+            "ContainerStartError",
+            ('secret "hub" not found',),
+        ),
+        (
+            crashed(message="Traceback\n  line 3\nValueError: no such dtype\n"),
+            "ContainerCrashLoopBackOff",
+            ("exit code 1", "ValueError: no such dtype", "kubectl logs"),
+        ),
+        (crashed(exitCode=127), "ContainerCrashLoopBackOff", ("127", "does not hold the command")),
+        (
+            crashed(exitCode=137, reason="OOMKilled"),
+            "ContainerOOMKilled",
+            ("memory", "larger instance type"),
+        ),
+        (
+            pod(phase="Failed", reason="Evicted", message="The node was low on memory"),
+            "PodEvicted",
+            ("Evicted", "low on memory"),
+        ),
+        (
+            pod(
+                conditions=[
+                    {
+                        "type": "PodScheduled",
+                        "status": "False",
+                        "reason": "Unschedulable",
+                        "message": "0/2 nodes are available: 2 Insufficient nvidia.com/gpu.",
+                    }
+                ]
+            ),
+            "Unschedulable",
+            ("Insufficient nvidia.com/gpu", "labelSelector"),
+        ),
+        (
+            container(state={"running": {}}, started=True, ready=False),
+            "NotAnswering",
+            ("readiness probe",),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_cause_is_named_with_its_words_and_a_remedy(
+    sick: Pod, reason: str, words: tuple[str, ...]
+) -> None:
+    found = cause(sick)
+
+    assert found.reason == reason
+    assert [word for word in words if word not in found.message] == []
+
+
+@pytest.mark.parametrize(
+    "well",
+    [
+        waiting("ContainerCreating"),
+        waiting("PodInitializing"),
+        container(state={"running": {}}, started=False),
+        container(state={"running": {}}, started=True, ready=True),
+        container(
+            state={"running": {}},
+            ready=True,
+            restartCount=2,
+            lastState={"terminated": {"exitCode": 1}},
+        ),
+        pod(phase="Pending"),
+    ],
+    ids=["creating", "initializing", "loading", "ready", "ready again", "pending"],
+)
+def test_a_pod_that_takes_its_time_or_has_recovered_has_no_cause(well: Pod) -> None:
+    assert first_cause([well], now=WAITING_LONG) is None
+
+
+def test_a_pull_that_backs_off_says_the_same_as_the_pull_that_failed() -> None:
+    failed = waiting("ErrImagePull", "manifest unknown")
+    backing_off = waiting(
+        "ImagePullBackOff",
+        'Back-off pulling image "registry.example/phi:1": ErrImagePull: manifest unknown',
+    )
+
+    assert cause(backing_off) == cause(failed)
+
+
+def test_a_crash_is_told_alike_while_it_waits_and_while_it_is_tried_again() -> None:
+    end = {"exitCode": 1, "message": "boom"}
+    waits = crashed(2, **end)
+    again = container(state={"running": {}}, restartCount=2, lastState={"terminated": end})
+
+    assert cause(again).message == cause(waits).message == cause(crashed(1, **end)).message
+
+
+def test_a_pull_counts_as_lasting_after_a_minute() -> None:
+    refused = waiting("ErrImagePull", "no such host")
+    early = cause(refused, now=BEGAN + timedelta(seconds=59))
+
+    assert not early.lasting
+    assert early.until == BEGAN + timedelta(seconds=60)
+    assert cause(refused, now=BEGAN + timedelta(seconds=60)).lasting
+
+
+def test_a_crash_counts_as_lasting_after_three_restarts() -> None:
+    assert [cause(crashed(restarts)).lasting for restarts in range(5)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ran_seconds", "reason"),
+    [(1799, "ContainerCrashLoopBackOff"), (1800, "StartupProbeFailed")],
+)
+def test_a_container_that_was_ended_at_its_limit_never_passed_its_probe(
+    ran_seconds: int, reason: str
+) -> None:
+    ended = BEGAN + timedelta(seconds=ran_seconds)
+    times = {"startedAt": BEGAN.isoformat(), "finishedAt": ended.isoformat()}
+
+    assert cause(crashed(exitCode=143, **times), startup_seconds=1800).reason == reason
+
+
+def test_only_the_end_of_a_long_log_is_told() -> None:
+    log = "\n".join(f"line {number}" for number in range(1000)) + "\n" + "x" * 5000
+
+    message = cause(crashed(message=log)).message
+
+    assert "line 990" not in message
+    assert len(message) < 700
+
+
+def test_the_pod_of_the_first_name_speaks_for_all_and_one_that_ends_for_none() -> None:
+    first = waiting("ErrImagePull", "gone")
+    second = first.model_copy(update={"metadata": first.metadata.model_copy(update={"name": "q"})})
+    ending = first.model_copy(
+        update={"metadata": first.metadata.model_copy(update={"deletion_timestamp": BEGAN})}
+    )
+
+    assert cause(second, first) == cause(first, second) == cause(first)
+    assert first_cause([ending], now=WAITING_LONG) is None
+
+
+def test_what_may_pass_by_itself_is_not_terminal() -> None:
+    lasting = {"ImagePullError", "ContainerStartError", "ContainerCrashLoopBackOff"}
+
+    assert lasting < set(TERMINAL)
+    assert not {"Unschedulable", "NotAnswering", "PodEvicted"} & set(TERMINAL)
