@@ -175,7 +175,7 @@ def test_a_container_that_was_ended_at_its_limit_never_passed_its_probe(
     ended = BEGAN + timedelta(seconds=ran_seconds)
     times = {"startedAt": BEGAN.isoformat(), "finishedAt": ended.isoformat()}
 
-    assert cause(crashed(exitCode=143, **times), startup_seconds=1800).reason == reason
+    assert cause(crashed(0, exitCode=143, **times), startup_seconds=1800).reason == reason
 
 
 def test_only_the_end_of_a_long_log_is_told() -> None:
