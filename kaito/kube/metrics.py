@@ -121,6 +121,9 @@ INFORMER_HEARD = Gauge(
     "Unix time when the API server last said anything about a resource",
     ("resource",),
 )
+WRITES_VOID = Counter(
+    "kaito_writes_void_total", "Writes of controllers that turned out to change nothing"
+)
 EVENTS_DROPPED = Counter("kaito_events_dropped_total", "Kubernetes Events not sent", ("reason",))
 for _reason in ("object", "queue", "api"):
     EVENTS_DROPPED.labels(_reason)

@@ -11,11 +11,12 @@ import structlog
 
 from kaito.kube.client import Client
 from kaito.kube.clock import Clock
-from kaito.kube.errors import KubeError
+from kaito.kube.errors import Conflict, KubeError
 from kaito.kube.events import Recorder
 from kaito.kube.kinds import NODES, Node
 from kaito.kube.objects import KubeObject, ObjectMeta, Ref
 from kaito.kube.resource import Resource
+from kaito.kube.writer import Writer
 from provisioner import metrics
 from provisioner.cloud import Cloud, Instance, Owner
 from provisioner.controllers.garbage.plan import Observed, born, orphans, strays, suspects
@@ -145,6 +146,8 @@ class GarbageController:
                 await self._terminate(leftover)
             else:
                 await self._delete(leftover)
+        except Conflict:
+            log.debug(SWEEP_FAILED, orphan=_name(leftover), reason="Conflict")
         except (CloudError, KubeError) as error:
             log.warning(SWEEP_FAILED, error=str(error), reason=type(error).__name__)
 
@@ -166,7 +169,7 @@ class GarbageController:
         return claim is not None and claim.metadata.uid == owner.uid
 
     async def _delete(self, node: Node) -> None:
-        await self.client.delete(NODES, node.ref, uid=node.metadata.uid)
+        await Writer(self.client).delete(NODES, node)
         metrics.ORPHANS.labels("node").inc()
         log.warning(NODE_ORPHANED, node=node.metadata.name)
 

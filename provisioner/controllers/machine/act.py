@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
 from kaito.api import labels
-from kaito.api.machine import Machine
-from kaito.api.nodeclaim import NodeClaim
 from kaito.kube.client import Client
 from kaito.kube.clock import Clock
-from kaito.kube.errors import Conflict, Denied, Invalid, KubeError, NotFound, Throttled
-from kaito.kube.kinds import NODES, PODS
-from kaito.kube.objects import KubeObject, Manifest, Ref
+from kaito.kube.errors import Conflict, Denied, Invalid, KubeError, Throttled
+from kaito.kube.kinds import NODES, Pod
+from kaito.kube.objects import Ref
+from kaito.kube.writer import Writer
 from provisioner.cloud import Cloud, InstanceSpec
-from provisioner.controllers.machine.kinds import Claim
 from provisioner.controllers.machine.ledger import Ledger
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.step import (
@@ -55,7 +53,6 @@ class Actor:
         guard: raises unless this process may act; asked before each effect on the cloud.
         ledger: where it is noted what became of a call to the cloud.
         clock: says when.
-        written: claims as the API server answered our last write of them, by uid.
     """
 
     client: Client
@@ -63,26 +60,15 @@ class Actor:
     guard: Callable[[], None]
     ledger: Ledger
     clock: Clock
-    written: dict[str, Claim] = field(default_factory=dict)
 
-    def newest(self, claim: Claim) -> Claim:
-        """The claim as the store has it, or as we wrote it if the store lags behind that."""
-        written = self.written.get(claim.metadata.uid)
-        if written is None or not _is_newer(written, claim):
-            self.written.pop(claim.metadata.uid, None)
-            return claim
-        return written
-
-    def note(self, answer: KubeObject) -> None:
-        """Remember the API server's answer to a write of ours, until the store has it."""
-        if isinstance(answer, Machine | NodeClaim):
-            self.written[answer.metadata.uid] = answer
+    @property
+    def writer(self) -> Writer:
+        """Of the API server."""
+        return Writer(self.client)
 
     def keep(self, uids: frozenset[str]) -> None:
         """Forget the claims that are not among these."""
         self.ledger.keep(uids)
-        for uid in self.written.keys() - uids:
-            del self.written[uid]
 
     async def act(self, seen: Observed, action: Action) -> None:
         """Carry out one action.
@@ -101,7 +87,7 @@ class Actor:
             case LabelNode():
                 await self._label(action)
             case CordonNode():
-                await self._patch_node(action, {"spec": {"unschedulable": True}})
+                await self.writer.patch(NODES, action.node, {"spec": {"unschedulable": True}})
             case EvictPods():
                 await self._evict(seen, action)
             case DeleteNode() | DeleteClaim():
@@ -148,99 +134,58 @@ class Actor:
         log.info(INSTANCE_TERMINATED, instance=action.name, uid=seen.uid)
 
     async def _add_finalizer(self, seen: Observed, action: AddFinalizer) -> None:
-        """Store the finalizer over exactly the version that the plan saw."""
-        metadata: dict[str, object] = {
-            "resourceVersion": seen.claim.metadata.resource_version,
-            "finalizers": [*seen.claim.metadata.finalizers, labels.TERMINATION_FINALIZER],
-        }
-        if action.labels:
-            metadata["labels"] = dict(action.labels)
-        if action.annotations:
-            metadata["annotations"] = dict(action.annotations)
-        self.note(
-            await self.client.merge_patch(
-                seen.kind.resource, seen.claim.ref, {"metadata": metadata}
-            )
+        """Store the finalizer, and what people look for on the claim."""
+        shown = {"labels": dict(action.labels), "annotations": dict(action.annotations)}
+        await self.writer.add_finalizer(
+            seen.kind.resource,
+            seen.claim,
+            labels.TERMINATION_FINALIZER,
+            {key: value for key, value in shown.items() if value},
         )
 
     async def _release_finalizer(self, seen: Observed) -> None:
-        """Take the finalizer off exactly the version that the plan saw."""
-        left = [
-            each for each in seen.claim.metadata.finalizers if each != labels.TERMINATION_FINALIZER
-        ]
-        metadata = {
-            "resourceVersion": seen.claim.metadata.resource_version,
-            "finalizers": left,
-        }
-        try:
-            await self.client.merge_patch(
-                seen.kind.resource, seen.claim.ref, {"metadata": metadata}
-            )
-        except NotFound:
-            log.debug(CLAIM_RELEASED, uid=seen.uid, found=False)
+        """Let the claim go, and forget it."""
+        await self.writer.remove_finalizer(
+            seen.kind.resource, seen.claim, labels.TERMINATION_FINALIZER
+        )
         self.ledger.forget(seen.uid)
-        self.written.pop(seen.uid, None)
         log.info(CLAIM_RELEASED, uid=seen.uid)
 
     async def _label(self, action: LabelNode) -> None:
-        metadata: dict[str, object] = {"labels": dict(action.labels)}
-        patch: dict[str, object] = {"metadata": metadata}
+        patch: dict[str, object] = {"metadata": {"labels": dict(action.labels)}}
         if action.taints is not None:
-            # A merge patch replaces the list whole: only over the version it was made from.
-            metadata["resourceVersion"] = action.resource_version
             patch["spec"] = {
                 "taints": [
                     {"key": key, "effect": effect, **({"value": value} if value else {})}
                     for key, value, effect in action.taints
                 ]
             }
-        await self._patch_node(action, patch)
+        await self.writer.patch(NODES, action.node, patch)
 
     async def _delete(self, seen: Observed, action: DeleteNode | DeleteClaim) -> None:
         """Delete exactly that object; a claim's finalizer gives back what is behind it."""
         if isinstance(action, DeleteNode):
-            await self.client.delete(NODES, action.node, uid=action.uid)
+            await self.writer.delete(NODES, action.node)
             return
-        await self.client.delete(seen.kind.resource, seen.claim.ref, uid=seen.uid)
+        await self.writer.delete(seen.kind.resource, seen.claim)
         log.warning(CLAIM_EXPIRED, uid=seen.uid)
 
     async def _evict(self, seen: Observed, action: EvictPods) -> None:
         """One round; who forbids an eviction is noted, and asked again in the next round."""
-        blocked = [await self._eviction(pod, uid) for pod, uid in action.pods]
+        blocked = [await self._eviction(pod) for pod in action.pods]
         refusals = [each for each in blocked if each]
         self.ledger.evicted(seen.uid, blocked=refusals[0] if refusals else "")
         log.info(PODS_EVICTED, uid=seen.uid, asked=len(blocked), refused=len(refusals))
 
-    async def _eviction(self, pod: Ref, uid: str) -> str:
+    async def _eviction(self, pod: Pod) -> str:
         """Ask for one eviction; why it was refused, "" when it was not."""
-        body = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": pod.name, "namespace": pod.namespace},
-            "deleteOptions": {"preconditions": {"uid": uid}},
-        }
         try:
-            await self.client.request("POST", PODS.path(pod, subresource="eviction"), body=body)
-        except (NotFound, Conflict):
-            return ""  # it is gone, or another pod has its name
+            await self.writer.evict(pod)
         except (Throttled, Denied, Invalid) as error:
-            return _refusal(pod, error)
+            return _refusal(pod.ref, error)
         return ""
-
-    async def _patch_node(self, action: LabelNode | CordonNode, patch: Manifest) -> None:
-        """Patch a node; one that is gone meanwhile shows in the next plan."""
-        try:
-            await self.client.merge_patch(NODES, action.node, patch)
-        except NotFound:
-            log.debug("node.missed", node=action.node.name)
 
 
 def _refusal(pod: Ref, error: KubeError) -> str:
     said = error.message.rstrip(". ") or error.reason
     return f"Pod {pod} may not be evicted: {said}"
-
-
-def _is_newer(one: KubeObject, other: KubeObject) -> bool:
-    """Whether `one` is the later version; versions of one resource are numbers that grow."""
-    versions = [each.metadata.resource_version for each in (one, other)]
-    return all(each.isdecimal() for each in versions) and int(versions[0]) > int(versions[1])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kaito.kube.clock import Clock
-from kaito.kube.errors import Conflict, Invalid, NotFound
+from kaito.kube.errors import Conflict, Invalid
 from kaito.kube.events import Recorder
 from kaito.kube.kinds import PODS, Node, Pod
 from kaito.kube.objects import Ref
@@ -79,7 +78,7 @@ class ClaimController:
         if claim is None or not self.kind.owns(claim):
             self.instances.rest(self.kind.name, ref)
             return DONE
-        seen = self.observe(self.actor.newest(claim))
+        seen = self.observe(claim)
         if is_due(seen):
             seen = replace(seen, pods=await self._pods(seen.nodes))
         steps = plan(seen)
@@ -139,17 +138,13 @@ class ClaimController:
         wanted = status(seen, steps)
         if wanted is None:
             return
-        with suppress(NotFound):
-            try:
-                written = await self.actor.client.apply(
-                    self.kind.resource, wanted, subresource="status"
-                )
-                self.actor.note(written)
-            except (Conflict, Invalid):
-                # An old claim may not fit a newer schema; that must not keep it from going.
-                if not seen.claim.is_deleting:
-                    raise
-            report.told(self.recorder, seen, steps)
+        try:
+            await self.actor.writer.apply_status(self.kind.resource, seen.claim, wanted)
+        except (Conflict, Invalid):
+            # An old claim may not fit a newer schema; that must not keep it from going.
+            if not seen.claim.is_deleting:
+                raise
+        report.told(self.recorder, seen, steps)
 
 
 def outcome(steps: Sequence[Step]) -> Outcome:

@@ -48,7 +48,7 @@ def drain_nodes(seen: Observed) -> Step:
     """No pod that has to move is left on the machine, or time is up."""
     if not is_due(seen):
         return done(_ASPECT, Reason.TERMINATING)
-    cordons = tuple(CordonNode(node.ref) for node in seen.nodes if not node.spec.unschedulable)
+    cordons = tuple(CordonNode(node) for node in seen.nodes if not node.spec.unschedulable)
     if cordons:
         # Pods are looked at once nothing new can land beside them.
         said = f"Node {seen.nodes[0].metadata.name} is being cordoned"
@@ -56,7 +56,7 @@ def drain_nodes(seen: Observed) -> Step:
     left = tuple(pod for pod in seen.pods if has_to_move(seen, pod))
     if not left:
         return done(_ASPECT, Reason.TERMINATING)
-    still = tuple((pod.ref, pod.metadata.uid) for pod in left if not pod.is_deleting)
+    still = tuple(pod for pod in left if not pod.is_deleting)
     actions = (EvictPods(still),) if still else ()
     return _round(hold(_ASPECT, Reason.DRAINING, _told(seen, left), *actions))
 

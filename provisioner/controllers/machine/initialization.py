@@ -38,7 +38,7 @@ def ensure_initialized(seen: Observed) -> Step:
     if waiting:
         return waiting
     said = f"Node {node.metadata.name} is being labelled"
-    label = LabelNode(node.ref, ((labels.INITIALIZED, TRUE),))
+    label = LabelNode(node, ((labels.INITIALIZED, TRUE),))
     return hold(_ASPECT, Reason.INITIALIZING, said, label)
 
 

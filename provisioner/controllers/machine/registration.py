@@ -73,15 +73,11 @@ def registration(seen: Observed, node: Node) -> LabelNode | None:
         return None
     startup = seen.claim.spec.startup_taints
     if labels.REGISTERED not in missing or not startup:
-        return LabelNode(node.ref, tuple(missing.items()))
+        return LabelNode(node, tuple(missing.items()))
     have = tuple((each.key, each.value, each.effect) for each in node.spec.taints)
     added = tuple((each.key, each.value, each.effect) for each in startup)
-    return LabelNode(
-        node.ref,
-        tuple(missing.items()),
-        taints=tuple(dict.fromkeys((*have, *added))),
-        resource_version=node.metadata.resource_version,
-    )
+    taints = tuple(dict.fromkeys((*have, *added)))
+    return LabelNode(node, tuple(missing.items()), taints)
 
 
 def is_ours(key: str) -> bool:

@@ -27,7 +27,7 @@ def conditions(seen: Observed, steps: Sequence[Step]) -> tuple[Condition, ...]:
 
 
 def status(seen: Observed, steps: Sequence[Step]) -> Manifest | None:
-    """What to apply to the status subresource; None when it is there already."""
+    """All that the claim is to say of itself; None when it says so already."""
     wanted = conditions(seen, steps)
     facts = _facts(seen, steps)
     told = seen.claim.status
@@ -40,16 +40,8 @@ def status(seen: Observed, steps: Sequence[Step]) -> Manifest | None:
     if wanted == _ordered(seen.kind, told.conditions) and facts == stored:
         return None
     return {
-        # Only over the version that was seen: the uid alone protects nothing on a subresource.
-        "metadata": {
-            "name": seen.claim.metadata.name,
-            "uid": seen.uid,
-            "resourceVersion": seen.claim.metadata.resource_version,
-        },
-        "status": {
-            **{key: value for key, value in facts.items() if value},
-            "conditions": [_wire(seen.kind, each) for each in wanted],
-        },
+        **{key: value for key, value in facts.items() if value},
+        "conditions": [_wire(seen.kind, each) for each in wanted],
     }
 
 

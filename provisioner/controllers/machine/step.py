@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kaito.kube.objects import Ref
+from kaito.kube.kinds import Node, Pod
 from provisioner.cloud import InstanceSpec
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.failures import CloudError
@@ -48,42 +48,35 @@ class LabelNode:
     """Merge labels into a node, and taints that it does not have yet.
 
     Attributes:
-        node: its ref.
+        node: as it was seen.
         labels: to set.
         taints: the whole list to store; None leaves it alone.
-        resource_version: of the node that `taints` was made from.
     """
 
-    node: Ref
+    node: Node
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[tuple[str, str, str], ...] | None = None
-    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CordonNode:
     """Let no further pod onto a node."""
 
-    node: Ref
+    node: Node
 
 
 @dataclass(frozen=True, slots=True)
 class EvictPods:
-    """Ask once for the eviction of each of these pods.
+    """Ask once for the eviction of each of these pods; a namesake that came later stays."""
 
-    Attributes:
-        pods: ref and uid of each; a namesake that came later is not touched.
-    """
-
-    pods: tuple[tuple[Ref, str], ...]
+    pods: tuple[Pod, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteNode:
     """Delete the Node object of a machine that is gone."""
 
-    node: Ref
-    uid: str
+    node: Node
 
 
 @dataclass(frozen=True, slots=True)

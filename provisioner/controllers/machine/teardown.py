@@ -46,7 +46,7 @@ def release_instance(seen: Observed) -> Step:
         failure = seen.entry.failure or _undone(seen, seen.instance)
         step = _explained(failure) if failure else _terminating(said)
         return replace(step, recheck_seconds=seen.retry_seconds, in_cloud=True)
-    cordons = tuple(CordonNode(node.ref) for node in seen.nodes if not node.spec.unschedulable)
+    cordons = tuple(CordonNode(node) for node in seen.nodes if not node.spec.unschedulable)
     step = hold(_ASPECT, Reason.TERMINATING, said, *cordons, Terminate(seen.name))
     return replace(step, in_cloud=True)
 
@@ -57,7 +57,7 @@ def release_nodes(seen: Observed) -> Step:
     if not left:
         return done(_ASPECT, Reason.TERMINATING)
     names = ", ".join(node.metadata.name for node in left)
-    deletions = (DeleteNode(n.ref, n.metadata.uid) for n in left if not n.is_deleting)
+    deletions = (DeleteNode(node) for node in left if not node.is_deleting)
     return hold(_ASPECT, Reason.TERMINATING, f"Node {names} is being deleted", *deletions)
 
 

@@ -95,9 +95,7 @@ class Api:
         """As `Client.merge_patch`."""
         self.fuse.before()
         stored = self._found(resource, ref)
-        wanted = cast("dict[str, object]", patch.get("metadata", {})).get("resourceVersion")
-        if wanted not in (None, stored.metadata.resource_version):
-            raise Conflict(409, "Conflict", "old")
+        _check(stored, cast("dict[str, str]", patch["metadata"]))
         changed = self.store(resource, merge(stored.model_dump(by_alias=True), patch))
         if changed.is_deleting and not changed.metadata.finalizers:
             self.on_release()
@@ -113,8 +111,7 @@ class Api:
         self.fuse.before()
         metadata = cast("dict[str, str]", manifest["metadata"])
         stored = self._found(resource, Ref("", metadata["name"]))
-        if metadata["uid"] != stored.metadata.uid:
-            raise Conflict(409, "Conflict", "another")
+        _check(stored, metadata)
         wire = {**stored.model_dump(by_alias=True), "status": manifest["status"]}
         changed = self.store(resource, wire)
         self.fuse.done()
@@ -145,12 +142,15 @@ class Api:
         self.fuse.done()
         return {}
 
-    async def delete(self, resource: Resource[KubeObject], ref: Ref, *, uid: str) -> bool:
+    async def delete(
+        self, resource: Resource[KubeObject], ref: Ref, *, uid: str, resource_version: str
+    ) -> bool:
         """As `Client.delete`."""
         self.fuse.before()
         stored = self.objects.get((resource.plural, ref))
-        if stored is None or stored.metadata.uid != uid:
+        if stored is None:
             return False
+        _check(stored, {"uid": uid, "resourceVersion": resource_version})
         if stored.metadata.finalizers:
             stamp = stored.metadata.deletion_timestamp or self.clock.now()
             self.store(
@@ -178,3 +178,10 @@ class Api:
         if (resource.plural, ref) not in self.objects:
             raise NotFound(404, "NotFound", str(ref))
         return self.objects[(resource.plural, ref)]
+
+
+def _check(stored: KubeObject, wanted: dict[str, str]) -> None:
+    """Every write names the very object and version that it was decided on."""
+    metadata = stored.metadata
+    if (wanted["uid"], wanted["resourceVersion"]) != (metadata.uid, metadata.resource_version):
+        raise Conflict(409, "Conflict", "old")

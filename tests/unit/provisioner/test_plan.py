@@ -144,11 +144,10 @@ def settled(world: World) -> World:
 def test_the_status_of_every_world_can_be_written(worlds: set[World]) -> None:
     for world in worlds:
         steps = steps_of(world)
-        wanted = status(seen(world), steps) if steps else None
-        if wanted is None:
+        told = status(seen(world), steps) if steps else None
+        if told is None:
             continue
-        told = wanted["status"]
-        assert isinstance(told, dict)
+        assert isinstance(told["conditions"], list)
         assert [each["type"] for each in told["conditions"]] == (
             ["MachineInitialized", "MachineLaunched", "MachineRegistered", "Ready"]
             if world.kind.name == "Machine"
