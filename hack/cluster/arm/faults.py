@@ -52,6 +52,8 @@ class Fault(StrEnum):
     """DELETE is accepted and never ends."""
     CLUSTER_MISSING = "cluster-missing"
     """404 of the cluster, not of the pool."""
+    REFUSE = "refuse"
+    """Any error: its status, code and words are the rule's own."""
 
 
 PUT_FAULTS = frozenset((Fault.QUOTA, Fault.SKU, Fault.ALLOCATION, Fault.STUCK_CREATING))
@@ -74,6 +76,13 @@ class Match(Input):
     """
 
 
+class Cause(Input):
+    """One of the `details` of an error."""
+
+    code: str
+    message: str = ""
+
+
 class Rule(Input):
     """One thing that goes wrong."""
 
@@ -84,13 +93,21 @@ class Rule(Input):
     after: int = Field(default=0, ge=0)
     """How many matching requests go through first."""
     retry_after_seconds: int | None = Field(default=None, ge=0)
-    """Retry-After of throttle (1 when left out) and of unavailable (none when left out)."""
+    """Retry-After of throttle (1 when left out), unavailable and refuse (none when left out)."""
     seconds: float | None = Field(default=None, ge=0)
     """How long a stuck operation hangs before it goes on; None for ever."""
     limit: int = Field(default=0, ge=0)
     """vCPU limit that quota tells."""
     code: str = "AllocationFailed"
-    """Error code that allocation ends with."""
+    """Error code that allocation ends with, and that refuse answers."""
+    message: str = ""
+    """Its words; "" for the usual ones."""
+    status: int = Field(default=400, ge=400, le=599)
+    """HTTP status of refuse."""
+    causes: tuple[Cause, ...] = ()
+    """Details of refuse."""
+    at_front_door: bool = False
+    """For refuse: the body has the front door's shape, else the resource provider's."""
     takes_effect: bool = False
     """For drop: the request is carried out, and only its answer is lost."""
 

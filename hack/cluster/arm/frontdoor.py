@@ -234,13 +234,12 @@ class FrontDoor:
 
 def _raise(rule: Rule, call: Call, address: Address) -> None:
     """Raise the refusal that an early fault is; nothing for drop, which is none."""
+    if rule.fault is Fault.REFUSE:
+        raise _worded(rule)
+    if rule.fault in {Fault.THROTTLE, Fault.UNAVAILABLE}:
+        raise _postponed(rule)
     if rule.fault is Fault.CONFLICT:
         raise refusals.another_operation(f"{layout.CLUSTER_NAME} - Updating")
-    if rule.fault is Fault.THROTTLE:
-        seconds = rule.retry_after_seconds
-        raise refusals.throttled(1 if seconds is None else seconds)
-    if rule.fault is Fault.UNAVAILABLE:
-        raise refusals.unavailable(rule.retry_after_seconds)
     if rule.fault is Fault.DENIED:
         scope = addresses.pool_id(address.pool) if address.pool else addresses.pools_path()
         raise refusals.denied(ACTIONS[call], client_id=layout.CLIENT_ID, scope=scope)
@@ -248,6 +247,27 @@ def _raise(rule: Rule, call: Call, address: Address) -> None:
         raise refusals.cluster_not_found(
             layout.CLUSTER_NAME, group=layout.RESOURCE_GROUP, as_parent=call is Call.PUT
         )
+
+
+def _worded(rule: Rule) -> Refusal:
+    """The refusal that a rule spells out."""
+    after = rule.retry_after_seconds
+    return Refusal(
+        rule.status,
+        rule.code,
+        rule.message,
+        details=tuple((each.code, each.message) for each in rule.causes),
+        from_provider=not rule.at_front_door,
+        headers={} if after is None else {"Retry-After": str(after)},
+    )
+
+
+def _postponed(rule: Rule) -> Refusal:
+    """The refusal that asks to come back."""
+    after = rule.retry_after_seconds
+    if rule.fault is Fault.UNAVAILABLE:
+        return refusals.unavailable(after)
+    return refusals.throttled(1 if after is None else after)
 
 
 def _check_place(address: Address, call: Call) -> None:

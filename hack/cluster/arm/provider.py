@@ -233,4 +233,4 @@ class Provider:
 
 def _allocation_failure(rule: Rule, vm_size: str) -> Failure:
     message = f"Allocation of {vm_size} failed: {layout.LOCATION} has no capacity for it now."
-    return Failure(code=rule.code, message=message)
+    return Failure(code=rule.code, message=rule.message or message)

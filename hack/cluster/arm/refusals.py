@@ -27,6 +27,8 @@ class Refusal(Exception):
     """The property or resource at fault; "" for none."""
     subcode: str = ""
     """The provider's own finer code; "" for none."""
+    details: tuple[tuple[str, str], ...] = ()
+    """Code and message of each cause."""
     from_provider: bool = True
     """Flat body of the resource provider, else the front door's."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -35,10 +37,13 @@ class Refusal(Exception):
     @property
     def body(self) -> dict[str, JsonValue]:
         """The JSON of the answer."""
+        causes: list[JsonValue] = [
+            {"code": code, "message": message} for code, message in self.details
+        ]
         if self.from_provider:
             return {
                 "code": self.code,
-                "details": None,
+                "details": causes or None,
                 "message": self.message,
                 "subcode": self.subcode,
                 "target": self.target or None,
@@ -46,6 +51,8 @@ class Refusal(Exception):
         error: dict[str, JsonValue] = {"code": self.code, "message": self.message}
         if self.target:
             error["target"] = self.target
+        if causes:
+            error["details"] = causes
         return {"error": error}
 
 

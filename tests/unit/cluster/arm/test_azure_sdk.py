@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -248,6 +249,21 @@ async def test_a_scripted_fault_has_the_code_of_the_wire(
     assert refused.value.error.code == code
     entry = (await server.requests())[-1]
     assert (entry["status"], entry["errorCode"], entry["fault"]) == (status, code, fault)
+
+
+@pytest.mark.parametrize("at_front_door", [True, False], ids=["front door", "provider"])
+async def test_a_refusal_can_be_spelt_out(server: Server, *, at_front_door: bool) -> None:
+    cause = {"code": "QuotaExceeded", "message": "No cores are left."}
+    words = {"status": 403, "code": "Because", "message": "No.", "causes": [cause]}
+    await server.play({"fault": "refuse", "atFrontDoor": at_front_door, **words})
+
+    with pytest.raises(HttpResponseError) as refused:
+        await server.azure.agent_pools.get(*PLACE, "system")
+
+    told = json.loads(refused.value.response.text()) if refused.value.response else {}
+    error = told["error"] if at_front_door else told
+    assert refused.value.status_code == 403
+    assert (error["code"], error["message"], error["details"]) == ("Because", "No.", [cause])
 
 
 async def test_an_answer_can_be_lost_after_it_took_effect(server: Server) -> None:
