@@ -13,17 +13,17 @@ from kaito.api.machine import MACHINES
 from kaito.api.reasons import WARNINGS, Reason
 from kaito.api.workspace import READY, WORKSPACES, Workspace, WorkspaceStatus
 from kaito.catalog.catalog import Catalog
-from kaito.controllers.workspace.executor import Executor, NameTaken, decided_on
+from kaito.controllers.workspace.executor import Executor
 from kaito.controllers.workspace.observe import Observed, Options, Stores, observe, orphans
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status, status_manifest, verdict
-from kaito.controllers.workspace.step import ReleaseFinalizer, SetFinalizers, Step
+from kaito.controllers.workspace.step import AddFinalizer, ReleaseFinalizer, Step
 from kaito.kube.client import Client
 from kaito.kube.conditions import condition
-from kaito.kube.errors import NotFound
 from kaito.kube.events import Recorder
-from kaito.kube.objects import Manifest, Ref
+from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
+from kaito.kube.writer import NameTaken, Writer
 
 _TAKEN_SECONDS = 60.0
 """How soon to look whether a name has become free: strangers' objects are not watched."""
@@ -58,13 +58,8 @@ class WorkspaceReconciler:
         if seen is None:
             return DONE
         steps = plan(seen)
-        try:
-            steps = await self._act(steps)
-            await self._report(seen, steps)
-        except NotFound:
-            # It went while we looked; its claims, if any are left, bring us back here.
-            log.debug("workspace.missed")
-            return DONE
+        steps = await self._act(steps)
+        await self._report(seen, steps)
         return _outcome(steps)
 
     async def _act(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -87,12 +82,7 @@ class WorkspaceReconciler:
         live = await self.client.get(WORKSPACES, ref)
         for claim in left:
             if live is None or claim.metadata.labels[CREATED_FOR] != live.metadata.uid:
-                await self.client.delete(
-                    MACHINES,
-                    claim.ref,
-                    uid=claim.metadata.uid,
-                    resource_version=claim.metadata.resource_version,
-                )
+                await Writer(self.client).delete(MACHINES, claim)
                 log.warning("claim.orphaned", claim=claim.metadata.name)
 
     async def _report(self, seen: Observed, steps: tuple[Step, ...]) -> None:
@@ -105,18 +95,7 @@ class WorkspaceReconciler:
         found = status(seen, steps)
         if found == workspace.status or _has_moved(steps):
             return
-        metadata = workspace.metadata
-        manifest: Manifest = {
-            "apiVersion": WORKSPACES.api_version,
-            "kind": WORKSPACES.kind,
-            "metadata": {"name": metadata.name, "namespace": metadata.namespace},
-            "status": status_manifest(found),
-        }
-        await self.client.apply(
-            WORKSPACES,
-            decided_on(manifest, uid=metadata.uid, version=metadata.resource_version),
-            subresource="status",
-        )
+        await Writer(self.client).apply_status(WORKSPACES, workspace, status_manifest(found))
         self._announce(workspace, found, steps)
 
     def _announce(
@@ -159,7 +138,7 @@ def _taken(step: Step, message: str) -> Step:
 def _has_moved(steps: tuple[Step, ...]) -> bool:
     """Whether this pass wrote to the workspace itself, or let it go."""
     return any(
-        isinstance(action, ReleaseFinalizer | SetFinalizers)
+        isinstance(action, AddFinalizer | ReleaseFinalizer)
         for step in steps
         for action in step.actions
     )

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 
 from kaito.api import labels
 from kaito.api.machine import MACHINES
-from kaito.api.workspace import WORKSPACES
+from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.controllers.workspace.step import (
     Action,
+    AddFinalizer,
     Apply,
     Create,
     Delete,
     ReleaseFinalizer,
-    SetFinalizers,
     Step,
 )
 from kaito.kube.client import Client
-from kaito.kube.errors import AlreadyExists, Conflict, NotFound, OperatorError
-from kaito.kube.objects import Manifest, Ref
+from kaito.kube.errors import Conflict
+from kaito.kube.writer import Writer
 
 log = structlog.get_logger()
-
-
-class NameTaken(OperatorError):
-    """An object of the name that we need belongs to somebody else."""
-
-    def __init__(self, kind: str, ref: Ref) -> None:
-        super().__init__(
-            f"{kind} {ref.name} exists and belongs to somebody else: rename or delete it,"
-            " or give the Workspace another name"
-        )
 
 
 class Executor:
@@ -40,6 +30,7 @@ class Executor:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._writer = Writer(client)
 
     async def run(self, steps: Sequence[Step]) -> int:
         """Carry out every action of `steps`.
@@ -61,67 +52,30 @@ class Executor:
         match action:
             case Create():
                 await self._create(action)
-            case Apply():
-                await self._apply(action)
-            case Delete(resource, ref, uid, version):
-                await self._client.delete(resource, ref, uid=uid, resource_version=version)
-                log.info("object.deleted", target=resource.kind, target_name=ref.name)
-            case SetFinalizers(ref, version, finalizers):
-                await self._set_finalizers(ref, version, finalizers)
-            case ReleaseFinalizer():
-                await self._release(action)
-
-    async def _apply(self, action: Apply) -> None:
-        """Mend an object, unless it changed since it was seen."""
-        await self._client.apply(
-            action.resource,
-            decided_on(action.manifest, uid=action.uid, version=action.resource_version),
-        )
-        log.info("workload.applied", target=action.resource.kind)
+            case Apply(resource, manifest, seen):
+                await self._writer.apply(resource, seen, manifest)
+                log.info("workload.applied", target=resource.kind)
+            case Delete(resource, seen):
+                await self._writer.delete(resource, seen)
+                log.info("object.deleted", target=resource.kind, target_name=seen.metadata.name)
+            case AddFinalizer(workspace):
+                await self._writer.add_finalizer(WORKSPACES, workspace, labels.WORKSPACE_FINALIZER)
+            case ReleaseFinalizer(workspace):
+                await self._release(workspace)
 
     async def _create(self, action: Create) -> None:
-        """Create an object; one of the same name is success if it is ours."""
-        try:
-            made = await self._client.create(action.resource, action.manifest)
-        except AlreadyExists:
-            await self._adopt(action)
-        else:
-            kind = action.resource.kind
-            log.info("object.created", target=kind, target_name=made.metadata.name)
+        """Create an object; a claim has no owner that could be referred to, but a label."""
+        made = await self._writer.create(
+            action.resource, action.manifest, owner_uid=action.owner_uid, mark=labels.CREATED_FOR
+        )
+        if made is not None:
+            name = made.metadata.name
+            log.info("object.created", target=action.resource.kind, target_name=name)
 
-    async def _adopt(self, action: Create) -> None:
-        """Make sure that the object that is there already is ours."""
-        wanted = action.resource.type.model_validate(action.manifest)
-        found = await self._client.get(action.resource, wanted.ref)
-        if found is None:
-            raise Conflict(409, "Conflict", f"{wanted.ref} vanished while it was looked at")
-        owners = {owner.uid for owner in found.metadata.owner_references}
-        if action.owner_uid not in {found.metadata.labels.get(labels.CREATED_FOR), *owners}:
-            raise NameTaken(action.resource.kind, wanted.ref)
-
-    async def _set_finalizers(
-        self, ref: Ref, resource_version: str, finalizers: tuple[str, ...]
-    ) -> None:
-        """Replace the finalizers of a Workspace that has not changed since it was seen."""
-        patch: Manifest = {
-            "metadata": {"resourceVersion": resource_version, "finalizers": list(finalizers)}
-        }
-        await self._client.merge_patch(WORKSPACES, ref, patch)
-
-    async def _release(self, action: ReleaseFinalizer) -> None:
+    async def _release(self, workspace: Workspace) -> None:
         """Remove our finalizer, after a look at the API server itself."""
-        selector = f"{labels.CREATED_FOR}={action.uid}"
+        selector = f"{labels.CREATED_FOR}={workspace.metadata.uid}"
         if await self._client.list(MACHINES, labels=selector):
             raise Conflict(409, "Conflict", "a claim of this Workspace still exists")
-        try:
-            await self._set_finalizers(action.ref, action.resource_version, action.finalizers)
-        except NotFound:
-            return
+        await self._writer.remove_finalizer(WORKSPACES, workspace, labels.WORKSPACE_FINALIZER)
         log.info("workspace.released")
-
-
-def decided_on(manifest: Manifest, *, uid: str, version: str) -> Manifest:
-    """The manifest, accepted only for that very object at that very version."""
-    found = manifest.get("metadata")
-    metadata = found if isinstance(found, Mapping) else {}
-    return {**manifest, "metadata": {**metadata, "uid": uid, "resourceVersion": version}}

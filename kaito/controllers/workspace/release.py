@@ -11,9 +11,9 @@ from kaito.api.reasons import Reason
 from kaito.api.workspace import WORKSPACE_DELETING
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import (
+    AddFinalizer,
     Delete,
     ReleaseFinalizer,
-    SetFinalizers,
     Step,
     done,
     hold,
@@ -28,19 +28,16 @@ _OVERDUE_SECONDS = 30.0
 
 def ensure_finalizer(seen: Observed) -> Step:
     """Our finalizer is stored before anything is bought."""
-    metadata = seen.workspace.metadata
-    if labels.WORKSPACE_FINALIZER in metadata.finalizers:
+    if labels.WORKSPACE_FINALIZER in seen.workspace.metadata.finalizers:
         return done("", Reason.RECONCILING)
-    finalizers = (*metadata.finalizers, labels.WORKSPACE_FINALIZER)
-    action = SetFinalizers(seen.workspace.ref, metadata.resource_version, finalizers)
+    action = AddFinalizer(seen.workspace)
     return hold("", Reason.RECONCILING, "storing the finalizer", action)
 
 
 def release_workload(seen: Observed) -> Step:
     """Nothing runs on the nodes any more."""
     if seen.deployment and not seen.deployment.is_deleting:
-        metadata = seen.deployment.metadata
-        action = Delete(DEPLOYMENTS, seen.deployment.ref, metadata.uid, metadata.resource_version)
+        action = Delete(DEPLOYMENTS, seen.deployment)
         return hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, "deleting the workload", action)
     if seen.deployment or any(_is_ending(pod, seen) for pod in seen.pods):
         message = "waiting for the pods to end"
@@ -66,11 +63,7 @@ def release_nodes(seen: Observed) -> Step:
     """Every node that was created for this workspace is given back."""
     if not seen.claims:
         return done(WORKSPACE_DELETING, Reason.DELETING)
-    deletions = tuple(
-        Delete(MACHINES, claim.ref, claim.metadata.uid, claim.metadata.resource_version)
-        for claim in seen.claims
-        if not claim.is_deleting
-    )
+    deletions = tuple(Delete(MACHINES, claim) for claim in seen.claims if not claim.is_deleting)
     names = ", ".join(sorted(claim.metadata.name for claim in seen.claims))
     return hold(WORKSPACE_DELETING, Reason.MACHINES_DELETING, f"deleting {names}", *deletions)
 
@@ -83,5 +76,5 @@ def release_finalizer(seen: Observed) -> Step:
         # Not satisfied: a workspace whose every phase is satisfied counts as ready.
         message = f"waiting for the owners of {', '.join(left)}"
         return hold(WORKSPACE_DELETING, Reason.FINALIZING, message)
-    action = ReleaseFinalizer(seen.workspace.ref, metadata.uid, metadata.resource_version, left)
+    action = ReleaseFinalizer(seen.workspace)
     return hold(WORKSPACE_DELETING, Reason.FINALIZING, "all nodes are given back", action)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaito.api.reasons import Reason
-from kaito.kube.objects import KubeObject, Manifest, Ref
+from kaito.api.workspace import Workspace
+from kaito.kube.objects import KubeObject, Manifest
 from kaito.kube.resource import Resource
 
 
@@ -27,14 +28,13 @@ class Apply:
     """Make an object that is ours what `manifest` says, by server-side apply.
 
     Attributes:
-        uid: of the object that this was decided on; it is never made anew.
-        resource_version: as it was then; a later one is looked at again first.
+        seen: the object that this was decided on; it is never made anew, and a later state of
+            it is looked at again first.
     """
 
     resource: Resource[KubeObject]
     manifest: Manifest
-    uid: str
-    resource_version: str
+    seen: KubeObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +42,14 @@ class Delete:
     """Delete exactly this object as it was seen; a namesake with another uid stays."""
 
     resource: Resource[KubeObject]
-    ref: Ref
-    uid: str
-    resource_version: str
+    seen: KubeObject
 
 
 @dataclass(frozen=True, slots=True)
-class SetFinalizers:
-    """Replace the Workspace's finalizers, unless it changed since it was seen."""
+class AddFinalizer:
+    """Store our finalizer on the Workspace, unless it changed since it was seen."""
 
-    ref: Ref
-    resource_version: str
-    finalizers: tuple[str, ...]
+    workspace: Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +60,10 @@ class ReleaseFinalizer:
     would leave a GPU node that nobody pays attention to.
     """
 
-    ref: Ref
-    uid: str
-    resource_version: str
-    finalizers: tuple[str, ...]
+    workspace: Workspace
 
 
-Action = Create | Apply | Delete | SetFinalizers | ReleaseFinalizer
+Action = Create | Apply | Delete | AddFinalizer | ReleaseFinalizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,7 @@ def ensure_service(seen: Observed) -> Step:
         create = Create(SERVICES, wanted, seen.workspace.metadata.uid)
         return hold(INFERENCE_READY, Reason.APPLYING, message, create)
     step = done(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, "the Service exists")
-    metadata = seen.service.metadata
-    apply = Apply(SERVICES, wanted, metadata.uid, metadata.resource_version)
-    return _mended(step, apply, seen.service.spec)
+    return _mended(step, Apply(SERVICES, wanted, seen.service), seen.service.spec)
 
 
 def ensure_workload(seen: Observed) -> Step:
@@ -39,9 +37,8 @@ def ensure_workload(seen: Observed) -> Step:
     if seen.deployment is None:
         create = Create(DEPLOYMENTS, wanted, seen.workspace.metadata.uid)
         return hold(INFERENCE_READY, Reason.APPLYING, f"creating Deployment {name}", create)
-    metadata = seen.deployment.metadata
-    apply = Apply(DEPLOYMENTS, wanted, metadata.uid, metadata.resource_version)
-    if _revision(metadata.annotations) != _revision(_annotations(wanted)):
+    apply = Apply(DEPLOYMENTS, wanted, seen.deployment)
+    if _revision(seen.deployment.metadata.annotations) != _revision(_annotations(wanted)):
         return hold(INFERENCE_READY, Reason.APPLYING, f"applying Deployment {name}", apply)
     return _mended(_progress(seen, seen.deployment), apply, seen.deployment.spec)
 

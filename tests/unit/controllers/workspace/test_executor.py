@@ -9,25 +9,26 @@ import pytest
 
 from kaito.api.machine import MACHINES
 from kaito.api.reasons import Reason
-from kaito.controllers.workspace.executor import Executor, NameTaken
+from kaito.api.workspace import Workspace
+from kaito.controllers.workspace.executor import Executor
 from kaito.controllers.workspace.step import (
     Action,
+    AddFinalizer,
     Apply,
     Create,
     Delete,
     ReleaseFinalizer,
-    SetFinalizers,
     Step,
 )
-from kaito.kube.errors import Conflict, KubeError, NotFound
+from kaito.kube.errors import Conflict, KubeError
 from kaito.kube.kinds import DEPLOYMENTS, SERVICES
-from kaito.kube.objects import Manifest, Ref
+from kaito.kube.objects import KubeObject, Manifest, ObjectMeta
+from kaito.kube.writer import NameTaken
 from kaito.nodes.claim import rendered_claim
 from kaito.workloads.service import rendered_service
 from tests.unit.controllers.workspace.bench import (
     CLAIMS,
     DEPLOYMENT,
-    REF,
     SERVICE,
     WORKSPACE,
     Bench,
@@ -44,6 +45,22 @@ def claim_of(uid: str) -> dict[str, Any]:
     wire: dict[str, Any] = deepcopy(dict(CLAIM))
     wire["metadata"]["labels"]["kaito.sh/workspace-uid"] = uid
     return wire
+
+
+def state(uid: str, version: str) -> KubeObject:
+    """The Deployment as it was seen."""
+    metadata = ObjectMeta(name="w", namespace="default", uid=uid, resource_version=version)
+    return KubeObject(metadata=metadata)
+
+
+def stored_workspace(bench: Bench) -> Workspace:
+    """The Workspace as an up-to-date cache has it."""
+    return Workspace.model_validate(bench.stored(WORKSPACE))
+
+
+def put_finalizers(bench: Bench, *finalizers: str) -> None:
+    metadata = {**bench.stored(WORKSPACE)["metadata"], "finalizers": list(finalizers)}
+    bench.api.put(WORKSPACE, metadata=metadata)
 
 
 def name_of(claim: dict[str, Any]) -> str:
@@ -87,15 +104,14 @@ async def test_y2_a_claim_of_the_same_name_that_is_a_stranger_s_is_refused(bench
 async def test_a_namesake_that_vanishes_while_it_is_looked_at_is_tried_again(bench: Bench) -> None:
     bench.api.instead.append(refusal(409, "AlreadyExists"))
 
-    with pytest.raises(Conflict, match="vanished"):
+    with pytest.raises(Conflict, match="on its way out"):
         await carry_out(bench, Create(MACHINES, CLAIM, UID))
 
 
 async def test_w1_an_apply_is_server_side_and_in_our_name(bench: Bench) -> None:
-    seen = bench.api.put(SERVICE)["metadata"]
-    assert isinstance(seen, dict)
+    seen = KubeObject.model_validate(bench.api.put(SERVICE))
 
-    await carry_out(bench, Apply(SERVICES, SERVICE_MANIFEST, seen["uid"], seen["resourceVersion"]))
+    await carry_out(bench, Apply(SERVICES, SERVICE_MANIFEST, seen))
 
     (sent,) = bench.api.seen
     assert (sent.method, sent.path) == ("PATCH", SERVICE)
@@ -104,15 +120,15 @@ async def test_w1_an_apply_is_server_side_and_in_our_name(bench: Bench) -> None:
     body: Any = deepcopy(sent.body)
     precondition = [body["metadata"].pop("uid"), body["metadata"].pop("resourceVersion")]
     assert body == SERVICE_MANIFEST
-    assert precondition == [seen["uid"], seen["resourceVersion"]]
+    assert precondition == [seen.metadata.uid, seen.metadata.resource_version]
 
 
 async def test_y6_an_apply_over_a_version_that_was_not_seen_is_a_conflict(bench: Bench) -> None:
-    bench.api.put(SERVICE)
+    seen = KubeObject.model_validate(bench.api.put(SERVICE))
     bench.api.put(SERVICE, spec={})
 
     with pytest.raises(Conflict):
-        await carry_out(bench, Apply(SERVICES, SERVICE_MANIFEST, "uid-1", "1"))
+        await carry_out(bench, Apply(SERVICES, SERVICE_MANIFEST, seen))
 
     assert bench.stored(SERVICE)["spec"] == {}
 
@@ -123,35 +139,36 @@ async def test_y6_a_delete_carries_uid_and_version_and_spares_all_others(bench: 
 
     for uid, version in (("old", "2"), ("new", "1")):
         with pytest.raises(Conflict):
-            await carry_out(bench, Delete(DEPLOYMENTS, REF, uid, version))
+            await carry_out(bench, Delete(DEPLOYMENTS, state(uid, version)))
         assert DEPLOYMENT in bench.api.objects
 
-    await carry_out(bench, Delete(DEPLOYMENTS, REF, "new", "2"))
+    await carry_out(bench, Delete(DEPLOYMENTS, state("new", "2")))
     assert DEPLOYMENT not in bench.api.objects
     bodies: list[Any] = [sent.body for sent in bench.sent("DELETE", DEPLOYMENT)]
     assert bodies[-1]["preconditions"] == {"uid": "new", "resourceVersion": "2"}
 
 
 async def test_f5_deleting_what_is_gone_is_success(bench: Bench) -> None:
-    assert await carry_out(bench, Delete(MACHINES, Ref("", "ws0"), "u", "1")) == 1
+    assert await carry_out(bench, Delete(DEPLOYMENTS, state("u", "1"))) == 1
 
 
 async def test_f3_finalizers_are_stored_only_over_the_version_that_was_seen(bench: Bench) -> None:
     bench.put_workspace()
-    seen = bench.stored(WORKSPACE)["metadata"]["resourceVersion"]
+    put_finalizers(bench, "theirs")
+    seen = stored_workspace(bench)
 
-    await carry_out(bench, SetFinalizers(REF, seen, ("theirs", "workspace.finalizer.kaito.sh")))
+    await carry_out(bench, AddFinalizer(seen))
 
     stored = bench.stored(WORKSPACE)["metadata"]
     assert stored["finalizers"] == ["theirs", "workspace.finalizer.kaito.sh"]
     with pytest.raises(Conflict):
-        await carry_out(bench, SetFinalizers(REF, seen, ()))
+        await carry_out(bench, AddFinalizer(seen))
     assert bench.stored(WORKSPACE)["metadata"] == stored
 
 
 def release(bench: Bench) -> ReleaseFinalizer:
-    version = bench.stored(WORKSPACE)["metadata"]["resourceVersion"]
-    return ReleaseFinalizer(REF, UID, version, ("theirs",))
+    put_finalizers(bench, "theirs", "workspace.finalizer.kaito.sh")
+    return ReleaseFinalizer(stored_workspace(bench))
 
 
 async def test_y6_f1_the_finalizer_goes_after_a_live_look_shows_no_claim(bench: Bench) -> None:
@@ -190,25 +207,29 @@ async def test_the_finalizer_stays_when_the_look_fails(bench: Bench) -> None:
 
 
 async def test_f4_releasing_a_workspace_that_is_gone_is_success(bench: Bench) -> None:
-    await carry_out(bench, ReleaseFinalizer(REF, UID, "1", ()))
+    await carry_out(bench, ReleaseFinalizer(workspace()))
 
 
-async def test_storing_a_finalizer_on_what_is_gone_is_an_error(bench: Bench) -> None:
-    with pytest.raises(NotFound):
-        await carry_out(bench, SetFinalizers(REF, "1", ("f",)))
+async def test_storing_a_finalizer_on_what_is_gone_shows_an_old_view(bench: Bench) -> None:
+    gone = workspace(
+        metadata={"name": "w", "namespace": "default", "uid": "u", "resourceVersion": "1"}
+    )
+
+    with pytest.raises(Conflict):
+        await carry_out(bench, AddFinalizer(gone))
 
 
 async def test_actions_run_in_order_and_stop_at_the_first_that_fails(bench: Bench) -> None:
     theirs = claim_of("another-uid")
     bench.api.put(f"{CLAIMS}/{name_of(theirs)}", **theirs)
-    bench.api.put(SERVICE)
+    seen = KubeObject.model_validate(bench.api.put(SERVICE))
 
     with pytest.raises(NameTaken):
         await carry_out(
             bench,
-            Apply(SERVICES, SERVICE_MANIFEST, "uid-2", "2"),
+            Apply(SERVICES, SERVICE_MANIFEST, seen),
             Create(MACHINES, CLAIM, UID),
-            Delete(SERVICES, REF, "u", "1"),
+            Delete(SERVICES, seen),
         )
 
     assert [sent.method for sent in bench.api.seen] == ["PATCH", "POST", "GET"]

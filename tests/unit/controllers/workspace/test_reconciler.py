@@ -122,7 +122,7 @@ async def test_nothing_but_finalizers_is_written_to_the_user_s_object(bench: Ben
         one.body for one in bench.sent("PATCH", WORKSPACE) if one.path == WORKSPACE
     ]
     assert [set(body) for body in bodies] == [{"metadata"}]
-    assert set(bodies[0]["metadata"]) == {"resourceVersion", "finalizers"}
+    assert set(bodies[0]["metadata"]) == {"uid", "resourceVersion", "finalizers"}
 
 
 async def test_a_stale_cache_buys_no_second_node(bench: Bench) -> None:

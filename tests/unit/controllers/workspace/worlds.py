@@ -16,11 +16,11 @@ from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.observe import Observed, Options
 from kaito.controllers.workspace.step import (
     Action,
+    AddFinalizer,
     Apply,
     Create,
     Delete,
     ReleaseFinalizer,
-    SetFinalizers,
 )
 from kaito.kube.kinds import Deployment, Node, Pod, Service
 
@@ -146,12 +146,13 @@ class World:
                 return self._created(Machine.model_validate(manifest))
             case Create(resource, manifest, _) | Apply(resource, manifest):
                 return self._applied(resource.kind, manifest)
-            case Delete(resource, ref, _):
-                return self._deleted(resource.kind, ref.name)
-            case SetFinalizers(_, _, finalizers):
-                return self._finalizers(finalizers)
-            case ReleaseFinalizer(_, _, _, finalizers):
-                return self if self.seen.claims else World(None if not finalizers else self.seen)
+            case Delete(resource, seen):
+                return self._deleted(resource.kind, seen.metadata.name)
+            case AddFinalizer(seen):
+                return self._finalizers((*seen.metadata.finalizers, labels.WORKSPACE_FINALIZER))
+            case ReleaseFinalizer(seen):
+                alone = seen.metadata.finalizers == (labels.WORKSPACE_FINALIZER,)
+                return self if self.seen.claims else World(None if alone else self.seen)
 
     def _created(self, claim: Machine) -> World:
         """A claim more, unless one of its name is there."""
