@@ -82,7 +82,13 @@ def values(items: tuple[ConfigMap, ...]) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Follower:
-    """An informer at work, and what it told."""
+    """An informer at work, and what it told.
+
+    Attributes:
+        informer: the informer.
+        changes: what its handlers were told, in order.
+        heard: set at each change.
+    """
 
     informer: Informer[ConfigMap]
     changes: list[Change] = field(default_factory=list)
@@ -96,12 +102,22 @@ class Follower:
         self.changes.append((named.metadata.name.rpartition("-")[2], before, after))
         self.heard.set()
 
+    async def until_synced(self) -> None:
+        """Wait for the first whole list."""
+        async with asyncio.timeout(20):
+            await self.informer.synced.wait()
+
     async def until(self, state: Mapping[str, str]) -> None:
         """Wait until the store holds exactly this."""
         async with asyncio.timeout(20):
-            while values(self.informer.store.list()) != state:
+            while self.state != state:
                 self.heard.clear()
                 await self.heard.wait()
+
+    @property
+    def state(self) -> Mapping[str, str]:
+        """What the store holds now."""
+        return values(self.informer.store.list())
 
     @property
     def told(self) -> dict[str, str]:
@@ -121,8 +137,17 @@ async def following(
     client: Client, maps: Maps, *, idle_seconds: float = 1.0
 ) -> AsyncIterator[Follower]:
     """An informer of these ConfigMaps that has its first list."""
-    selection = Selection("default", maps.labels)
-    informer = Informer(client, CONFIG_MAPS, selection=selection)
+    informer = Informer(client, CONFIG_MAPS, selection=Selection("default", maps.labels))
+    async with running(informer, idle_seconds=idle_seconds) as follower:
+        await follower.until_synced()
+        yield follower
+
+
+@asynccontextmanager
+async def running(
+    informer: Informer[ConfigMap], *, idle_seconds: float = 1.0
+) -> AsyncIterator[Follower]:
+    """An informer at work, less patient than it is by default."""
     informer.patience = Patience(
         idle_seconds=idle_seconds, backoff=Backoff(first_seconds=0.05, cap_seconds=0.2)
     )
@@ -130,8 +155,6 @@ async def following(
     informer.on_change(follower.hear)
     task = asyncio.create_task(informer.run())
     try:
-        async with asyncio.timeout(20):
-            await informer.synced.wait()
         yield follower
     finally:
         task.cancel()

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from hack.cluster.layout import Layout
 from hack.cluster.probe import client_context
@@ -27,6 +29,9 @@ def says(status: int, body: str, **headers: str) -> Fault:
         return web.Response(status=status, text=body, headers=headers)
 
     return fault
+
+
+BAD_GATEWAY = says(502, "<html>bad gateway</html>")
 
 
 async def lost(request: web.Request, let_through: Pass) -> web.StreamResponse:
@@ -48,6 +53,17 @@ async def unanswered(_: web.Request, __: Pass) -> web.StreamResponse:
     """A half-open link: the request goes nowhere."""
     await asyncio.Event().wait()
     raise web.HTTPNoContent
+
+
+def late(when: asyncio.Event) -> Fault:
+    """The server does it at once; its answer is held up until the event."""
+
+    async def fault(_: web.Request, let_through: Pass) -> web.StreamResponse:
+        answer = await let_through()
+        await when.wait()
+        return answer
+
+    return fault
 
 
 def after(act: Callable[[], Awaitable[None]]) -> Fault:
@@ -76,14 +92,19 @@ class Proxy:
     Attributes:
         url: where it listens.
         seen: method and path with query of all requests.
+        added: headers that each request gets on its way.
+        watch_seconds: how long the server is asked to keep a watch; "" as the client says.
     """
 
     url: str = ""
     seen: list[str] = field(default_factory=list)
+    added: Mapping[str, str] = field(default_factory=dict)
+    watch_seconds: str = ""
     _rules: list[Rule] = field(default_factory=list)
     _streams: set[asyncio.BaseTransport] = field(default_factory=set)
     _frozen: set[asyncio.BaseTransport] = field(default_factory=set)
     _cutting: bool = False
+    _outage: Rule | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def next(self, fault: Fault, concerns: Callable[[web.Request], bool], times: int = 1) -> Rule:
@@ -98,6 +119,17 @@ class Proxy:
             if isinstance(transport, asyncio.Transport):
                 transport.abort()
 
+    def cut_off(self) -> None:
+        """Drop all watches, and let no new one through until `restore`."""
+        self._outage = self.next(BAD_GATEWAY, is_watch, times=10**6)
+        self._rules.insert(0, self._rules.pop())
+        self.drop()
+
+    def restore(self) -> None:
+        """Let watches through again."""
+        assert self._outage
+        self._outage.left = 0
+
     def freeze(self) -> None:
         """Let nothing through any more on the watches that are open; they stay open."""
         self._frozen |= self._streams
@@ -106,24 +138,57 @@ class Proxy:
         """End each open watch in the middle of its next line."""
         self._cutting = True
 
-    async def until_streaming(self) -> None:
-        """Wait until a watch is open."""
-        async with asyncio.timeout(10):
-            while not self._streams:
+    @property
+    def queries(self) -> list[dict[str, str]]:
+        """What was asked with each request, in order."""
+        return [dict(parse_qsl(each.partition("?")[2])) for each in self.seen]
+
+    @property
+    def watches(self) -> list[dict[str, str]]:
+        """What was asked with each watch that goes on from somewhere, in order."""
+        plain = [each for each in self.queries if "watch" in each]
+        return [each for each in plain if "sendInitialEvents" not in each]
+
+    @property
+    def lists(self) -> list[dict[str, str]]:
+        """What was asked with each request for a whole collection, in order."""
+        return [
+            each
+            for each, said in zip(self.queries, self.seen, strict=True)
+            if said.startswith("GET ")
+            and ("watch" not in each or "sendInitialEvents" in each)
+            and "continue" not in each
+        ]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a request, or for the beginning of a stream, that makes it true."""
+        async with asyncio.timeout(20):
+            while not condition():
                 self._changed.clear()
                 await self._changed.wait()
+
+    async def until_asked(self, count: int) -> None:
+        """Wait until that many watches, lists included, have been asked for."""
+        await self.until(lambda: sum("watch" in each for each in self.queries) >= count)
+
+    async def until_streaming(self) -> None:
+        """Wait until a watch is open."""
+        await self.until(lambda: bool(self._streams))
 
     async def handle(
         self, request: web.Request, session: aiohttp.ClientSession, target: str
     ) -> web.StreamResponse:
         """One request: the first rule that concerns it, or straight through."""
         self.seen.append(f"{request.method} {request.path_qs}")
-        body = await request.read()
+        self._changed.set()
+        body, url = await request.read(), request.rel_url
+        if self.watch_seconds and is_watch(request):
+            url = url.update_query(timeoutSeconds=self.watch_seconds)
 
         async def let_through() -> web.StreamResponse:
-            headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP}
+            headers = {**_kept(request.headers), **self.added}
             async with session.request(
-                request.method, target + request.path_qs, data=body, headers=headers
+                request.method, URL(f"{target}{url}", encoded=True), data=body, headers=headers
             ) as answer:
                 if answer.status == 200 and is_watch(request):
                     return await self._pipe(request, answer)
@@ -166,6 +231,11 @@ def is_watch(request: web.Request) -> bool:
     return request.query.get("watch") == "true"
 
 
+def is_streamed_list(request: web.Request) -> bool:
+    """Whether it asks for a watch that begins with the whole collection."""
+    return "sendInitialEvents" in request.query
+
+
 def is_further_page(request: web.Request) -> bool:
     """Whether it asks for the second page of a list, or a later one."""
     return "continue" in request.query
@@ -181,12 +251,14 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def proxying(layout: Layout) -> AsyncIterator[Proxy]:
-    """A proxy for the administrator, in plain HTTP."""
+async def proxying(
+    layout: Layout, *, added: Mapping[str, str] | None = None
+) -> AsyncIterator[Proxy]:
+    """A proxy for the administrator, in plain HTTP; it adds headers to each request."""
     party = layout.certificate("admin"), layout.key("admin")
     context = client_context(layout.ca_certificate, *party)
     target = f"https://127.0.0.1:{layout.ports.api_server}"
-    proxy = Proxy()
+    proxy = Proxy(added=added or {})
     connector = aiohttp.TCPConnector(ssl=context, limit=0)
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(
