@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import structlog
 
 from kaito.kube.client import Client
-from kaito.kube.clock import SYSTEM_CLOCK
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.controller import Controller
 from kaito.kube.events import Recorder
 from kaito.kube.lease import Elector, NotLeading
@@ -67,29 +65,11 @@ def aks(settings: Settings) -> AksCloud:
     return AksCloud(cluster, credential(identity), custom=custom, call_seconds=settings.arm_seconds)
 
 
-class Process(Manager):
-    """A manager that is ready only while the cloud accepts who we are.
-
-    A failure of that kind is told in claims, in the log and in /readyz; the process goes on,
-    and recovers by itself when the identity does.
-    """
-
-    instances: Instances | None = None
-
-    def troubles(self) -> Sequence[str]:
-        """Why the cloud does not accept us; nothing when it does, or has not been asked."""
-        failure = self.instances.failure if self.instances else None
-        return [sentence(failure)] if isinstance(failure, CloudDenied | ClusterMissing) else []
-
-    def _unready(self) -> Sequence[str]:
-        return [*super()._unready(), *self.troubles()]
-
-
-async def run(settings: Settings) -> int:
+async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
     """Run the provisioner until it is told to stop; the exit status."""
     log.info("settings.loaded", **settings.model_dump(mode="json"))
     client = await Client.connect(
-        user_agent=NAME, field_manager=NAME, kubeconfig=settings.kubeconfig
+        user_agent=NAME, field_manager=NAME, kubeconfig=settings.kubeconfig, clock=clock
     )
     cloud = aks(settings)
     try:
@@ -101,8 +81,9 @@ async def run(settings: Settings) -> int:
 
 def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
     """The process, ready to run."""
+    clock = client.clock
     elector = Elector.of(client, settings, name=LEASE)
-    made = Process(
+    made = Manager(
         client,
         elector=elector,
         host=settings.host,
@@ -111,10 +92,10 @@ def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
     )
     guard = elector.guard if elector else _always
     caches = Caches.of(made)
-    instances = Instances(cloud, clock=SYSTEM_CLOCK, pace=_pace(settings))
-    made.instances = instances
+    instances = Instances(cloud, clock=clock, pace=_pace(settings))
+    made.ready_when("cloud", lambda: _doubt(instances))
     recorder = Recorder(client, controller=REPORTER, instance=settings.identity)
-    actor = Actor(client, cloud, guard, Ledger(), SYSTEM_CLOCK)
+    actor = Actor(client, cloud, guard, Ledger(), clock)
     for kind in KINDS:
         made.add(_controller(settings, kind, caches, instances, actor, recorder))
     garbage = GarbageController(
@@ -123,7 +104,7 @@ def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
         instances,
         caches,
         guard,
-        SYSTEM_CLOCK,
+        clock,
         resources={kind.name: kind.resource for kind in KINDS},
         recorder=recorder,
         age_seconds=settings.garbage_age_seconds,
@@ -152,7 +133,7 @@ def _controller(
         instances=instances,
         actor=actor,
         recorder=recorder,
-        clock=SYSTEM_CLOCK,
+        clock=actor.clock,
         deadlines=Deadlines(
             launch_seconds=settings.launch_deadline_seconds,
             registration_seconds=settings.registration_deadline_seconds,
@@ -162,7 +143,11 @@ def _controller(
         ),
     )
     controller = Controller(
-        kind.resource.plural, claims.reconcile, workers=settings.workers, policies=_POLICIES
+        kind.resource.plural,
+        claims.reconcile,
+        workers=settings.workers,
+        policies=_POLICIES,
+        clock=actor.clock,
     )
     caches.watch(kind, controller)
 
@@ -182,6 +167,16 @@ def _pace(settings: Settings) -> Pace:
         busy_seconds=settings.poll_busy_seconds,
         look_seconds=min(0.5, settings.poll_busy_seconds),
     )
+
+
+def _doubt(instances: Instances) -> str:
+    """Why the cloud does not accept us; "" when it does, or has not been asked.
+
+    It is told in claims and in the log, too; the process goes on, and recovers by itself when
+    the identity does.
+    """
+    failure = instances.failure
+    return sentence(failure) if isinstance(failure, CloudDenied | ClusterMissing) else ""
 
 
 def _always() -> None:

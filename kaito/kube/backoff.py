@@ -1,16 +1,10 @@
-"""How long to wait after a failure; the only place where the engine rolls dice."""
+"""How long to wait after a failure."""
 
 from __future__ import annotations
 
-import random
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
 
-_CHANCE = random.SystemRandom()
 _DOUBLINGS_LIMIT = 63
-
-
-def between(low_seconds: float, high_seconds: float) -> float:
-    """A delay drawn evenly from [low, high)."""
-    return _CHANCE.uniform(low_seconds, high_seconds)
 
 
 def doubled(attempt: int, *, first_seconds: float, cap_seconds: float) -> float:
@@ -32,10 +26,12 @@ class Backoff:
         first_seconds: float = 0.8,
         cap_seconds: float = 30.0,
         reset_seconds: float = 120.0,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._first_seconds = first_seconds
         self._cap_seconds = cap_seconds
         self._reset_seconds = reset_seconds
+        self._clock = clock
         self._attempt = 0
         self._last = float("-inf")
 
@@ -47,6 +43,6 @@ class Backoff:
             self._attempt, first_seconds=self._first_seconds, cap_seconds=self._cap_seconds
         )
         self._attempt += 1
-        seconds = max(between(base, 2 * base), floor_seconds)
+        seconds = max(self._clock.between(base, 2 * base), floor_seconds)
         self._last = now + seconds
         return seconds

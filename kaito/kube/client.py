@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pydantic_core
 
 from kaito.kube.answers import decoded
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.decoding import (
     Listing,
     Page,
@@ -42,15 +43,23 @@ class Client:
 
     Attributes:
         field_manager: who we are in managedFields.
+        clock: time and chance of everything that is built upon this client.
     """
 
-    def __init__(self, transport: Wire, *, field_manager: str) -> None:
+    def __init__(self, transport: Wire, *, field_manager: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self._transport = transport
         self.field_manager = field_manager
+        self.clock = clock
 
     @classmethod
     async def connect(
-        cls, *, user_agent: str, field_manager: str, kubeconfig: str = "", max_in_flight: int = 32
+        cls,
+        *,
+        user_agent: str,
+        field_manager: str,
+        kubeconfig: str = "",
+        max_in_flight: int = 32,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> Client:
         """Make a client; no request is sent yet.
 
@@ -59,10 +68,15 @@ class Client:
             field_manager: owner of the fields that we apply; constant over versions.
             kubeconfig: path of a kubeconfig; "" means the pod's own ServiceAccount.
             max_in_flight: requests at a time; watches and leases are not counted.
+            clock: of the client, and of everything that is built upon it.
         """
-        endpoint = await _endpoint(kubeconfig)
-        transport = Transport(endpoint, user_agent=user_agent, max_in_flight=max_in_flight)
-        return cls(transport, field_manager=field_manager)
+        transport = Transport(
+            await _endpoint(kubeconfig, clock),
+            user_agent=user_agent,
+            max_in_flight=max_in_flight,
+            clock=clock,
+        )
+        return cls(transport, field_manager=field_manager, clock=clock)
 
     async def get(self, resource: Resource[T], ref: Ref) -> T | None:
         """The object as the API server has it now, None when there is none."""
@@ -290,7 +304,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-async def _endpoint(kubeconfig: str) -> Endpoint:
+async def _endpoint(kubeconfig: str, clock: Clock) -> Endpoint:
     """Address and credentials, from the kubeconfig or from the pod that we run in."""
     import kubernetes_asyncio
 
@@ -314,7 +328,7 @@ async def _endpoint(kubeconfig: str) -> Endpoint:
         # Token files often end in a newline, which no header may hold.
         return str(configuration.api_key.get("BearerToken", "")).strip()
 
-    authorization = RotatingToken(await read(), read)
+    authorization = RotatingToken(await read(), read, clock=clock)
     return Endpoint(
         url=configuration.host,
         authorization=authorization,

@@ -1,15 +1,20 @@
-"""Where time comes from, so that tests can bring their own."""
+"""Time and chance: the only source of either in the engine, so that tests can bring their own.
+
+A connection is given a clock when it is made, and whatever is built upon it asks that one. With
+a clock that is moved by hand and rolls seeded dice, a run can be repeated to the last delay.
+"""
 
 from __future__ import annotations
 
+import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """The two times that controllers need."""
+    """The two times that controllers need, and the delays that nobody can foresee."""
 
     def now(self) -> datetime:
         """Wall clock time, aware, in UTC: for what is written into objects."""
@@ -19,10 +24,16 @@ class Clock(Protocol):
         """Seconds that never go back: for durations and deadlines."""
         ...
 
+    def between(self, low_seconds: float, high_seconds: float) -> float:
+        """A delay drawn evenly from [low, high)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SystemClock:
-    """The machine's clocks."""
+    """The machine's clocks and dice."""
+
+    dice: random.Random = field(default_factory=random.SystemRandom)
 
     def now(self) -> datetime:
         """Wall clock time in UTC."""
@@ -35,6 +46,10 @@ class SystemClock:
         does not; CLOCK_BOOTTIME goes on (Linux only).
         """
         return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+    def between(self, low_seconds: float, high_seconds: float) -> float:
+        """A delay drawn evenly from [low, high)."""
+        return self.dice.uniform(low_seconds, high_seconds)
 
 
 SYSTEM_CLOCK = SystemClock()

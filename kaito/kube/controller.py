@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from kaito.kube import metrics
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.gate import Gate, noted
 from kaito.kube.informer import Informer
 from kaito.kube.objects import KubeObject, Ref
@@ -39,6 +40,7 @@ class Controller:
         workers: int = 4,
         policies: Policies | None = None,
         deadline_seconds: float = _DEADLINE_SECONDS,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Make a controller; nothing runs before `run`.
 
@@ -48,16 +50,17 @@ class Controller:
             workers: keys in work at a time.
             policies: rows for error classes that `kaito.kube.outcome` does not know.
             deadline_seconds: a reconcile that takes longer is a TimeoutError.
+            clock: time and chance.
         """
         self.name = name
-        self.queue = Workqueue(name)
+        self.queue = Workqueue(name, clock=clock)
         self._reconcile = reconcile
         self._workers = workers
         self._policies = {**POLICIES, **(policies or {})}
         self._deadline_seconds = deadline_seconds
         self._informers: list[asyncio.Event] = []
         self._said: dict[Ref, str] = {}
-        self._gate = Gate()
+        self._gate = Gate(name, clock=clock)
         self._meter = _Meter(name)
         metrics.WORKERS.labels(name).set(workers)
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import structlog
 
 from kaito.kube import metrics
-from kaito.kube.backoff import between
 from kaito.kube.client import Client
-from kaito.kube.clock import SYSTEM_CLOCK, Clock
+from kaito.kube.clock import Clock
 from kaito.kube.errors import AlreadyExists, KubeError, NotFound, Throttled, Unavailable
 from kaito.kube.objects import KubeModel, KubeObject, Manifest, Ref
 from kaito.kube.resource import Resource
@@ -72,7 +71,7 @@ class Recorder:
             controller: qualified name of who reports, e.g. "kaito.sh/workspace".
             instance: which process of it, e.g. the pod's name.
         """
-        self.clock: Clock = SYSTEM_CLOCK
+        self.clock: Clock = client.clock
         self._client = client
         self._controller = controller
         self._instance = instance
@@ -135,7 +134,9 @@ class Recorder:
             try:
                 await self._send(sighting)
             except (Throttled, Unavailable):
-                await asyncio.sleep(between(0, _TRY_SECONDS) if attempt == 0 else _TRY_SECONDS)
+                await asyncio.sleep(
+                    self.clock.between(0 if attempt == 0 else _TRY_SECONDS, _TRY_SECONDS)
+                )
             except KubeError as error:
                 log.warning("event.refused", name=str(sighting.ref), error=str(error))
                 break

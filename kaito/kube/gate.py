@@ -13,7 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
-from kaito.kube.backoff import between, doubled
+from kaito.kube.backoff import doubled
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
 from kaito.kube.versions import is_older
@@ -81,7 +82,9 @@ def noted() -> Iterator[Sequence[Write]]:
 class Gate:
     """Which keys still wait for the caches of their controller."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "", *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._name = name
+        self._clock = clock
         self._caches: list[Cache] = []
         self._writes: dict[Ref, list[Write]] = {}
         self._waits: dict[Ref, int] = {}
@@ -115,7 +118,7 @@ class Gate:
         waits = self._waits.get(key, 0)
         self._waits[key] = waits + 1
         seconds = doubled(waits, first_seconds=_FIRST_SECONDS, cap_seconds=_CAP_SECONDS)
-        return between(seconds, 1.5 * seconds)
+        return self._clock.between(seconds, 1.5 * seconds)
 
     def _is_seen(self, write: Write) -> bool:
         return all(

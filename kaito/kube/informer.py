@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from kaito.kube import metrics
+from kaito.kube.backoff import Backoff
 from kaito.kube.client import Client
 from kaito.kube.decoding import Listing
 from kaito.kube.errors import KubeError
@@ -68,7 +69,7 @@ class Informer(Generic[T]):
         self.resource = resource
         self.store: Store[T] = Store(indexes)
         self.synced = asyncio.Event()
-        self.patience = Patience()
+        self.patience = Patience(clock=client.clock, backoff=Backoff(clock=client.clock))
         self._client = client
         self.version = ""
         self.trouble = "no list yet"

@@ -21,9 +21,8 @@ from math import ceil
 import structlog
 
 from kaito.kube import metrics
-from kaito.kube.backoff import between
 from kaito.kube.client import Client
-from kaito.kube.clock import SYSTEM_CLOCK, Clock
+from kaito.kube.clock import Clock
 from kaito.kube.errors import AlreadyExists, Conflict, KubeError, OperatorError
 from kaito.kube.kinds import LEASES, Lease, LeaseSpec
 from kaito.kube.objects import Manifest, Ref
@@ -95,7 +94,7 @@ class Elector:
         if not hold_seconds > renew_seconds > _RETRY_JITTER * retry_seconds > 0:
             raise ValueError("hold_seconds > renew_seconds > 1.2 x retry_seconds > 0 must hold")
         self.identity = identity
-        self.clock: Clock = SYSTEM_CLOCK
+        self.clock: Clock = client.clock
         self.watchdog: Watchdog | None = Watchdog(margin_seconds=(hold_seconds - renew_seconds) / 2)
         self._client = client
         self._ref = ref
@@ -136,7 +135,7 @@ class Elector:
         """Wait until the lease is ours."""
         while not await self._try(self._contend):
             longest = (1 + _RETRY_JITTER) * self._retry_seconds
-            await asyncio.sleep(between(self._retry_seconds, longest))
+            await asyncio.sleep(self.clock.between(self._retry_seconds, longest))
         log.info("lease.acquired", lease=str(self._ref), identity=self.identity)
         self._gauge.set(1)
         if self.watchdog:

@@ -30,6 +30,8 @@ from kaito.kube.store import Index
 
 T = TypeVar("T", bound=KubeObject)
 Run = Callable[[], Awaitable[None]]
+Doubt = Callable[[], str]
+"""Why something is not ready, in a sentence; "" when it is."""
 
 
 class Followed(Protocol):
@@ -82,6 +84,7 @@ class Manager:
         self._informers: dict[str, Followed] = {}
         self._controllers: list[Controller] = []
         self._background: dict[str, Run] = {}
+        self._doubts: dict[str, Doubt] = {}
         self._crew = Crew()
         self._stopping = asyncio.Event()
 
@@ -113,9 +116,19 @@ class Manager:
         """Run a task while this process leads; it runs until cancelled."""
         self._background[name] = run
 
+    def ready_when(self, name: str, doubt: Doubt) -> None:
+        """Have /readyz ask for something that is no informer, too; it goes on while it waits."""
+        self._doubts[name] = doubt
+
     def stop(self) -> None:
         """Begin an orderly stop, as SIGTERM does."""
         self._stopping.set()
+
+    def troubles(self) -> Sequence[str]:
+        """What /readyz reports: everything that is waited for, and why."""
+        troubles = {name: informer.trouble for name, informer in self._informers.items()}
+        troubles.update({name: doubt() for name, doubt in self._doubts.items()})
+        return [f"{name}: {trouble}" for name, trouble in troubles.items() if trouble]
 
     async def run(self) -> int:
         """Run until told to stop.
@@ -131,7 +144,7 @@ class Manager:
             health_port=self._health_port,
             metrics_port=self._metrics_port,
             alive=self._unwell,
-            ready=self._unready,
+            ready=self.troubles,
         ) as self.ports:
             return await self._serve()
 
@@ -148,7 +161,7 @@ class Manager:
             failed = self._crew.ended.is_set() or _has_failed(starting)
             if _has_failed(starting):
                 log.error("process.unstarted", exc_info=starting.exception())
-            log.info("process.stopping", failed=failed, waits_for=list(self._unready()))
+            log.info("process.stopping", failed=failed, waits_for=list(self.troubles()))
             await self._crew.stop([starting])
             await self._stop_work(working, grace_seconds=0.0 if failed else _GRACE_SECONDS)
             await self._crew.stop(following)
@@ -201,13 +214,6 @@ class Manager:
     def _unwell(self) -> Sequence[str]:
         """What /healthz reports: that this answers at all is the better half of it."""
         return ("a part has ended",) if self._crew.ended.is_set() else ()
-
-    def _unready(self) -> Sequence[str]:
-        return [
-            f"{name}: {informer.trouble}"
-            for name, informer in self._informers.items()
-            if informer.trouble
-        ]
 
 
 def _has_failed(task: asyncio.Task[None]) -> bool:

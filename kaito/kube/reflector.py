@@ -20,7 +20,7 @@ import structlog
 
 from kaito.kube import metrics
 from kaito.kube.answers import decoded, failure_of
-from kaito.kube.backoff import Backoff, between
+from kaito.kube.backoff import Backoff
 from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.decoding import (
@@ -113,7 +113,7 @@ class Patience:
             once a minute, so a live one is never silent for longer.
         absent_seconds: between looks for a resource that is not served.
         backoff: between failures.
-        clock: measures silence and failures.
+        clock: time and chance.
     """
 
     idle_seconds: float = 90.0
@@ -203,7 +203,7 @@ class Reflector(Generic[T]):
         """Count a resource that is not served as empty, until the next look."""
         self._sink.listed(Listing((), ""))
         self._reason = "absent"
-        await asyncio.sleep(between(1.0, 1.5) * self._patience.absent_seconds)
+        await asyncio.sleep(self._patience.clock.between(1.0, 1.5) * self._patience.absent_seconds)
 
     def _take_list(self, listing: Listing[T]) -> None:
         """Hand a whole collection over, and only then move the version on."""
@@ -232,7 +232,7 @@ class Reflector(Generic[T]):
         began = self._patience.clock.monotonic()
         count = 0
         try:
-            seconds = int(between(*_WATCH_SECONDS))
+            seconds = int(self._patience.clock.between(*_WATCH_SECONDS))
             async with self._client.stream(
                 self._resource.path(namespace=self._selection.namespace),
                 params=self._watch_params(seconds),

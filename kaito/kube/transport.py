@@ -18,7 +18,7 @@ from typing import Protocol
 import aiohttp
 
 from kaito.kube.answers import failure
-from kaito.kube.backoff import between
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.errors import KubeError, Throttled, Unavailable
 from kaito.kube.traffic import Traffic
 
@@ -102,8 +102,16 @@ class _Lane:
 class Transport:
     """Sends calls; every failure comes out as a KubeError."""
 
-    def __init__(self, endpoint: Endpoint, *, user_agent: str, max_in_flight: int) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        user_agent: str,
+        max_in_flight: int,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._endpoint = endpoint
+        self._clock = clock
         self._traffic = Traffic(endpoint.url.partition("://")[2])
         headers = {
             "User-Agent": user_agent,
@@ -186,7 +194,7 @@ class Transport:
                 if asyncio.get_running_loop().time() + wait >= deadline:
                     raise
                 self._traffic.retried(call.method, str(error.status))
-                await asyncio.sleep(between(wait, 1.1 * wait))
+                await asyncio.sleep(self._clock.between(wait, 1.1 * wait))
         return await self._attempt(lane, call)
 
     async def _attempt(self, lane: _Lane, call: Call) -> bytes:

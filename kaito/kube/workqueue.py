@@ -18,7 +18,7 @@ from itertools import count
 from prometheus_client import Gauge
 
 from kaito.kube import metrics
-from kaito.kube.backoff import between, doubled
+from kaito.kube.backoff import doubled
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.objects import Ref
 
@@ -112,7 +112,7 @@ class Workqueue:
         self._failures[key] = failures + 1
         self._meter.retries.inc()
         seconds = doubled(failures, first_seconds=first_seconds, cap_seconds=cap_seconds)
-        self.add_after(key, between((1 - _JITTER) * seconds, (1 + _JITTER) * seconds))
+        self.add_after(key, self._clock.between((1 - _JITTER) * seconds, (1 + _JITTER) * seconds))
 
     def forget(self, key: Ref) -> None:
         """Count no failures any more."""

@@ -63,6 +63,7 @@ class FakeClock:
     """Time that moves when it is told to."""
 
     seconds: float = 1000.0
+    dice: Dice = field(default_factory=lambda: Dice(0))
 
     def now(self) -> datetime:
         """Wall clock."""
@@ -71,6 +72,10 @@ class FakeClock:
     def monotonic(self) -> float:
         """Monotonic time."""
         return self.seconds
+
+    def between(self, low_seconds: float, high_seconds: float) -> float:
+        """A delay that only looks random."""
+        return self.dice.between(low_seconds, high_seconds)
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""

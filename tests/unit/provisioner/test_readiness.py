@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from kaito.kube.client import Client
-from provisioner.app import Process, aks, manager
+from kaito.kube.transport import Wire
+from provisioner.app import aks, manager
 from provisioner.cloud import Cloud
 from provisioner.failures import CloudDenied, CloudUnavailable, ClusterMissing
 from provisioner.settings import Settings
@@ -19,24 +20,28 @@ SETTINGS = Settings(
 
 async def test_a_refused_identity_is_unready_until_it_is_accepted() -> None:
     skies = Skies(Fuse(), Time())
-    process = manager(SETTINGS, cast("Client", None), cast("Cloud", skies))
-    assert isinstance(process, Process)
-    assert process.instances is not None
-    assert process.troubles() == []
+    client = Client(cast("Wire", None), field_manager="t")
+    process = manager(SETTINGS, client, cast("Cloud", skies))
+    instances = cast("Any", process._background["instances"]).__self__
+
+    def doubts() -> list[str]:
+        return [each for each in process.troubles() if each.startswith("cloud: ")]
+
+    assert doubts() == []
 
     for refusal in (CloudDenied("AADSTS700016", "No such application"), ClusterMissing("x", "y")):
         skies.mute = refusal
-        await process.instances.refresh()
-        (said,) = process.troubles()
+        await instances.refresh()
+        (said,) = doubts()
         assert refusal.message in said
 
     skies.mute = CloudUnavailable("Timeout", "slow")
-    await process.instances.refresh()
-    assert process.troubles() == []
+    await instances.refresh()
+    assert doubts() == []
 
     skies.mute = None
-    await process.instances.refresh()
-    assert process.troubles() == []
+    await instances.refresh()
+    assert doubts() == []
 
 
 async def test_the_settings_reach_the_cloud() -> None:
