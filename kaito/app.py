@@ -18,7 +18,7 @@ from kaito.controllers.workspace.observe import (
     workspace_of,
 )
 from kaito.kube.client import Client
-from kaito.kube.clock import SYSTEM_CLOCK
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.controller import Controller
 from kaito.kube.events import Recorder
 from kaito.kube.informer import Informer
@@ -62,7 +62,7 @@ class Informers:
                 yield workspace.ref
 
 
-async def run(settings: Settings) -> int:
+async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
     """Run the controller until it is told to stop.
 
     Returns:
@@ -73,7 +73,7 @@ async def run(settings: Settings) -> int:
     """
     catalog = read_catalog(settings.presets_dir, origin=settings.preset_images)
     client = await Client.connect(
-        user_agent=NAME, field_manager=NAME, kubeconfig=settings.kubeconfig
+        user_agent=NAME, field_manager=NAME, kubeconfig=settings.kubeconfig, clock=clock
     )
     try:
         manager = Manager(
@@ -91,9 +91,9 @@ async def run(settings: Settings) -> int:
             recorder=recorder,
             catalog=catalog,
             options=Options(registry=settings.preset_registry),
-            now=SYSTEM_CLOCK.now,
+            now=clock.now,
         )
-        manager.add(_controller(informers, reconciler, settings))
+        manager.add(_controller(informers, reconciler, settings, clock))
         manager.background("events", recorder.run)
         return await manager.run()
     finally:
@@ -114,10 +114,12 @@ def _informers(manager: Manager) -> Informers:
 
 
 def _controller(
-    informers: Informers, reconciler: WorkspaceReconciler, settings: Settings
+    informers: Informers, reconciler: WorkspaceReconciler, settings: Settings, clock: Clock
 ) -> Controller:
     """Whatever changes, the workspaces that it concerns are looked at again."""
-    controller = Controller("workspace", reconciler.reconcile, workers=settings.workers)
+    controller = Controller(
+        "workspace", reconciler.reconcile, workers=settings.workers, clock=clock
+    )
     controller.watch(informers.workspaces, lambda workspace: (workspace.ref,))
     controller.watch(informers.claims, workspace_of)
     controller.watch(informers.nodes, informers.concerned)
