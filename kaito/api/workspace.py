@@ -113,6 +113,8 @@ class PresetOptions(SpecModel):
     """Image that holds the model; needed when accessMode is private."""
     image_pull_secrets: tuple[ObjectName, ...] = Field(default=(), max_length=16)
     """Secrets in the Workspace's namespace to pull that image with."""
+    model_access_secret: str | None = Field(default=None, max_length=253)
+    """Secret whose key HF_TOKEN opens a model that the hub does not give to everybody."""
 
 
 class PresetSpec(SpecModel):

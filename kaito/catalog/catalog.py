@@ -17,7 +17,7 @@ from kaito.catalog.preset import Origin, Preset
 from kaito.catalog.sku import Sku
 
 CLOUD = "azure"
-"""The cloud whose nodes the provisioner can make."""
+"""The cloud whose nodes our provisioner can make; others' provisioners make those of others."""
 
 
 @dataclass(frozen=True, slots=True)

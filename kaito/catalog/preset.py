@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -13,6 +15,12 @@ Origin = Literal["kaito", "upstream"]
 """Who builds an image: we do, or upstream has published it."""
 
 Reason = Annotated[str, StringConstraints(min_length=10)]
+PLACEHOLDERS = frozenset(
+    {"tensor_parallel", "pipeline_parallel", "context_tokens", "dtype", "memory_share"}
+)
+"""What a command may say as `{word}`, to be filled with what the GPUs at hand allow."""
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 OPTIONAL = ("license", "access", "geometry", "inference", "tuning")
 """Keys of a preset that may be absent, each for a reason that `left_out` gives."""
 
@@ -27,7 +35,12 @@ class Image(CatalogModel):
         runtime: library that computes.
         parallel: how its server uses several GPUs: "none" uses one, "layers" puts whole layers on
             each, "tensor" cuts every layer.
-        command: argument vector of the container's PID 1.
+        dtype: number format that its authors launch the model with; "auto": what the files say.
+        weights: where they are: in the image, or fetched from the hub at every start.
+        weights_path: folder of the weights; a volume where they come from the hub.
+        token_variable: environment variable in which the server looks for the hub's token.
+        command: argument vector of the container's PID 1, with `PLACEHOLDERS`.
+        pre_stop: command that ends the server, where its launcher would not pass SIGTERM on.
         port: TCP port of the server.
         health_path: answers 200 once the model is loaded.
         disk_storage: size of the node's OS disk, a Kubernetes quantity.
@@ -40,11 +53,33 @@ class Image(CatalogModel):
     tag: str
     runtime: Literal["transformers", "vllm"] = "transformers"
     parallel: Literal["none", "layers", "tensor"] = "none"
+    dtype: Literal["auto", "bfloat16", "float16"] = "auto"
+    weights: Literal["image", "hub"] = "image"
+    weights_path: str = Field(default="/workspace/weights", pattern=r"^/")
+    token_variable: str | None = None
     command: tuple[str, ...] = Field(min_length=1)
+    pre_stop: tuple[str, ...] = ()
     port: int = Field(ge=1, le=65535)
     health_path: str = Field(default="/healthz", pattern=r"^/")
     disk_storage: str = Field(pattern=r"^[1-9][0-9]*Gi$")
     readiness_timeout_seconds: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _placeholders_are_known(self) -> Image:
+        """A misspelt placeholder would reach the server as it stands."""
+        found = {name for word in self.command for name in _PLACEHOLDER.findall(word)}
+        if unknown := sorted(found - PLACEHOLDERS):
+            known = ", ".join(sorted(PLACEHOLDERS))
+            raise ValueError(f"{{{unknown[0]}}} is no placeholder, use one of {known}")
+        return self
+
+    def filled(self, values: Mapping[str, str]) -> list[str]:
+        """The command with a value in place of each placeholder.
+
+        Args:
+            values: a text for every one of `PLACEHOLDERS`.
+        """
+        return [_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in self.command]
 
     def option(self, flag: str) -> str | None:
         """What the command gives to `--flag=value`; None where it has no such flag."""

@@ -22,10 +22,14 @@ LEAST_CONTEXT_TOKENS = 2048
 """A model fits when its weights do, and one sequence of this length."""
 
 
+def usable_share(sku: Sku) -> Fraction:
+    """Which part of a GPU a server may use, the run-time's own included."""
+    return A10_USABLE_SHARE if sku.model == "NVIDIA A10" else USABLE_SHARE
+
+
 def usable_bytes(sku: Sku) -> int:
     """What one GPU has for weights, activations and the KV cache."""
-    share = A10_USABLE_SHARE if sku.model == "NVIDIA A10" else USABLE_SHARE
-    return int(Fraction(sku.gpu_memory_gib) * GIB * share) - RUNTIME_BYTES
+    return int(Fraction(sku.gpu_memory_gib) * GIB * usable_share(sku)) - RUNTIME_BYTES
 
 
 def loaded_bytes(geometry: Geometry, layout: Layout) -> int:

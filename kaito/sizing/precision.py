@@ -17,6 +17,6 @@ def dtype(preset: Preset, sku: Sku) -> str:
 
 
 def _launched(preset: Preset) -> str:
-    """What the command says, for a model of which no geometry is known."""
-    given = (image.option("--torch-dtype") for image in preset.images)
-    return next((found for found in given if found), "auto")
+    """What its authors launch it with, for a model of which no geometry is known."""
+    given = (image.dtype for image in preset.images)
+    return next((found for found in given if found != "auto"), "auto")

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from kaito.api import labels
 from kaito.api.workspace import Workspace
-from kaito.catalog.preset import Preset
+from kaito.catalog.preset import Image, Preset
+from kaito.catalog.sku import Sku
 from kaito.kube.kinds import DEPLOYMENTS
 from kaito.kube.objects import Manifest
 from kaito.nodes.selector import match_labels
-from kaito.workloads.image import model_image
+from kaito.workloads.image import model_image, preset_of
+from kaito.workloads.launch import launch_command
 from kaito.workloads.owner import owned_metadata, pod_labels
 from kaito.workloads.revision import revision
 
 _PROBE_SECONDS = 2
 _LIVENESS_SECONDS = 10
 _GRACE_SECONDS = 60
+HUB_KEY = "HF_TOKEN"
+"""Key of the secret that `presetOptions.modelAccessSecret` names."""
 
 
 def rendered_deployment(
-    workspace: Workspace, preset: Preset, *, registry: str, gpus: int, dedicated: bool
+    workspace: Workspace,
+    preset: Preset,
+    *,
+    registry: str,
+    gpus: int,
+    dedicated: bool,
+    sku: Sku | None = None,
 ) -> Manifest:
     """The Deployment of an inference workspace, annotated with its own revision.
 
@@ -28,7 +38,11 @@ def rendered_deployment(
         registry: where public images are, "" for none.
         gpus: GPUs that each pod asks for.
         dedicated: whether all nodes were created for this workspace; then pods go nowhere else.
+        sku: type of the nodes, for figures on the command line; None where no table has it.
     """
+    command = launch_command(preset, sku, nodes=workspace.resource.count, gpus=gpus)
+    image = model_image(workspace, preset, registry=registry)
+    server = _container(workspace, preset, command=command, image=image.reference, gpus=gpus)
     spec: Manifest = {
         "replicas": workspace.resource.count,
         "revisionHistoryLimit": 10,
@@ -41,7 +55,12 @@ def rendered_deployment(
         "selector": {"matchLabels": pod_labels(workspace)},
         "template": {
             "metadata": {"labels": pod_labels(workspace)},
-            "spec": _pod(workspace, preset, registry=registry, gpus=gpus, dedicated=dedicated),
+            "spec": {
+                **_pod(workspace, dedicated=dedicated),
+                "imagePullSecrets": [{"name": name} for name in image.pull_secrets],
+                "containers": [server],
+                "volumes": _volumes(preset.image),
+            },
         },
     }
     return {
@@ -52,15 +71,11 @@ def rendered_deployment(
     }
 
 
-def _pod(
-    workspace: Workspace, preset: Preset, *, registry: str, gpus: int, dedicated: bool
-) -> Manifest:
-    """Spec of the pods."""
-    image = model_image(workspace, preset, registry=registry)
+def _pod(workspace: Workspace, *, dedicated: bool) -> Manifest:
+    """Spec of the pods, without what depends on the image."""
     return {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "imagePullSecrets": [{"name": name} for name in image.pull_secrets],
         "affinity": _affinity(workspace, dedicated=dedicated),
         "tolerations": [
             {"key": labels.GPU, "operator": "Exists", "effect": "NoSchedule"},
@@ -72,18 +87,19 @@ def _pod(
             },
         ],
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [_container(workspace, preset, image=image.reference, gpus=gpus)],
-        "volumes": [{"name": "dshm", "emptyDir": {"medium": "Memory"}}],
     }
 
 
-def _container(workspace: Workspace, preset: Preset, *, image: str, gpus: int) -> Manifest:
+def _container(
+    workspace: Workspace, preset: Preset, *, command: list[str], image: str, gpus: int
+) -> Manifest:
     """The model server."""
     resources = {labels.GPU: str(gpus)}
     return {
         "name": workspace.metadata.name,
         "image": image,
-        "command": list(preset.command),
+        "command": command,
+        "env": _environment(workspace, preset.image),
         "ports": [{"name": "http", "containerPort": preset.port, "protocol": "TCP"}],
         "resources": {"requests": resources, "limits": resources},
         "securityContext": {
@@ -100,8 +116,42 @@ def _container(workspace: Workspace, preset: Preset, *, image: str, gpus: int) -
             "failureThreshold": 6,
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "dshm", "mountPath": "/dev/shm"}],
+        "volumeMounts": _mounts(preset.image),
+        **_hooks(preset.image),
     }
+
+
+def _environment(workspace: Workspace, image: Image) -> list[Manifest]:
+    """The hub's token, out of the user's own secret: the operator never reads it."""
+    wanted = preset_of(workspace)
+    secret = wanted.preset_options.model_access_secret if wanted else None
+    if not (secret and image.token_variable):
+        return []
+    source = {"secretKeyRef": {"name": secret, "key": HUB_KEY}}
+    return [{"name": image.token_variable, "valueFrom": source}]
+
+
+def _volumes(image: Image) -> list[Manifest]:
+    """Shared memory for torch, and room for weights that are fetched at every start."""
+    volumes: list[Manifest] = [{"name": "dshm", "emptyDir": {"medium": "Memory"}}]
+    if image.weights == "hub":
+        volumes.append({"name": "weights", "emptyDir": {}})
+    return volumes
+
+
+def _mounts(image: Image) -> list[Manifest]:
+    """Where those volumes are seen."""
+    mounts: list[Manifest] = [{"name": "dshm", "mountPath": "/dev/shm"}]
+    if image.weights == "hub":
+        mounts.append({"name": "weights", "mountPath": image.weights_path})
+    return mounts
+
+
+def _hooks(image: Image) -> Manifest:
+    """What ends a server that SIGTERM does not reach."""
+    if not image.pre_stop:
+        return {}
+    return {"lifecycle": {"preStop": {"exec": {"command": list(image.pre_stop)}}}}
 
 
 def _probe(preset: Preset, *, every_seconds: int) -> dict[str, object]:

@@ -7,6 +7,7 @@ from kaito.api.machine import MACHINES
 from kaito.api.reasons import Reason
 from kaito.api.workspace import MACHINE_READY, RESOURCE_READY
 from kaito.catalog.preset import Preset
+from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Create, Step, done, hold
 from kaito.kube.kinds import Node
@@ -48,12 +49,15 @@ def wanted_gpus(seen: Observed) -> int:
     The instance type says how many. What a node offers at this moment would change the pods
     whenever a GPU is unwell; it counts only for nodes of another type, which the user prefers.
     """
-    chosen = chosen_nodes(seen)
+    sku = wanted_sku(seen)
+    return sku.gpus if sku else min(gpus(node) for node in chosen_nodes(seen))
+
+
+def wanted_sku(seen: Observed) -> Sku | None:
+    """The type that the nodes were to have, as the table knows it; None where they have another."""
     wanted = instance_type(seen.workspace, model(seen), seen.catalog.skus) or ""
-    types = {node.metadata.labels.get(labels.INSTANCE_TYPE) for node in chosen}
-    if types == {wanted} and wanted in seen.catalog.skus:
-        return seen.catalog.skus[wanted].gpus
-    return min(gpus(node) for node in chosen)
+    types = {node.metadata.labels.get(labels.INSTANCE_TYPE) for node in chosen_nodes(seen)}
+    return seen.catalog.skus.get(wanted) if types == {wanted} else None
 
 
 def _free_nodes(seen: Observed) -> tuple[Node, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.workspace import INFERENCE_READY
-from kaito.controllers.workspace.nodes import is_dedicated, model, wanted_gpus
+from kaito.controllers.workspace.nodes import is_dedicated, model, wanted_gpus, wanted_sku
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Apply, Create, Step, done, hold
 from kaito.kube.conditions import condition
@@ -89,6 +89,7 @@ def wanted_deployment(seen: Observed) -> Manifest:
         registry=seen.options.registry,
         gpus=wanted_gpus(seen),
         dedicated=is_dedicated(seen),
+        sku=wanted_sku(seen),
     )
 
 

@@ -44,6 +44,13 @@ def presets(tmp_path: Path) -> Path:
         pytest.param(
             MODEL, "aliases: [", "aliases: [Falcon-7B, ", "'Falcon-7B' is taken", id="alias in case"
         ),
+        pytest.param(
+            MODEL,
+            "{tensor_parallel}",
+            "{tensor_paralel}",
+            "images.1: {tensor_paralel} is no",
+            id="word",
+        ),
         pytest.param(MODEL, "license: mit\n", "", "license: is absent", id="no reason"),
         pytest.param(OLD, "  license: the", "  license: ''\n#", "left_out.license: ", id="silence"),
         pytest.param(OLD, "access: public\n", "", "access: is absent", id="missing figure"),

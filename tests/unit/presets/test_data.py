@@ -39,8 +39,60 @@ def test_our_images_command_is_a_program_and_no_shell(catalog: Catalog) -> None:
         image for preset in catalog.models() for image in preset.images if image.origin == "kaito"
     ]
 
-    assert {image.command[:2] for image in ours} == {("python", "/workspace/inference/server.py")}
-    assert {image.parallel for image in ours} == {"none"}
+    assert {(image.runtime, *image.command[:2], image.parallel) for image in ours} == {
+        ("transformers", "python", "/workspace/inference/server.py", "none"),
+        ("vllm", "vllm", "serve", "tensor"),
+    }
+
+
+def test_every_model_has_a_row_of_ours_and_one_of_upstreams(catalog: Catalog) -> None:
+    for preset in catalog.models():
+        assert {image.origin for image in preset.images} == {"kaito", "upstream"}, preset.name
+        assert [image.origin for image in preset.images].count("kaito") == 1
+
+
+def test_the_two_origins_serve_the_same_model_of_the_hub(catalog: Catalog) -> None:
+    for preset in catalog.models():
+        named = {image.option("--model") for image in preset.images if image.release == "v0.12.0"}
+        own = {image.command[2] for image in preset.images if image.command[0] == "vllm"}
+        assert own <= named
+        assert {name.casefold() for name in named if name} <= {
+            alias.casefold() for alias in preset.aliases
+        }
+
+
+def test_what_is_fetched_from_the_hub_is_told_where_its_volume_is(catalog: Catalog) -> None:
+    fetched = [
+        image for preset in catalog.models() for image in preset.images if image.weights == "hub"
+    ]
+
+    assert {image.option("--download-dir") for image in fetched} == {"/workspace/weights"}
+    assert {image.weights_path for image in fetched} == {"/workspace/weights"}
+    assert {image.token_variable for image in fetched} == {"HF_TOKEN"}
+    assert {image.runtime for image in fetched} == {"vllm"}
+
+
+def test_every_vllm_row_leaves_what_depends_on_the_gpus_open(catalog: Catalog) -> None:
+    wanted = {
+        "--tensor-parallel-size": "{tensor_parallel}",
+        "--pipeline-parallel-size": "{pipeline_parallel}",
+        "--max-model-len": "{context_tokens}",
+        "--gpu-memory-utilization": "{memory_share}",
+        "--dtype": "{dtype}",
+    }
+
+    for preset in catalog.models():
+        for image in preset.images:
+            if image.runtime == "vllm":
+                assert {flag: image.option(flag) for flag in wanted} == wanted, preset.name
+
+
+def test_only_a_launcher_that_swallows_sigterm_has_a_hook(catalog: Catalog) -> None:
+    for preset in catalog.models():
+        for image in preset.images:
+            is_swallowed = "accelerate launch" in image.command[-1]
+            assert bool(image.pre_stop) is is_swallowed, preset.name
+            assert image.command[0] != "/bin/sh" or is_swallowed or "&& exec " in image.command[2]
 
 
 def test_what_is_retired_has_a_successor_that_is_sold_and_no_smaller(catalog: Catalog) -> None:

@@ -153,6 +153,6 @@ def test_the_smallest_type_that_fits_comes_first_and_is_still_sold(theirs: Catal
 
 
 def test_nothing_is_chosen_where_nothing_fits(ours: Catalog) -> None:
-    preset = ours.presets["llama-3.3-70b-instruct"]
+    preset = ours.presets["llama-2-70b"]
 
     assert smallest(ours.skus.values(), lambda sku: fit(preset, sku)) is None
