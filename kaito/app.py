@@ -71,7 +71,9 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
     Raises:
         BrokenCatalog: a file of the catalogue does not say what it must.
     """
-    catalog = read_catalog(settings.presets_dir, origin=settings.preset_images)
+    catalog = read_catalog(
+        settings.presets_dir, cloud=settings.cloud, origin=settings.preset_images
+    )
     client = await Client.connect(
         user_agent=NAME, field_manager=NAME, kubeconfig=settings.kubeconfig, clock=clock
     )

@@ -25,6 +25,9 @@ class Settings(ProcessSettings):
     presets_dir: Path = Field(
         default=Path("presets"), description="folder of the catalogue (models/, skus/)"
     )
+    cloud: Literal["azure", "aws", "arc"] = Field(
+        default="azure", description="whose instance types are known (skus/CLOUD.yaml)"
+    )
     preset_registry: str = Field(
         default="", description="registry of public model images; empty: none, bare names"
     )

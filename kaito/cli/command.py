@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from kaito.catalog.catalog import CLOUD, read_catalog
+from kaito.catalog.catalog import read_catalog
 from kaito.catalog.document import BrokenCatalog
 from kaito.cli import fit, listing
 from kaito.cli.reply import USAGE, Reply
@@ -61,7 +61,7 @@ def _add_question(asked: argparse.ArgumentParser) -> None:
         "--preset-images",
         choices=("kaito", "upstream"),
         default=Settings.model_fields["preset_images"].default,
-        help="whose images are meant: ours use one GPU [default: %(default)s]",
+        help="whose images are meant [default: %(default)s]",
     )
 
 
@@ -107,7 +107,7 @@ def _add_shared(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--cloud",
         choices=("azure", "aws", "arc"),
-        default=CLOUD,
+        default=Settings.model_fields["cloud"].default,
         help="whose instance types [default: %(default)s]",
     )
     made.add_argument(

@@ -13,6 +13,7 @@ from kaito.nodes.selection import suitable_nodes
 from kaito.sizing.answer import Fit
 from kaito.sizing.choice import smallest
 from kaito.sizing.fit import fit
+from kaito.sizing.tuning import tuning_fit
 
 _MIB_PER_GIB = 1024
 
@@ -25,14 +26,21 @@ def instance_type(workspace: Workspace, preset: Preset, skus: Mapping[str, Sku])
     """
     if workspace.resource.instance_type:
         return workspace.resource.instance_type
-    found = smallest(skus.values(), lambda sku: fit(preset, sku, nodes=workspace.resource.count))
+    found = smallest(skus.values(), lambda sku: verdict(workspace, preset, sku))
     return found.sku if found else None
 
 
 def fit_on(sku: Sku, workspace: Workspace, preset: Preset, nodes: Iterable[Node]) -> Fit:
     """Whether the workspace's model fits nodes of `sku`, as those of the cluster are labelled."""
-    known = measured(sku, suitable_nodes(workspace, nodes))
-    return fit(preset, known, nodes=workspace.resource.count)
+    return verdict(workspace, preset, measured(sku, suitable_nodes(workspace, nodes)))
+
+
+def verdict(workspace: Workspace, preset: Preset, sku: Sku) -> Fit:
+    """Whether `preset` can be served, or tuned, as the workspace asks, on nodes of `sku`."""
+    if workspace.tuning:
+        is_quantized = workspace.tuning.method.lower() == "qlora"
+        return tuning_fit(preset, sku, method="qlora" if is_quantized else "lora")
+    return fit(preset, sku, nodes=workspace.resource.count)
 
 
 def measured(sku: Sku, nodes: Iterable[Node]) -> Sku:

@@ -124,3 +124,11 @@ def test_help_names_every_flag_its_variable_and_its_default(
         assert f"env KAITO_{name.upper()}" in said
     assert "python -m kaito" in said
     assert "default 8081;" in said
+
+
+@pytest.mark.parametrize("cloud", ["azure", "aws", "arc"])
+def test_a_cloud_is_one_whose_instance_types_are_known(cloud: str) -> None:
+    chosen = settings.read(("--cloud", cloud)).cloud
+
+    assert (Settings().presets_dir / "skus" / f"{chosen}.yaml").is_file()
+    assert refused("--cloud", "gcp") == 2
