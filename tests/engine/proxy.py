@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -92,12 +93,14 @@ class Proxy:
     Attributes:
         url: where it listens.
         seen: method and path with query of all requests.
+        agents: User-Agent of all requests.
         added: headers that each request gets on its way.
         watch_seconds: how long the server is asked to keep a watch; "" as the client says.
     """
 
     url: str = ""
     seen: list[str] = field(default_factory=list)
+    agents: list[str] = field(default_factory=list)
     added: Mapping[str, str] = field(default_factory=dict)
     watch_seconds: str = ""
     _rules: list[Rule] = field(default_factory=list)
@@ -180,6 +183,7 @@ class Proxy:
     ) -> web.StreamResponse:
         """One request: the first rule that concerns it, or straight through."""
         self.seen.append(f"{request.method} {request.path_qs}")
+        self.agents.append(request.headers["User-Agent"])
         self._changed.set()
         body, url = await request.read(), request.rel_url
         if self.watch_seconds and is_watch(request):
@@ -251,21 +255,17 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def proxying(
-    layout: Layout, *, added: Mapping[str, str] | None = None
-) -> AsyncIterator[Proxy]:
-    """A proxy for the administrator, in plain HTTP; it adds headers to each request."""
+async def proxying(layout: Layout) -> AsyncIterator[Proxy]:
+    """A proxy in plain HTTP; who comes without a token is the administrator."""
     party = layout.certificate("admin"), layout.key("admin")
-    context = client_context(layout.ca_certificate, *party)
+    trusted = client_context(layout.ca_certificate, *party)
+    nobody = ssl.create_default_context(cafile=str(layout.ca_certificate))
     target = f"https://127.0.0.1:{layout.ports.api_server}"
-    proxy = Proxy(added=added or {})
-    connector = aiohttp.TCPConnector(ssl=context, limit=0)
-    timeout = aiohttp.ClientTimeout(total=None)
-    async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, auto_decompress=False, read_bufsize=2**22
-    ) as session:
+    proxy = Proxy()
+    async with _session(trusted) as admin, _session(nobody) as others:
 
         async def handle(request: web.Request) -> web.StreamResponse:
+            session = others if "Authorization" in request.headers else admin
             return await proxy.handle(request, session, target)
 
         app = web.Application(client_max_size=2**24)
@@ -280,3 +280,12 @@ async def proxying(
         finally:
             proxy.drop()
             await runner.cleanup()
+
+
+def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=context, limit=0),
+        timeout=aiohttp.ClientTimeout(total=None),
+        auto_decompress=False,
+        read_bufsize=2**22,
+    )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import yaml
 
 from hack.cluster.layout import Layout
 from kaito.kube.client import Client
-from tests.engine.maps import CONFIG_MAPS, Maps, following
+from tests.engine.maps import Maps, following
 from tests.engine.proxy import Proxy
 from tests.realserver import compact
 
@@ -69,43 +66,3 @@ async def test_r2_a_gap_that_etcd_has_compacted_costs_one_list_and_loses_nothing
         key=str,
     )
     assert sum("sendInitialEvents" in each for each in link.seen) == 2
-
-
-async def test_t5_a_token_that_the_server_refuses_is_read_again(
-    layout: Layout, maps: Maps, tmp_path: Path
-) -> None:
-    token = tmp_path / "token"
-    token.write_text("refused\n")
-    configuration = yaml.safe_load(layout.admin_kubeconfig.read_text())
-    configuration["users"][0]["user"] = {"tokenFile": str(token)}
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(yaml.safe_dump(configuration))
-    rotated = await _token(maps)
-    await maps.create("a")
-    client = await Client.connect(
-        user_agent="engine", field_manager="engine", kubeconfig=str(kubeconfig)
-    )
-    try:
-        token.write_text(rotated)
-        async with following(client, maps) as seen:
-            await maps.change("a", "2")
-            await seen.until(await maps.state())
-        assert await client.get(CONFIG_MAPS, maps.ref("a")) is not None
-    finally:
-        await client.close()
-
-
-async def _token(maps: Maps) -> str:
-    """A token of a ServiceAccount that may do everything."""
-    name, accounts = maps.group, "/api/v1/namespaces/default/serviceaccounts"
-    request = maps.client.request
-    await request("POST", accounts, body={"metadata": {"name": name}})
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
-    binding = {"metadata": {"name": name}, "subjects": [subject], "roleRef": role}
-    bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
-    await request("POST", bindings, body=binding)
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    answer = await request("POST", f"{accounts}/{name}/token", body=body)
-    assert isinstance(answer, dict)
-    return str(answer["status"]["token"])

@@ -1,0 +1,81 @@
+"""ServiceAccounts: what they may do, and tokens that are good until something is deleted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kaito.kube.client import Client
+
+ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
+SECRETS = "/api/v1/namespaces/default/secrets"
+BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+_GROUP = "rbac.authorization.k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One ServiceAccount in the namespace `default`.
+
+    Attributes:
+        admin: who may change it.
+        name: its name, and that of what belongs to it.
+    """
+
+    admin: Client
+    name: str
+
+    async def make(self) -> None:
+        """Create it; it may do nothing yet."""
+        await self.admin.request("POST", ACCOUNTS, body={"metadata": {"name": self.name}})
+
+    async def allow(self) -> None:
+        """Let it do everything."""
+        subject = {"kind": "ServiceAccount", "name": self.name, "namespace": "default"}
+        role = {"apiGroup": _GROUP, "kind": "ClusterRole", "name": "cluster-admin"}
+        body = {"metadata": {"name": self.name}, "subjects": [subject], "roleRef": role}
+        await self.admin.request("POST", BINDINGS, body=body)
+
+    async def forbid(self) -> None:
+        """Let it do nothing any more."""
+        await self.admin.request("DELETE", f"{BINDINGS}/{self.name}")
+
+    async def token(self, seal: str) -> str:
+        """A token that is good for ten minutes, or until `break_seal`."""
+        name = f"{self.name}-{seal}"
+        made: Any = await self.admin.request("POST", SECRETS, body={"metadata": {"name": name}})
+        bound = {"kind": "Secret", "apiVersion": "v1", "name": name, "uid": made["metadata"]["uid"]}
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": 600, "boundObjectRef": bound},
+        }
+        answer: Any = await self.admin.request("POST", f"{ACCOUNTS}/{self.name}/token", body=body)
+        return str(answer["status"]["token"])
+
+    async def break_seal(self, seal: str) -> None:
+        """Have the server refuse the token of that seal; one it knows, within ten seconds."""
+        await self.admin.request("DELETE", f"{SECRETS}/{self.name}-{seal}")
+
+
+def kubeconfig(folder: Path, url: str) -> tuple[Path, Path]:
+    """Paths of a kubeconfig and of the token file that it names, which is yet to be written."""
+    token, path = folder / "token", folder / "kubeconfig"
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "one",
+        "clusters": [{"name": "one", "cluster": {"server": url}}],
+        "users": [{"name": "one", "user": {"tokenFile": str(token)}}],
+        "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path, token
+
+
+def store(path: Path, token: str) -> None:
+    """Write a token as it is mounted into a pod."""
+    path.write_text(f"{token}\n")
