@@ -114,6 +114,13 @@ class Follower:
                 self.heard.clear()
                 await self.heard.wait()
 
+    async def until_told(self, count: int) -> None:
+        """Wait for that many changes."""
+        async with asyncio.timeout(20):
+            while len(self.changes) < count:
+                self.heard.clear()
+                await self.heard.wait()
+
     @property
     def state(self) -> Mapping[str, str]:
         """What the store holds now."""
