@@ -1,21 +1,25 @@
 """Agent pools through the Azure SDK: each call is one request, begun and never waited for.
 
-The SDK's retries are off. They would hold a worker for as long as Retry-After says and repeat
-a PUT that nobody decided on; when to try again is the planner's business.
+The SDK's retries are off, and so are those of a write below it. They would hold a worker for as
+long as Retry-After says and repeat a PUT that nobody decided on; when to try again is the
+planner's business.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import aiohttp
 from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.policies import AsyncRetryPolicy
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import HttpRequest
 from azure.mgmt.containerservice.aio import ContainerServiceClient
 from azure.mgmt.containerservice.models import AgentPool
@@ -24,6 +28,7 @@ from provisioner import metrics
 from provisioner.azure import agentpool, errors
 from provisioner.azure.agentpool import PLAIN, Custom
 from provisioner.azure.preflight import Preflight
+from provisioner.azure.writes import once
 from provisioner.cloud import Instance, InstanceSpec
 from provisioner.failures import CloudDenied, CloudError, CloudUnavailable
 
@@ -73,11 +78,10 @@ class AksCloud:
             cluster.subscription_id,
             base_url=cluster.endpoint,
             credential_scopes=[cluster.scope],
-            connection_verify=cluster.ca_file or True,
+            transport=kept_connections(cluster.ca_file),
             retry_policy=AsyncRetryPolicy.no_retries(),
             user_agent="kaito-provisioner",
         )
-
         self._preflight = Preflight(
             self._rows, subscription_id=cluster.subscription_id, location=cluster.location
         )
@@ -152,6 +156,21 @@ class AksCloud:
             metrics.CLOUD_CALL_SECONDS.labels(operation, outcome).observe(
                 time.perf_counter() - begun
             )
+
+
+def kept_connections(ca_file: str) -> AioHttpTransport:
+    """Connections that serve many requests; must be made in a running loop.
+
+    Left alone with a CA file, the SDK reads it and shakes hands anew for each request.
+    """
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca_file or None)),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=True,
+        middlewares=(once,),
+    )
+    return AioHttpTransport(session=session)
 
 
 def translated(error: AzureError | OSError) -> CloudError:

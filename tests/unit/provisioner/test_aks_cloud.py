@@ -170,6 +170,22 @@ async def test_a_dropped_connection_is_the_clouds_own_trouble(
         await cloud.instances()
 
 
+async def test_a_write_whose_connection_breaks_is_sent_once(
+    server: Server, cloud: AksCloud
+) -> None:
+    await cloud.launch(spec("other"))
+    await until(cloud, lambda each: bool(each and each.state is InstanceState.RUNNING), "other")
+    await server.play({"match": {"operation": "PUT|DELETE"}, "fault": "drop"})
+
+    with pytest.raises(CloudUnavailable):
+        await cloud.launch(spec())
+    with pytest.raises(CloudUnavailable):
+        await cloud.terminate("other")
+
+    broken = [each["operation"] for each in await server.requests() if each["status"] == 0]
+    assert broken == ["PUT", "DELETE"]
+
+
 async def test_a_cluster_that_is_not_there_is_not_an_empty_one(
     server: Server, tmp_path: Path
 ) -> None:
