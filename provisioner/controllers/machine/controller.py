@@ -30,6 +30,7 @@ from provisioner.controllers.machine.reasons import Reason
 from provisioner.controllers.machine.status import status
 from provisioner.controllers.machine.step import (
     AddFinalizer,
+    LabelNode,
     Launch,
     ReleaseFinalizer,
     Step,
@@ -92,8 +93,8 @@ class ClaimController:
             metrics.TERMINATED.labels(self.kind.name).inc()
             self.instances.rest(self.kind.name, ref)
             return DONE
-        if _asks_for(steps, AddFinalizer):
-            # The claim is another version now, which brings its key back at once.
+        if _asks_for(steps, AddFinalizer) or _asks_for(steps, LabelNode):
+            # The claim or its node is another version now, which brings the key back at once.
             return DONE
         await self._report(seen, steps)
         return outcome(steps)

@@ -57,6 +57,27 @@ async def test_a_quiet_claim_is_not_written_again(kind: ClaimKind) -> None:
 
 
 @both
+async def test_a_label_on_the_node_is_no_news_of_the_claim(kind: ClaimKind) -> None:
+    world = World(kind)
+    world.create()
+    versions = []
+    for _ in range(12):
+        world.clock.at += 2
+        world.cloud.turn()
+        world._join()
+        await world.instances.refresh()
+        labels = [dict(each.metadata.labels) for each in world.nodes(NAME)]
+        version = world.stored().metadata.resource_version
+        await world.controller.reconcile(REF)
+        if labels != [dict(each.metadata.labels) for each in world.nodes(NAME)]:
+            versions.append((version, world.stored().metadata.resource_version))
+
+    assert world.is_ready
+    assert len(versions) == 2
+    assert all(before == after for before, after in versions)
+
+
+@both
 async def test_a_transition_is_told_once_even_when_the_informer_lags(kind: ClaimKind) -> None:
     world = World(kind)
     world.lags = True
