@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kaito.api import labels
 from kaito.api.machine import MACHINES, Machine
+from kaito.api.nodeclaim import NODECLAIMS, NodeClaim
 from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.catalog.catalog import read_catalog
 from kaito.controllers.workspace.controller import WorkspaceReconciler
@@ -38,7 +39,8 @@ class Informers:
     """Everything that is watched."""
 
     workspaces: Informer[Workspace]
-    claims: Informer[Machine]
+    machines: Informer[Machine]
+    node_claims: Informer[NodeClaim]
     nodes: Informer[Node]
     services: Informer[Service]
     deployments: Informer[Deployment]
@@ -48,7 +50,8 @@ class Informers:
         """What the informers know."""
         return Stores(
             workspaces=self.workspaces.store,
-            claims=self.claims.store,
+            machines=self.machines.store,
+            node_claims=self.node_claims.store,
             nodes=self.nodes.store,
             services=self.services.store,
             deployments=self.deployments.store,
@@ -92,7 +95,7 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
             client=client,
             recorder=recorder,
             catalog=catalog,
-            options=Options(registry=settings.preset_registry),
+            options=Options(settings.preset_registry, node_class=settings.new_node_class),
             now=clock.now,
         )
         manager.add(_controller(informers, reconciler, settings, clock))
@@ -107,7 +110,8 @@ def _informers(manager: Manager) -> Informers:
     ours, indexes = labels.WORKSPACE, {BY_WORKSPACE: by_workspace}
     return Informers(
         workspaces=manager.informer(WORKSPACES),
-        claims=manager.informer(MACHINES, labels=ours, indexes=indexes, optional=True),
+        machines=manager.informer(MACHINES, labels=ours, indexes=indexes, optional=True),
+        node_claims=manager.informer(NODECLAIMS, labels=ours, indexes=indexes, optional=True),
         nodes=manager.informer(NODES),
         services=manager.informer(SERVICES, labels=ours),
         deployments=manager.informer(DEPLOYMENTS, labels=ours),
@@ -123,7 +127,8 @@ def _controller(
         "workspace", reconciler.reconcile, workers=settings.workers, clock=clock
     )
     controller.watch(informers.workspaces, lambda workspace: (workspace.ref,))
-    controller.watch(informers.claims, workspace_of)
+    controller.watch(informers.machines, workspace_of)
+    controller.watch(informers.node_claims, workspace_of)
     controller.watch(informers.nodes, informers.concerned)
     controller.watch(informers.services, workspace_of)
     controller.watch(informers.deployments, workspace_of)

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from kaito.api.nodeclaim import NODE_CLASS_GROUP, NODE_CLASS_KIND
 from kaito.kube import flags
 from kaito.kube.settings import ProcessSettings, identified
 
@@ -31,9 +32,22 @@ class Settings(ProcessSettings):
     preset_registry: str = Field(
         default="", description="registry of public model images; empty: none, bare names"
     )
+    claim_kind: Literal["Machine", "NodeClaim"] = Field(
+        default="Machine", description="Kind of new claims; those of the other Kind are kept"
+    )
+    node_class: str = Field(
+        default=f"{NODE_CLASS_GROUP}/{NODE_CLASS_KIND}/default",
+        pattern=r"^[^/]+/[^/]+/[^/]+$",
+        description="class of new NodeClaims, GROUP/KIND/NAME",
+    )
     preset_images: Literal["kaito", "upstream"] = Field(
         default="kaito", description="whose model images are used"
     )
+
+    @property
+    def new_node_class(self) -> str:
+        """Class of new NodeClaims; "" while new claims are Machines."""
+        return self.node_class if self.claim_kind == "NodeClaim" else ""
 
 
 def read(argv: Sequence[str]) -> Settings:

@@ -34,6 +34,12 @@ AKS_AGENT_POOL = "kubernetes.azure.com/agentpool"
 NODE_IMAGE_FAMILY = "kaito.sh/node-image-family"
 """Annotation on claims: "ubuntu" or "azurelinux"."""
 
+CLAIM_PLACE = "kaito.sh/claim"
+"""Annotation on claims: "ORDINAL/ATTEMPT", which node of the Workspace, and the how-manieth try."""
+
+DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
+"""Annotation on NodeClaims, "true": no Karpenter moves the model for the sake of packing."""
+
 POOL_NAME = "kaito.sh/agent-pool"
 """Annotation on claims whose own name is no legal pool name: the name that was derived."""
 

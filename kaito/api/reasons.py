@@ -24,6 +24,8 @@ class Reason(StrEnum):
 
     CREATING_MACHINES = "CreatingMachines"
     WAITING_FOR_MACHINES = "WaitingForMachines"
+    REPLACING_MACHINES = "ReplacingMachines"
+    """A claim came to nothing: it is given back, and another follows."""
     MACHINES_READY = "MachinesReady"
     MACHINE_FAILED = "MachineFailed"
     """The provisioner reports a failure; the message is the cloud's."""

@@ -18,6 +18,8 @@ from kaito.kube.objects import KubeModel, KubeObject
 from kaito.kube.resource import Resource
 
 MACHINE_READY = "MachineReady"
+NODE_CLAIM_READY = "NodeClaimReady"
+"""In place of MachineReady where nodes are asked for by NodeClaims."""
 RESOURCE_READY = "ResourceReady"
 INFERENCE_READY = "InferenceReady"
 JOB_STARTED = "JobStarted"
@@ -37,6 +39,9 @@ LabelValue = Annotated[str, Field(max_length=63)]
 
 ObjectName = Annotated[str, Field(max_length=253)]
 """The name of another object."""
+
+InstanceType = Annotated[str, Field(min_length=1, max_length=128)]
+"""The cloud's name of a kind of virtual machine."""
 
 
 def _rule(expression: str, message: str) -> JsonValue:
@@ -88,6 +93,7 @@ class ResourceSpec(SpecModel):
     model_config = ConfigDict(
         json_schema_extra=_rules(
             _unchanged("instanceType"),
+            _unchanged("instanceTypes"),
             _unchanged("count"),
             _rule(
                 "self.labelSelector == oldSelf.labelSelector",
@@ -98,8 +104,11 @@ class ResourceSpec(SpecModel):
 
     count: int = Field(default=1, ge=1, le=100)
     """Number of GPU nodes."""
-    instance_type: str | None = Field(default=None, min_length=1, max_length=128)
+    instance_type: InstanceType | None = None
     """Type of the GPU nodes, e.g. Standard_NC24ads_A100_v4. `python -m kaito skus` lists them."""
+    instance_types: tuple[InstanceType, ...] = Field(default=(), max_length=16)
+    """Acceptable types, best first; the next is tried where one cannot be had. instanceType,
+    where it is given, comes before them."""
     label_selector: LabelSelector
     """Selects the nodes; nodes that are created get these labels."""
     preferred_nodes: tuple[ObjectName, ...] = Field(default=(), max_length=100)
@@ -220,6 +229,23 @@ class TuningSpec(SpecModel):
     """Where the adapter goes."""
 
 
+class Attempt(KubeModel):
+    """A claim that came to nothing."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    ordinal: int
+    """For which of the nodes, from 0."""
+    attempt: int
+    """The how-manieth try for that node, from 0."""
+    instance_type: str
+    """What was asked for."""
+    reason: str
+    """Why there is no such node, in one word."""
+    message: str = ""
+    """The same in the cloud's words."""
+
+
 class WorkspaceStatus(KubeModel):
     """What the controller saw last."""
 
@@ -229,6 +255,10 @@ class WorkspaceStatus(KubeModel):
     """Generation of the spec that the conditions speak of; -1 before the first look."""
     worker_nodes: tuple[str, ...] = ()
     """Names of the nodes in use, sorted."""
+    instance_type: str | None = None
+    """The type that nodes are asked for with, where the spec leaves a choice."""
+    attempts: tuple[Attempt, ...] = ()
+    """Claims that came to nothing, each with its reason."""
     conditions: Conditions = ()
     """The stages, each with its reason."""
 

@@ -9,7 +9,8 @@ from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
 from kaito.kube.kinds import Node
-from kaito.nodes.selection import suitable_nodes
+from kaito.nodes.attempts import unobtainable_types
+from kaito.nodes.selection import named_types, suitable_nodes
 from kaito.sizing.answer import Fit
 from kaito.sizing.choice import smallest
 from kaito.sizing.fit import fit
@@ -19,15 +20,28 @@ _MIB_PER_GIB = 1024
 
 
 def instance_type(workspace: Workspace, preset: Preset, skus: Mapping[str, Sku]) -> str | None:
-    """The instance type that the spec names, else the smallest still sold that fits.
+    """The instance type to ask for now: the first acceptable one that may still be had.
 
     Returns:
         Its name; None where the spec names none and none fits.
     """
-    if workspace.resource.instance_type:
-        return workspace.resource.instance_type
+    types = acceptable_types(workspace, preset, skus)
+    gone = unobtainable_types(workspace.status.attempts)
+    return next((name for name in types if name not in gone), types[-1] if types else None)
+
+
+def acceptable_types(
+    workspace: Workspace, preset: Preset, skus: Mapping[str, Sku]
+) -> tuple[str, ...]:
+    """Instance types that the spec names, else the smallest still sold that fits.
+
+    A choice once made is recorded in the status and stays, whatever the table says later.
+    """
+    named = named_types(workspace)
+    if named or workspace.status.instance_type:
+        return named or (workspace.status.instance_type or "",)
     found = smallest(skus.values(), lambda sku: verdict(workspace, preset, sku))
-    return found.sku if found else None
+    return (found.sku,) if found else ()
 
 
 def fit_on(sku: Sku, workspace: Workspace, preset: Preset, nodes: Iterable[Node]) -> Fit:

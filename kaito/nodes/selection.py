@@ -14,12 +14,18 @@ from kaito.nodes.selector import is_matching, match_labels
 def suitable_nodes(workspace: Workspace, nodes: Iterable[Node]) -> tuple[Node, ...]:
     """Nodes that the workspace could run on whenever they are ready, the best first.
 
-    A node is suitable when it stays, carries the selector's labels and is of the wanted
-    instance type, which preferred nodes need not be. A node that was created for another
-    workspace is never suitable: its GPUs are taken.
+    A node is suitable when it stays, carries the selector's labels and is of a wanted instance
+    type, which preferred nodes need not be; where no type is named, it must offer GPUs. A node
+    that was created for another workspace is never suitable: its GPUs are taken.
     """
     suitable = [node for node in nodes if _is_suitable(workspace, node)]
     return tuple(sorted(suitable, key=lambda node: _rank(workspace, node)))
+
+
+def named_types(workspace: Workspace) -> tuple[str, ...]:
+    """Instance types that the spec names, the first choice first; none leaves the choice to us."""
+    resource = workspace.resource
+    return tuple(dict.fromkeys(filter(None, (resource.instance_type, *resource.instance_types))))
 
 
 def is_usable(node: Node) -> bool:
@@ -51,9 +57,9 @@ def _is_suitable(workspace: Workspace, node: Node) -> bool:
         return False
     if {labels.WORKSPACE, labels.RAGENGINE} & node.metadata.labels.keys():
         return is_created_for(workspace, node)
-    wanted = workspace.resource.instance_type
-    is_wanted_type = node.metadata.labels.get(labels.INSTANCE_TYPE) == wanted
-    return is_wanted_type or node.metadata.name in workspace.resource.preferred_nodes
+    named = named_types(workspace)
+    is_wanted = node.metadata.labels.get(labels.INSTANCE_TYPE) in named if named else gpus(node) > 0
+    return is_wanted or node.metadata.name in workspace.resource.preferred_nodes
 
 
 def _rank(workspace: Workspace, node: Node) -> tuple[bool, bool, bool, str]:

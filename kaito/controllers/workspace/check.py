@@ -12,7 +12,7 @@ from kaito.catalog.preset import Preset
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.errors import InvalidSpec
-from kaito.nodes.hardware import fit_on, instance_type
+from kaito.nodes.hardware import acceptable_types, fit_on
 from kaito.nodes.selector import match_labels
 from kaito.sizing.answer import Fit
 from kaito.workloads.image import preset_of
@@ -110,22 +110,38 @@ def _check_model(seen: Observed) -> Step | None:
 
 
 def _check_type(seen: Observed, preset: Preset) -> Step | None:
-    """There is an instance type, it is known, and the model fits it."""
-    name = instance_type(seen.workspace, preset, seen.catalog.skus)
-    if name is None:
+    """There is an instance type; each that may be tried is known, and the model fits it."""
+    types = acceptable_types(seen.workspace, preset, seen.catalog.skus)
+    if not types:
         return _refused(
             Reason.NOT_ENOUGH_MEMORY,
             f"resource.instanceType: is not set, and {preset.name} fits no known type that is"
             " still sold: name one, or use a smaller model",
         )
+    found = (_check_one_type(seen, preset, name) for name in types)
+    return next((step for step in found if step), None)
+
+
+def _check_one_type(seen: Observed, preset: Preset, name: str) -> Step | None:
+    """The type is known, and the model fits it."""
+    field = _field(seen.workspace, name)
     sku = seen.catalog.skus.get(name)
     if sku is None:
         return _refused(
             Reason.UNKNOWN_INSTANCE_TYPE,
-            f"resource.instanceType: {name} is not in the table of GPU instance types:"
+            f"{field}: {name} is not in the table of GPU instance types:"
             " check its spelling, upper and lower case count",
         )
-    return _check_fit(seen.workspace, fit_on(sku, seen.workspace, preset, seen.nodes))
+    answer = fit_on(sku, seen.workspace, preset, seen.nodes)
+    return _check_fit(seen.workspace, answer, field=field)
+
+
+def _field(workspace: Workspace, name: str) -> str:
+    """Where the spec names an instance type; the field to set where it names none."""
+    types = workspace.resource.instance_types
+    if name == workspace.resource.instance_type or name not in types:
+        return "resource.instanceType"
+    return f"resource.instanceTypes[{types.index(name)}]"
 
 
 def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
@@ -146,11 +162,11 @@ def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
     )
 
 
-def _check_fit(workspace: Workspace, answer: Fit) -> Step | None:
+def _check_fit(workspace: Workspace, answer: Fit, *, field: str) -> Step | None:
     """The model fits the nodes, or the user says that it does."""
     if answer.fits:
         return None
-    message = f"resource.instanceType: {answer.sentence}"
+    message = f"{field}: {answer.sentence}"
     if workspace.metadata.annotations.get(labels.BYPASS_RESOURCE_CHECKS) == "true":
         return done("", Reason.NOT_ENOUGH_MEMORY, message)
     return _refused(Reason.NOT_ENOUGH_MEMORY, message)

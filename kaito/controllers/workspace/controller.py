@@ -9,7 +9,6 @@ from datetime import datetime
 import structlog
 
 from kaito.api.labels import CREATED_FOR
-from kaito.api.machine import MACHINES
 from kaito.api.reasons import WARNINGS, Reason
 from kaito.api.workspace import READY, WORKSPACES, Workspace, WorkspaceStatus
 from kaito.catalog.catalog import Catalog
@@ -24,6 +23,7 @@ from kaito.kube.events import Recorder
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
 from kaito.kube.writer import NameTaken, Writer
+from kaito.nodes.claim import resource_of
 
 _TAKEN_SECONDS = 60.0
 """How soon to look whether a name has become free: strangers' objects are not watched."""
@@ -82,7 +82,7 @@ class WorkspaceReconciler:
         live = await self.client.get(WORKSPACES, ref)
         for claim in left:
             if live is None or claim.metadata.labels[CREATED_FOR] != live.metadata.uid:
-                await Writer(self.client).delete(MACHINES, claim)
+                await Writer(self.client).delete(resource_of(claim), claim)
                 log.warning("claim.orphaned", claim=claim.metadata.name)
 
     async def _report(self, seen: Observed, steps: tuple[Step, ...]) -> None:

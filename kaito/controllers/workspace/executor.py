@@ -8,6 +8,7 @@ import structlog
 
 from kaito.api import labels
 from kaito.api.machine import MACHINES
+from kaito.api.nodeclaim import NODECLAIMS
 from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.controllers.workspace.step import (
     Action,
@@ -19,7 +20,9 @@ from kaito.controllers.workspace.step import (
     Step,
 )
 from kaito.kube.client import Client
-from kaito.kube.errors import Conflict
+from kaito.kube.errors import Conflict, NotFound
+from kaito.kube.objects import KubeObject
+from kaito.kube.resource import Resource
 from kaito.kube.writer import Writer
 
 log = structlog.get_logger()
@@ -75,7 +78,15 @@ class Executor:
     async def _release(self, workspace: Workspace) -> None:
         """Remove our finalizer, after a look at the API server itself."""
         selector = f"{labels.CREATED_FOR}={workspace.metadata.uid}"
-        if await self._client.list(MACHINES, labels=selector):
-            raise Conflict(409, "Conflict", "a claim of this Workspace still exists")
+        for kind in (MACHINES, NODECLAIMS):
+            if await self._exists(kind, selector):
+                raise Conflict(409, "Conflict", f"a {kind.kind} of this Workspace still exists")
         await self._writer.remove_finalizer(WORKSPACES, workspace, labels.WORKSPACE_FINALIZER)
         log.info("workspace.released")
+
+    async def _exists(self, kind: Resource[KubeObject], selector: str) -> bool:
+        """Whether there is an object of a kind; of a kind that is not installed there is none."""
+        try:
+            return bool(await self._client.list(kind, labels=selector))
+        except NotFound:
+            return False

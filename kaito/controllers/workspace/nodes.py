@@ -1,18 +1,15 @@
-"""Phases that see to the nodes: ask for what is missing, wait until all are ready."""
+"""Phase await_nodes, and which nodes a workspace runs on."""
 
 from __future__ import annotations
 
 from kaito.api import labels
-from kaito.api.machine import MACHINES
 from kaito.api.reasons import Reason
-from kaito.api.workspace import MACHINE_READY, RESOURCE_READY
+from kaito.api.workspace import MACHINE_READY, NODE_CLAIM_READY, RESOURCE_READY
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.observe import Observed
-from kaito.controllers.workspace.step import Create, Step, done, hold
+from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.kinds import Node
-from kaito.kube.objects import Manifest
-from kaito.nodes.claim import ClaimState, claim_name, claim_stage, claim_state, rendered_claim
 from kaito.nodes.hardware import fit_on, instance_type
 from kaito.nodes.selection import gpus, is_created_for, is_usable, suitable_nodes
 from kaito.workloads.image import preset_of
@@ -60,6 +57,11 @@ def wanted_sku(seen: Observed) -> Sku | None:
     return seen.catalog.skus.get(wanted) if types == {wanted} else None
 
 
+def claims_ready(seen: Observed) -> str:
+    """The condition type that speaks for the claims."""
+    return NODE_CLAIM_READY if seen.options.node_class else MACHINE_READY
+
+
 def _free_nodes(seen: Observed) -> tuple[Node, ...]:
     """Suitable nodes that no other workspace was there first to choose."""
     suitable = suitable_nodes(seen.workspace, seen.nodes)
@@ -70,48 +72,6 @@ def model(seen: Observed) -> Preset:
     """The preset of a workspace whose spec has been checked."""
     wanted = preset_of(seen.workspace)
     return seen.catalog.presets[wanted.name if wanted else ""]
-
-
-def ensure_claims(seen: Observed) -> Step:
-    """A claim exists, and is ready, for every node that the user does not bring.
-
-    A claim that exists keeps its place, whatever nodes turn up beside it.
-    """
-    needed = max(0, seen.workspace.resource.count - len(brought_nodes(seen)))
-    missing = _missing(seen, needed)
-    if missing:
-        uid = seen.workspace.metadata.uid
-        type_ = instance_type(seen.workspace, model(seen), seen.catalog.skus)
-        creations = (
-            Create(MACHINES, _claim(seen, ordinal=ordinal, instance_type=type_), uid)
-            for ordinal in missing.values()
-        )
-        names = ", ".join(sorted(missing))
-        message = f"creating {names} of type {type_}"
-        return hold(MACHINE_READY, Reason.CREATING_MACHINES, message, *creations)
-    states = {claim.metadata.name: claim_state(claim) for claim in seen.claims}
-    if list(states.values()).count(ClaimState.READY) >= needed:
-        return done(MACHINE_READY, Reason.MACHINES_READY, _machines_ready(needed))
-    waiting = [
-        claim for claim in seen.claims if states[claim.metadata.name] is not ClaimState.READY
-    ]
-    is_failed = ClaimState.FAILED in states.values()
-    reason = Reason.MACHINE_FAILED if is_failed else Reason.WAITING_FOR_MACHINES
-    return hold(MACHINE_READY, reason, "; ".join(claim_stage(claim) for claim in waiting))
-
-
-def _claim(seen: Observed, *, ordinal: int, instance_type: str | None) -> Manifest:
-    """The claim for one of the nodes."""
-    return rendered_claim(seen.workspace, model(seen), ordinal=ordinal, instance_type=instance_type)
-
-
-def _missing(seen: Observed, needed: int) -> dict[str, int]:
-    """Ordinals of the claims that are to be created, by their names."""
-    uid = seen.workspace.metadata.uid
-    have = {claim.metadata.name for claim in seen.claims}
-    free = {claim_name(uid, ordinal): ordinal for ordinal in range(needed)}
-    names = [name for name in free if name not in have][: max(0, needed - len(have))]
-    return {name: free[name] for name in names}
 
 
 def await_nodes(seen: Observed) -> Step:
@@ -139,8 +99,3 @@ def _sentence(seen: Observed) -> str:
     """How the model fits: what the command line says too, and what the refusal would have said."""
     type_ = instance_type(seen.workspace, model(seen), seen.catalog.skus)
     return fit_on(seen.catalog.skus[type_ or ""], seen.workspace, model(seen), seen.nodes).sentence
-
-
-def _machines_ready(count: int) -> str:
-    """The sentence about claims that are all ready."""
-    return f"{count} machines are ready" if count else "the nodes were there already"

@@ -9,11 +9,13 @@ from typing import TypeVar
 
 from kaito.api import labels
 from kaito.api.machine import Machine
+from kaito.api.nodeclaim import NodeClaim
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
 from kaito.kube.kinds import Deployment, Node, Pod, Service
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.store import Store
+from kaito.nodes.claim import Claim
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -27,9 +29,11 @@ class Options:
 
     Attributes:
         registry: registry of public model images, "" for none.
+        node_class: GROUP/KIND/NAME of the class of new NodeClaims; "" asks by Machines.
     """
 
     registry: str
+    node_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Observed:
     Attributes:
         workspace: the object itself.
         now: time of the look.
-        claims: Machines made for this very workspace (by uid), by name.
+        claims: Machines and NodeClaims made for this very workspace (by uid), by name.
         nodes: every node of the cluster.
         service: its Service, None when absent.
         deployment: its Deployment, None when absent.
@@ -51,7 +55,7 @@ class Observed:
 
     workspace: Workspace
     now: datetime
-    claims: tuple[Machine, ...]
+    claims: tuple[Claim, ...]
     nodes: tuple[Node, ...]
     service: Service | None
     deployment: Deployment | None
@@ -66,11 +70,20 @@ class Stores:
     """The informers' stores that a look reads."""
 
     workspaces: Store[Workspace]
-    claims: Store[Machine]
+    machines: Store[Machine]
+    node_claims: Store[NodeClaim]
     nodes: Store[Node]
     services: Store[Service]
     deployments: Store[Deployment]
     pods: Store[Pod]
+
+    def claims(self, ref: Ref) -> tuple[Claim, ...]:
+        """Claims of both Kinds that carry a workspace's labels."""
+        of = str(ref)
+        return (
+            *self.machines.by_index(BY_WORKSPACE, of),
+            *self.node_claims.by_index(BY_WORKSPACE, of),
+        )
 
 
 def observe(
@@ -85,7 +98,7 @@ def observe(
         now=now,
         claims=tuple(
             claim
-            for claim in stores.claims.by_index(BY_WORKSPACE, str(ref))
+            for claim in stores.claims(ref)
             if claim.metadata.labels.get(labels.CREATED_FOR) == workspace.metadata.uid
         ),
         nodes=stores.nodes.list(),
@@ -102,13 +115,13 @@ def observe(
     )
 
 
-def orphans(stores: Stores, ref: Ref) -> tuple[Machine, ...]:
+def orphans(stores: Stores, ref: Ref) -> tuple[Claim, ...]:
     """Claims made for a Workspace of this name that is not the one that is there now, if any."""
     workspace = stores.workspaces.get(ref)
     uid = workspace.metadata.uid if workspace else None
     return tuple(
         claim
-        for claim in stores.claims.by_index(BY_WORKSPACE, str(ref))
+        for claim in stores.claims(ref)
         if claim.metadata.labels.get(labels.CREATED_FOR, uid) != uid and not claim.is_deleting
     )
 

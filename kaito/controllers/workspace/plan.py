@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kaito.controllers.workspace.check import check_spec
-from kaito.controllers.workspace.nodes import await_nodes, ensure_claims
+from kaito.controllers.workspace.claims import ensure_claims
+from kaito.controllers.workspace.nodes import await_nodes
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.release import (
     ensure_finalizer,

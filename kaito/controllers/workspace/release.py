@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from kaito.api import labels
-from kaito.api.machine import MACHINES
 from kaito.api.reasons import Reason
 from kaito.api.workspace import WORKSPACE_DELETING
 from kaito.controllers.workspace.observe import Observed
@@ -19,6 +18,7 @@ from kaito.controllers.workspace.step import (
     hold,
 )
 from kaito.kube.kinds import DEPLOYMENTS, Pod
+from kaito.nodes.claim import resource_of
 from kaito.nodes.selection import is_ready
 
 _RECHECK_SECONDS = 10.0
@@ -63,7 +63,9 @@ def release_nodes(seen: Observed) -> Step:
     """Every node that was created for this workspace is given back."""
     if not seen.claims:
         return done(WORKSPACE_DELETING, Reason.DELETING)
-    deletions = tuple(Delete(MACHINES, claim) for claim in seen.claims if not claim.is_deleting)
+    deletions = tuple(
+        Delete(resource_of(claim), claim) for claim in seen.claims if not claim.is_deleting
+    )
     names = ", ".join(sorted(claim.metadata.name for claim in seen.claims))
     return hold(WORKSPACE_DELETING, Reason.MACHINES_DELETING, f"deleting {names}", *deletions)
 

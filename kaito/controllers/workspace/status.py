@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kaito.api.reasons import TERMINAL, Reason
 from kaito.api.workspace import (
     INFERENCE_READY,
     MACHINE_READY,
+    NODE_CLAIM_READY,
     READY,
     RECONCILING,
     RESOURCE_READY,
@@ -15,19 +17,23 @@ from kaito.api.workspace import (
     WORKSPACE_DELETING,
     WORKSPACE_READY,
     WORKSPACE_SUCCEEDED,
+    Attempt,
     WorkspaceStatus,
 )
-from kaito.controllers.workspace.nodes import chosen_nodes
+from kaito.controllers.workspace.nodes import chosen_nodes, claims_ready, model
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step
 from kaito.controllers.workspace.workload import is_serving
 from kaito.kube.conditions import condition, merged
 from kaito.kube.objects import Condition, Manifest
+from kaito.nodes.attempts import kept
+from kaito.nodes.hardware import instance_type
+from kaito.nodes.selection import named_types
 
-STAGES = (MACHINE_READY, RESOURCE_READY, INFERENCE_READY)
-"""Conditions that stand from the first look on, Unknown until their phase is reached."""
 PASSING = (RECONCILING, STALLED)
 """Conditions that stand only while they are True, and never together: what kstatus reads."""
+CLAIMS_READY = (MACHINE_READY, NODE_CLAIM_READY)
+"""The condition about claims; of the two only that of the Kind that is asked for stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +64,41 @@ def status(seen: Observed, steps: tuple[Step, ...]) -> WorkspaceStatus:
     generation = seen.workspace.metadata.generation
     spoken = {step.condition: step for step in steps if step.condition}
     whole = verdict(steps)
-    stages = [_stage(seen, type_, spoken.get(type_)) for type_ in STAGES]
+    stages = [_stage(seen, type_, spoken.get(type_)) for type_ in stage_types(seen)]
     found = [
         _condition(type_, whole.reason, whole.message, holds=holds, generation=generation)
         for type_, holds in _summary(whole, is_deleting=seen.workspace.is_deleting).items()
     ]
     after = merged(seen.workspace.status.conditions, stages + found, now=seen.now)
-    over = frozenset(PASSING) - {each.type for each in found}
+    over = {*PASSING, *CLAIMS_READY} - {each.type for each in stages + found}
     return WorkspaceStatus(
         observed_generation=generation,
         worker_nodes=_worker_nodes(seen, steps),
+        instance_type=_instance_type(seen, spoken),
+        attempts=_attempts(seen, steps, is_ready=whole.ready),
         conditions=tuple(each for each in after if each.type not in over),
     )
+
+
+def stage_types(seen: Observed) -> tuple[str, ...]:
+    """Conditions that stand from the first look on, Unknown until their phase is reached."""
+    return (claims_ready(seen), RESOURCE_READY, INFERENCE_READY)
+
+
+def _instance_type(seen: Observed, spoken: Mapping[str, Step]) -> str | None:
+    """The type that nodes are asked for with, where the spec leaves a choice."""
+    if len(named_types(seen.workspace)) == 1:
+        return None
+    if claims_ready(seen) not in spoken:
+        return seen.workspace.status.instance_type
+    return instance_type(seen.workspace, model(seen), seen.catalog.skus)
+
+
+def _attempts(seen: Observed, steps: tuple[Step, ...], *, is_ready: bool) -> tuple[Attempt, ...]:
+    """Claims that came to nothing; of a workspace that is ready, those that decided its type."""
+    stored = seen.workspace.status.attempts
+    found = (*stored, *(one for step in steps for one in step.failed))
+    return kept(found) if is_ready else found
 
 
 def _summary(whole: Verdict, *, is_deleting: bool) -> dict[str, bool]:
@@ -87,6 +116,8 @@ def status_manifest(status: WorkspaceStatus) -> Manifest:
     return {
         "observedGeneration": status.observed_generation,
         "workerNodes": list(status.worker_nodes),
+        **({"instanceType": status.instance_type} if status.instance_type else {}),
+        **({"attempts": [_plain(one) for one in status.attempts]} if status.attempts else {}),
         "conditions": [_wire(found) for found in status.conditions],
     }
 
@@ -131,6 +162,11 @@ def _condition(
         message=message,
         observed_generation=generation,
     )
+
+
+def _plain(attempt: Attempt) -> Manifest:
+    """An attempt in wire form."""
+    return attempt.model_dump(by_alias=True, mode="json")
 
 
 def _wire(found: Condition) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaito.api.reasons import Reason
-from kaito.api.workspace import Workspace
+from kaito.api.workspace import Attempt, Workspace
 from kaito.kube.objects import KubeObject, Manifest
 from kaito.kube.resource import Resource
 
@@ -78,6 +78,7 @@ class Step:
         actions: what would move it; none while it waits for someone else.
         recheck_seconds: when to look again even if nothing happens; None: only on events.
         lasting: False while a reason that is terminal may still pass by itself.
+        failed: claims that came to nothing, for the status to keep.
     """
 
     condition: str
@@ -87,6 +88,7 @@ class Step:
     actions: tuple[Action, ...] = ()
     recheck_seconds: float | None = None
     lasting: bool = True
+    failed: tuple[Attempt, ...] = ()
 
 
 def hold(condition: str, reason: Reason, message: str, *actions: Action) -> Step:

@@ -9,7 +9,7 @@ import pytest
 
 from kaito.api.machine import Machine
 from kaito.nodes.claim import ClaimState, claim_name, claim_stage, claim_state, rendered_claim
-from tests.unit.controllers.workspace.worlds import PRESET, UID, workspace
+from tests.unit.controllers.workspace.worlds import UID, WISH, workspace
 from tests.unit.nodes.builders import claim
 
 POOL_NAME = re.compile(r"[a-z][a-z0-9]{0,10}")
@@ -17,28 +17,31 @@ POOL_NAME = re.compile(r"[a-z][a-z0-9]{0,10}")
 
 UIDS = [str(UUID(int=number)) for number in range(200)]
 
+PLACES = [(ordinal, attempt) for ordinal in range(5) for attempt in range(3)]
+
 LAUNCHED = ("MachineLaunched", "True", "")
 REGISTERED = ("MachineRegistered", "True", "")
 INITIALIZED = ("MachineInitialized", "True", "")
 
 
 def test_a_claim_s_name_is_a_legal_name_of_an_agent_pool() -> None:
-    names = {claim_name(uid, ordinal) for uid in UIDS for ordinal in range(5)}
+    names = {claim_name(uid, ordinal, attempt) for uid in UIDS for ordinal, attempt in PLACES}
 
     assert all(POOL_NAME.fullmatch(name) for name in names)
 
 
 def test_every_node_of_every_workspace_has_a_name_of_its_own() -> None:
-    names = [claim_name(uid, ordinal) for uid in UIDS for ordinal in range(5)]
+    names = [claim_name(uid, ordinal, attempt) for uid in UIDS for ordinal, attempt in PLACES]
 
     assert len(set(names)) == len(names)
 
 
 def test_a_claim_s_name_never_changes() -> None:
-    # sha256("0a1b2c3d-0000-4000-8000-000000000001/node/0"), by another program: a controller
-    # that named the same node otherwise after an upgrade would buy it twice.
-    assert claim_name(UID, 0) == "wse12c6dfab"
-    assert claim_name(UID, 1) == "ws3ff1d8514"
+    # sha256("0a1b2c3d-0000-4000-8000-000000000001/node/0/0") in base 36, by another program: a
+    # controller that named the same node otherwise after an upgrade would buy it twice.
+    assert claim_name(UID, 0, 0) == "wsk5perrc1u"
+    assert claim_name(UID, 1, 0) == "wslfdchy8v5"
+    assert claim_name(UID, 0, 1) == "wsxsf04w1rl"
 
 
 @pytest.mark.parametrize(
@@ -84,9 +87,9 @@ def test_the_first_stage_that_is_not_done_is_what_users_are_told(
 
 
 def test_a_claim_asks_for_what_the_workspace_asks_for() -> None:
-    found = rendered_claim(workspace(), PRESET, ordinal=0)
+    found = rendered_claim(workspace(), WISH)
 
-    name = claim_name(UID, 0)
+    name = claim_name(UID, 0, 0)
     assert found == {
         "apiVersion": "karpenter.sh/v1alpha5",
         "kind": "Machine",
@@ -99,6 +102,7 @@ def test_a_claim_asks_for_what_the_workspace_asks_for() -> None:
                 "kaito.sh/workspacenamespace": "default",
                 "kaito.sh/workspace-uid": UID,
             },
+            "annotations": {"kaito.sh/claim": "0/0"},
         },
         "spec": {
             "machineTemplateRef": {"name": name},
@@ -127,6 +131,6 @@ def test_a_selector_cannot_say_whose_a_node_is() -> None:
         }
     )
 
-    made = Machine.model_validate(rendered_claim(liar, PRESET, ordinal=0))
+    made = Machine.model_validate(rendered_claim(liar, WISH))
 
     assert made.metadata.labels["kaito.sh/workspace-uid"] == UID

@@ -10,6 +10,7 @@ from typing import Any
 
 from kaito.api import labels
 from kaito.api.machine import MACHINES
+from kaito.api.nodeclaim import NODECLAIMS
 from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.controllers.workspace.controller import WorkspaceReconciler
 from kaito.controllers.workspace.observe import BY_WORKSPACE, Options, Stores, by_workspace
@@ -111,7 +112,8 @@ class Bench:
     def _caches(self, without: Resource[KubeObject] | None) -> Stores:
         return Stores(
             workspaces=self._cache(WORKSPACES, without),
-            claims=self._cache(MACHINES, without),
+            machines=self._cache(MACHINES, without),
+            node_claims=self._cache(NODECLAIMS, without),
             nodes=self._cache(NODES, without),
             services=self._cache(SERVICES, without),
             deployments=self._cache(DEPLOYMENTS, without),

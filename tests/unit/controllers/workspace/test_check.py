@@ -43,9 +43,9 @@ def first(subject: Workspace) -> Step:
             id="unknown preset",
         ),
         pytest.param(
-            {"resource": selecting(instanceType="Standard_Y")},
+            {"resource": selecting(instanceType="Standard_Z")},
             Reason.UNKNOWN_INSTANCE_TYPE,
-            "resource.instanceType: Standard_Y is not in the table",
+            "resource.instanceType: Standard_Z is not in the table",
             id="unknown instance type",
         ),
         pytest.param(

@@ -33,10 +33,10 @@ from tests.unit.controllers.workspace.bench import (
     WORKSPACE,
     Bench,
 )
-from tests.unit.controllers.workspace.worlds import PRESET, UID, workspace
+from tests.unit.controllers.workspace.worlds import UID, WISH, workspace
 from tests.unit.kube.apiserver import refusal
 
-CLAIM: Manifest = rendered_claim(workspace(), PRESET, ordinal=0)
+CLAIM: Manifest = rendered_claim(workspace(), WISH)
 SERVICE_MANIFEST = rendered_service(workspace(), target_port=5000)
 
 
@@ -137,15 +137,15 @@ async def test_y6_a_delete_carries_uid_and_version_and_spares_all_others(bench: 
     bench.api.put(DEPLOYMENT, metadata={"name": "w", "namespace": "default", "uid": "new"})
     bench.api.put(DEPLOYMENT, spec={})
 
-    for uid, version in (("old", "2"), ("new", "1")):
+    for uid, version in (("old", "3"), ("new", "2")):
         with pytest.raises(Conflict):
             await carry_out(bench, Delete(DEPLOYMENTS, state(uid, version)))
         assert DEPLOYMENT in bench.api.objects
 
-    await carry_out(bench, Delete(DEPLOYMENTS, state("new", "2")))
+    await carry_out(bench, Delete(DEPLOYMENTS, state("new", "3")))
     assert DEPLOYMENT not in bench.api.objects
     bodies: list[Any] = [sent.body for sent in bench.sent("DELETE", DEPLOYMENT)]
-    assert bodies[-1]["preconditions"] == {"uid": "new", "resourceVersion": "2"}
+    assert bodies[-1]["preconditions"] == {"uid": "new", "resourceVersion": "3"}
 
 
 async def test_f5_deleting_what_is_gone_is_success(bench: Bench) -> None:
@@ -176,7 +176,9 @@ async def test_y6_f1_the_finalizer_goes_after_a_live_look_shows_no_claim(bench: 
 
     await carry_out(bench, release(bench))
 
-    assert [sent.method for sent in bench.api.seen] == ["GET", "PATCH"]
+    looks = [sent.path for sent in bench.api.seen if sent.method == "GET"]
+    assert [path.rsplit("/", 1)[1] for path in looks] == ["machines", "nodeclaims"]
+    assert [sent.method for sent in bench.api.seen] == ["GET", "GET", "PATCH"]
     look = bench.api.seen[0]
     assert look.path == CLAIMS
     assert look.query["labelSelector"] == f"kaito.sh/workspace-uid={UID}"

@@ -7,14 +7,15 @@ from datetime import timedelta
 
 from kaito.api import labels, machine
 from kaito.api.machine import Machine
-from kaito.controllers.workspace.nodes import chosen_nodes, ensure_claims
+from kaito.controllers.workspace.claims import ensure_claims
+from kaito.controllers.workspace.nodes import chosen_nodes
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.release import release_workload
 from kaito.controllers.workspace.workload import wanted_deployment
 from kaito.nodes.claim import rendered_claim
 from tests.unit.controllers.workspace.worlds import (
     NOW,
-    PRESET,
+    WISH,
     deleting,
     node,
     node_of,
@@ -33,7 +34,7 @@ def using(*names: str) -> Observed:
 
 
 def own_claim() -> Machine:
-    bought = Machine.model_validate(rendered_claim(workspace(), PRESET, ordinal=0))
+    bought = Machine.model_validate(rendered_claim(workspace(), WISH))
     return with_condition(bought, machine.READY, "True")
 
 

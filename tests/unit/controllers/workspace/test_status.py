@@ -20,6 +20,7 @@ from kaito.workloads.service import rendered_service
 from tests.unit.controllers.workspace.worlds import (
     NOW,
     PRESET,
+    WISH,
     deleting,
     node_of,
     observed,
@@ -29,7 +30,7 @@ from tests.unit.controllers.workspace.worlds import (
 
 LATER = NOW + timedelta(minutes=7)
 
-CLAIM = Machine.model_validate(rendered_claim(workspace(), PRESET, ordinal=0))
+CLAIM = Machine.model_validate(rendered_claim(workspace(), WISH))
 READY_CLAIM = with_condition(with_condition(CLAIM, LAUNCHED, "True"), READY, "True")
 NODE = node_of(CLAIM)
 SERVICE = Service.model_validate(rendered_service(workspace(), target_port=5000))

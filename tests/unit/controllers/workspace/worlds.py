@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from kaito.api import labels
 from kaito.api.machine import Machine
+from kaito.api.nodeclaim import NodeClaim
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.preset import Image, Preset, Requirements
@@ -23,6 +24,7 @@ from kaito.controllers.workspace.step import (
     ReleaseFinalizer,
 )
 from kaito.kube.kinds import Deployment, Node, Pod, Service
+from kaito.nodes.claim import Claim, Wish
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -42,11 +44,16 @@ PRESET = Preset(
     inference=Requirements(gpu_count=1, total_gpu_memory_gib=9, per_gpu_memory_gib=0),
 )
 SKU = Sku(name="Standard_X", gpus=1, gpu_memory_gib=16, model="NVIDIA X")
+OTHER = Sku(name="Standard_Y", gpus=1, gpu_memory_gib=24, model="NVIDIA Y")
 TINY = Sku(name="Standard_Tiny", gpus=1, gpu_memory_gib=4, model="NVIDIA T")
 CATALOG = Catalog(
     presets=MappingProxyType({"phi": PRESET}),
-    skus=MappingProxyType({sku.name: sku for sku in (SKU, TINY)}),
+    skus=MappingProxyType({sku.name: sku for sku in (SKU, OTHER, TINY)}),
 )
+
+
+WISH = Wish(ordinal=0, attempt=0, instance_type="Standard_X", storage="50Gi")
+"""The claim for the first node of `workspace()`, the first time."""
 
 
 def workspace(**changes: object) -> Workspace:
@@ -87,7 +94,7 @@ def observed(**changes: object) -> Observed:
     return replace(seen, **changes)  # type: ignore[arg-type]  # fields of several types
 
 
-def node_of(claim: Machine, *, ready: bool = True, gpus: int = 1) -> Node:
+def node_of(claim: Claim, *, ready: bool = True, gpus: int = 1) -> Node:
     """The node that a claim brings."""
     return node(claim.metadata.labels, name=f"node-{claim.metadata.name}", ready=ready, gpus=gpus)
 
@@ -109,12 +116,15 @@ def node(carried: Mapping[str, str], *, name: str, ready: bool = True, gpus: int
     )
 
 
-def with_condition(claim: Machine, type_: str, status: str, message: str = "") -> Machine:
-    """The claim with one more condition."""
+def with_condition(
+    claim: Claim, type_: str, status: str, message: str = "", *, reason: str = ""
+) -> Machine:
+    """The Machine with one more condition."""
     kept = [found for found in claim.status.conditions if found.type != type_]
     wire = claim.model_dump(by_alias=True)
     wire["status"]["conditions"] = [found.model_dump(by_alias=True) for found in kept]
-    wire["status"]["conditions"].append({"type": type_, "status": status, "message": message})
+    added = {"type": type_, "status": status, "message": message, "reason": reason}
+    wire["status"]["conditions"].append(added)
     return Machine.model_validate(wire)
 
 
@@ -142,8 +152,10 @@ class World:
         if self.seen is None:
             return self
         match action:
-            case Create(resource, manifest, _) if resource.kind == "Machine":
-                return self._created(Machine.model_validate(manifest))
+            case Create(resource, manifest, _) if resource.kind in {"Machine", "NodeClaim"}:
+                made = resource.type.model_validate(manifest)
+                assert isinstance(made, Machine | NodeClaim)
+                return self._created(made)
             case Create(resource, manifest, _) | Apply(resource, manifest):
                 return self._applied(resource.kind, manifest)
             case Delete(resource, seen):
@@ -154,7 +166,7 @@ class World:
                 alone = seen.metadata.finalizers == (labels.WORKSPACE_FINALIZER,)
                 return self if self.seen.claims else World(None if alone else self.seen)
 
-    def _created(self, claim: Machine) -> World:
+    def _created(self, claim: Claim) -> World:
         """A claim more, unless one of its name is there."""
         assert self.seen
         if any(have.metadata.name == claim.metadata.name for have in self.seen.claims):
@@ -190,7 +202,7 @@ class World:
         return World(replace(self.seen, workspace=kept))
 
 
-def _deleting(claim: Machine) -> Machine:
+def _deleting(claim: Claim) -> Claim:
     """The claim once deletion has been asked for."""
     metadata = claim.metadata.model_copy(update={"deletion_timestamp": NOW})
     return claim.model_copy(update={"metadata": metadata})

@@ -1,0 +1,136 @@
+"""Phase ensure_claims: ask for the nodes that the user does not bring, and for those lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from kaito.api.reasons import Reason
+from kaito.controllers.workspace.nodes import brought_nodes, claims_ready, model
+from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.step import Action, Create, Delete, Step, done, hold
+from kaito.nodes.attempts import (
+    PASSING,
+    failures,
+    is_given_up,
+    is_spent,
+    last_of,
+    next_attempt,
+)
+from kaito.nodes.claim import (
+    Claim,
+    ClaimState,
+    Wish,
+    claim_failure,
+    claim_name,
+    claim_place,
+    claim_stage,
+    claim_state,
+    rendered_claim,
+    resource_of,
+)
+from kaito.nodes.hardware import acceptable_types, instance_type
+
+
+def ensure_claims(seen: Observed) -> Step:
+    """A claim exists, and is ready, for every node that the user does not bring.
+
+    A claim that exists keeps its place, whatever nodes turn up beside it. One that came to
+    nothing is first put on record, then given back, and only then followed by another: there
+    is never more than one for a node.
+    """
+    return _recorded(seen) or _followed(seen) or _awaited(seen)
+
+
+def _needed(seen: Observed) -> int:
+    """Nodes that have to be asked for."""
+    return max(0, seen.workspace.resource.count - len(brought_nodes(seen)))
+
+
+def _recorded(seen: Observed) -> Step | None:
+    """Put claims on record that have come to nothing since the last look."""
+    types = acceptable_types(seen.workspace, model(seen), seen.catalog.skus)
+    failed = failures(seen.claims, seen.workspace.status.attempts, types=types)
+    if not failed:
+        return None
+    said = "; ".join(f"{one.instance_type}: {one.reason}: {one.message}" for one in failed)
+    step = hold(claims_ready(seen), Reason.MACHINE_FAILED, said)
+    return replace(step, lasting=False, failed=failed)
+
+
+def _followed(seen: Observed) -> Step | None:
+    """Give back what came to nothing, and ask for what is missing."""
+    attempts = seen.workspace.status.attempts
+    spent = [claim for claim in seen.claims if is_spent(claim, attempts)]
+    missing = _missing(seen)
+    given_up = [ordinal for ordinal in missing if is_given_up(attempts, ordinal)]
+    back = tuple(Delete(resource_of(claim), claim) for claim in spent if not claim.is_deleting)
+    if given_up:
+        return _exhausted(seen, given_up[0], back)
+    wishes = [_wish(seen, ordinal) for ordinal in missing]
+    uid = seen.workspace.metadata.uid
+    asked = tuple(
+        Create(wish.resource, rendered_claim(seen.workspace, wish), uid) for wish in wishes
+    )
+    if asked:
+        names = ", ".join(sorted(claim_name(uid, wish.ordinal, wish.attempt) for wish in wishes))
+        message = f"creating {names} of type {wishes[0].instance_type}"
+        return hold(claims_ready(seen), Reason.CREATING_MACHINES, message, *back, *asked)
+    if spent:
+        names = ", ".join(sorted(claim.metadata.name for claim in spent))
+        return hold(
+            claims_ready(seen),
+            Reason.REPLACING_MACHINES,
+            f"giving back {names}, another takes its place",
+            *back,
+        )
+    return None
+
+
+def _exhausted(seen: Observed, ordinal: int, back: Iterable[Action]) -> Step:
+    """Say that no further claim follows, and what a person can do."""
+    last = last_of(seen.workspace.status.attempts, ordinal)
+    message = (
+        f"gave up after {last.attempt + 1} claims of type {last.instance_type}, the last one:"
+        f" {last.reason}: {last.message}: bring a node with the labels of resource.labelSelector,"
+        " or delete the Workspace and create it anew"
+    )
+    return hold(claims_ready(seen), Reason.MACHINE_FAILED, message, *back)
+
+
+def _missing(seen: Observed) -> tuple[int, ...]:
+    """Ordinals that no claim stands for, as many as are to be created."""
+    taken = {claim_place(claim)[0] for claim in seen.claims}
+    free = [ordinal for ordinal in range(seen.workspace.resource.count) if ordinal not in taken]
+    return tuple(free[: max(0, _needed(seen) - len(seen.claims))])
+
+
+def _wish(seen: Observed, ordinal: int) -> Wish:
+    """The claim that stands for a node next."""
+    preset = model(seen)
+    return Wish(
+        ordinal=ordinal,
+        attempt=next_attempt(seen.workspace.status.attempts, ordinal),
+        instance_type=instance_type(seen.workspace, preset, seen.catalog.skus) or "",
+        storage=preset.disk_storage,
+        node_class=seen.options.node_class,
+    )
+
+
+def _awaited(seen: Observed) -> Step:
+    """Every claim that is needed is ready, or what it waits for."""
+    needed = _needed(seen)
+    states = [(claim, claim_state(claim)) for claim in seen.claims]
+    if sum(state is ClaimState.READY for _, state in states) >= needed:
+        message = f"{needed} machines are ready" if needed else "the nodes were there already"
+        return done(claims_ready(seen), Reason.MACHINES_READY, message)
+    waiting = [claim for claim, state in states if state is not ClaimState.READY]
+    failed = [claim for claim, state in states if state is ClaimState.FAILED]
+    reason = Reason.MACHINE_FAILED if failed else Reason.WAITING_FOR_MACHINES
+    step = hold(claims_ready(seen), reason, "; ".join(claim_stage(claim) for claim in waiting))
+    return replace(step, lasting=_is_lasting(failed))
+
+
+def _is_lasting(failed: Iterable[Claim]) -> bool:
+    """Whether a person has to act: capacity may come back by itself."""
+    return any(claim_failure(claim)[0] not in PASSING for claim in failed)

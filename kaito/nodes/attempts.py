@@ -1,0 +1,111 @@
+"""Claims that came to nothing, and what follows: another type, another try, or giving up. Pure.
+
+The Workspace's status holds one entry for each claim that failed for good, written before the
+claim is given back. From these entries alone follow the names of the next claims and the type
+that is tried next, so a restart at any moment goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kaito.api.workspace import Attempt
+from kaito.nodes.claim import Claim, claim_failure, claim_place, claim_type
+
+MOST_REPLACEMENTS = 3
+"""How often the claim for one node is replaced by another of the same type."""
+
+UNOBTAINABLE = frozenset(
+    {"CapacityUnavailable", "QuotaExceeded", "SkuUnavailable", "InsufficientCapacity"}
+)
+"""Reasons for which another instance type may succeed: our provisioner's, and Karpenter's own."""
+
+PASSING = frozenset({"CapacityUnavailable", "InsufficientCapacity"})
+"""Reasons that pass by themselves; of the others a person has to do something about."""
+
+OVERDUE = frozenset({"LaunchTimedOut", "RegistrationTimedOut"})
+"""Reasons for which another node of the same type may succeed.
+
+Not a GPU that never appears: every further node would lack it as well.
+"""
+
+CLAIM_DELETED = "ClaimDeleted"
+"""Reason of an attempt whose claim somebody else has deleted."""
+
+
+def failures(
+    claims: Iterable[Claim], attempts: Sequence[Attempt], *, types: Sequence[str]
+) -> tuple[Attempt, ...]:
+    """Claims that have come to nothing and are not among `attempts` yet, by place.
+
+    A claim that somebody else deletes has: its node is lost. So has one that is overdue. One
+    that cannot be had has only where another type is left; else it stays, because whoever
+    carries it out tries again.
+
+    Args:
+        claims: those of one workspace that is to stay.
+        attempts: what its status says of earlier ones.
+        types: instance types that the workspace accepts, the first choice first.
+    """
+    left = [name for name in types if name not in unobtainable_types(attempts)]
+    found = []
+    for claim in claims:
+        reason, message = claim_failure(claim)
+        is_hopeless = reason in OVERDUE or (
+            reason in UNOBTAINABLE and not set(left) <= {claim_type(claim)}
+        )
+        if claim.is_deleting:
+            reason, message = reason or CLAIM_DELETED, message or "somebody else deleted the claim"
+        elif not is_hopeless:
+            continue
+        if not is_spent(claim, attempts):
+            found.append(_attempt(claim, reason, message))
+    return tuple(sorted(found, key=lambda one: (one.ordinal, one.attempt)))
+
+
+def _attempt(claim: Claim, reason: str, message: str) -> Attempt:
+    """What the status keeps of a claim."""
+    ordinal, attempt = claim_place(claim)
+    return Attempt(
+        ordinal=ordinal,
+        attempt=attempt,
+        instance_type=claim_type(claim),
+        reason=reason,
+        message=message,
+    )
+
+
+def is_spent(claim: Claim, attempts: Iterable[Attempt]) -> bool:
+    """Whether the failure of a claim stands in the status: it is to be given back."""
+    return claim_place(claim) in {(one.ordinal, one.attempt) for one in attempts}
+
+
+def next_attempt(attempts: Iterable[Attempt], ordinal: int) -> int:
+    """Number of the next claim for a node; the first is 0."""
+    return max((one.attempt + 1 for one in attempts if one.ordinal == ordinal), default=0)
+
+
+def is_given_up(attempts: Iterable[Attempt], ordinal: int) -> bool:
+    """Whether the claim for a node has been replaced as often as it may be."""
+    failed = [one for one in attempts if one.ordinal == ordinal and _counts(one)]
+    return len(failed) > MOST_REPLACEMENTS
+
+
+def last_of(attempts: Iterable[Attempt], ordinal: int) -> Attempt:
+    """The latest attempt for a node; there is one."""
+    return max((one for one in attempts if one.ordinal == ordinal), key=lambda one: one.attempt)
+
+
+def unobtainable_types(attempts: Iterable[Attempt]) -> frozenset[str]:
+    """Instance types that could not be had."""
+    return frozenset(one.instance_type for one in attempts if not _counts(one))
+
+
+def kept(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
+    """What is still worth knowing once the workspace is ready: why it has the type that it has."""
+    return tuple(one for one in attempts if not _counts(one))
+
+
+def _counts(one: Attempt) -> bool:
+    """Whether an attempt was one of a bounded number; types are bounded by their list."""
+    return one.reason not in UNOBTAINABLE
