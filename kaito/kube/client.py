@@ -32,6 +32,7 @@ from kaito.kube.objects import KubeObject, Manifest, Ref
 from kaito.kube.resource import Resource
 from kaito.kube.token import RotatingToken
 from kaito.kube.transport import Call, Endpoint, Transport, Wire
+from kaito.kube.versions import checked
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -275,7 +276,8 @@ class Client:
 def _written(resource: Resource[T], answer: object) -> T:
     """The object that a write left, noted for whoever must not look at an older one."""
     item = decode_answer(resource, answer)
-    note(Write(resource, item.ref, item.metadata.uid, item.metadata.resource_version))
+    version = checked(item.metadata.resource_version)
+    note(Write(resource, item.ref, item.metadata.uid, version))
     return item
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from kaito.kube.errors import Undecodable
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
+from kaito.kube.versions import is_version
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -48,6 +49,9 @@ class Gathered(Generic[T]):
 
     def __init__(self) -> None:
         self._items: dict[Ref, T | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
 
     def put(self, ref: Ref, item: T | None) -> None:
         """One object; None when it exists but does not fit our type."""
@@ -96,9 +100,13 @@ def joined(pages: Sequence[Page[T]]) -> Listing[T]:
 def decode(resource: Resource[T], item: object) -> T | None:
     """One object out of its wire form; None, and a line in the log, when it does not fit."""
     try:
-        return resource.type.model_validate(item)
+        found = resource.type.model_validate(item)
     except ValidationError as error:
         problems = _problems(error)
+    else:
+        if is_version(found.metadata.resource_version):
+            return found
+        problems = [f"metadata.resourceVersion: {found.metadata.resource_version!r} is none"]
     log.error("object.rejected", kind=resource.kind, name=str(ref_of(item)), error=problems)
     return None
 

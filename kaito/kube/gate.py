@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
+from kaito.kube import metrics
 from kaito.kube.backoff import doubled
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.objects import KubeObject, Ref
@@ -96,6 +97,8 @@ class Gate:
     def watch(self, cache: Cache) -> None:
         """Have keys wait for this cache."""
         self._caches.append(cache)
+        lag = metrics.CACHE_LAG.labels(self._name, cache.resource.plural)
+        lag.set_function(lambda: self.lag(cache))
 
     def wrote(self, key: Ref, writes: Sequence[Write]) -> None:
         """Remember what a reconcile of `key` wrote."""
@@ -113,6 +116,11 @@ class Gate:
         self._waits.pop(key, None)
         return True
 
+    def lag(self, cache: Cache) -> int:
+        """How many versions a cache is behind the newest write that a key waits for."""
+        pending = [int(each.version) for each in self._pending(cache) if each.version]
+        return max(0, max(pending) - int(cache.version or 0)) if pending else 0
+
     def wait_seconds(self, key: Ref) -> float:
         """How long to leave a key that is not open; mostly an event wakes it before."""
         waits = self._waits.get(key, 0)
@@ -120,17 +128,23 @@ class Gate:
         seconds = doubled(waits, first_seconds=_FIRST_SECONDS, cap_seconds=_CAP_SECONDS)
         return self._clock.between(seconds, 1.5 * seconds)
 
+    def _pending(self, cache: Cache) -> Iterator[Write]:
+        for writes in self._writes.values():
+            yield from (write for write in writes if _concerns(cache, write))
+
     def _is_seen(self, write: Write) -> bool:
-        return all(
-            _has_seen(cache, write)
-            for cache in self._caches
-            if (cache.resource.group, cache.resource.plural)
-            == (write.resource.group, write.resource.plural)
-        )
+        return all(_has_seen(cache, write) for cache in self._caches if _concerns(cache, write))
+
+
+def _concerns(cache: Cache, write: Write) -> bool:
+    """Whether the cache will hear of the write."""
+    one, other = cache.resource, write.resource
+    return (one.group, one.plural) == (other.group, other.plural)
 
 
 def _has_seen(cache: Cache, write: Write) -> bool:
     if write.version:
-        return not is_older(cache.version, write.version)
+        # A cache without a version is that of a resource that is not served: nothing will come.
+        return not cache.version or not is_older(cache.version, write.version)
     known = cache.known(write.ref)
     return known is None or known.is_deleting or known.metadata.uid != write.uid

@@ -108,7 +108,11 @@ class Informer(Generic[T]):
         await reflector.run()
 
     def listed(self, listing: Listing[T]) -> None:
-        """Take in a whole list, in one step for all readers."""
+        """Take in a whole list, in one step for all readers.
+
+        One without a version is that of a resource that is not served.
+        """
+        self.version = listing.resource_version and self.version
         self._tell(self.store.replace(listing))
         self.trouble = ""
         self._readable.set(1)

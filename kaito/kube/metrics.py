@@ -113,6 +113,11 @@ INFORMER_AGE = Gauge(
     "Since the API server last said anything about a resource",
     ("resource",),
 )
+CACHE_LAG = Gauge(
+    "kaito_cache_lag_resource_versions",
+    "How far a cache is behind the newest write that a key of a controller waits for",
+    ("controller", "resource"),
+)
 HANDLER_ERRORS = Counter(
     "kaito_informer_handler_errors_total", "Handlers of changes that met a bug", ("resource",)
 )

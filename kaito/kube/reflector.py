@@ -42,6 +42,7 @@ from kaito.kube.errors import (
 )
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
+from kaito.kube.versions import checked
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -112,12 +113,14 @@ class Patience:
         idle_seconds: silence after which a watch counts as dead; bookmarks come about
             once a minute, so a live one is never silent for longer.
         absent_seconds: between looks for a resource that is not served.
+        reminder_seconds: between warnings that a streamed list has no end yet.
         backoff: between failures.
         clock: time and chance.
     """
 
     idle_seconds: float = 90.0
     absent_seconds: float = 2.0
+    reminder_seconds: float = 10.0
     backoff: Backoff = field(default_factory=Backoff)
     clock: Clock = SYSTEM_CLOCK
 
@@ -174,6 +177,7 @@ class Reflector(Generic[T]):
         watch refuses it, and is asked for pages instead.
         """
         self._gathered = Gathered()
+        self._schedule_reminder()
         try:
             await self._watch()
         except KubeError as error:
@@ -185,6 +189,18 @@ class Reflector(Generic[T]):
                 raise
         finally:
             self._gathered = None
+            self._reminder.cancel()
+
+    def _schedule_reminder(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._reminder = loop.call_later(self._patience.reminder_seconds, self._remind)
+
+    def _remind(self) -> None:
+        """Say again and again that a streamed list has no end yet."""
+        if self._gathered is not None:
+            count = len(self._gathered)
+            log.warning("informer.unfinished", resource=self._resource.plural, count=count)
+            self._schedule_reminder()
 
     async def _list(self) -> None:
         """Read the collection in pages and hand it over whole."""
@@ -207,10 +223,11 @@ class Reflector(Generic[T]):
 
     def _take_list(self, listing: Listing[T]) -> None:
         """Hand a whole collection over, and only then move the version on."""
+        version = checked(listing.resource_version)
         metrics.INFORMER_LISTS.labels(self._resource.plural, self._reason).inc()
         self._sink.listed(listing)
         self._listed_at = self._patience.clock.monotonic()
-        self._reach(listing.resource_version)
+        self._reach(version)
         if self._reason != "start":
             log.info("informer.relisted", resource=self._resource.plural, reason=self._reason)
 
@@ -287,7 +304,7 @@ class Reflector(Generic[T]):
                 self._sink.changed(found)
         elif kind == "DELETED":
             self._sink.removed(ref_of(item))
-        self._reach(version_of(item) or self._version)
+        self._reach(checked(version_of(item)))
 
     def _gather(self, gathered: Gathered[T], kind: object, item: Mapping[str, object]) -> None:
         """Add one event to a list that is being streamed; its end hands the list over."""

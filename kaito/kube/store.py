@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from kaito.kube.decoding import Listing
 from kaito.kube.objects import KubeObject, Ref
-from kaito.kube.versions import is_older, is_ordered
+from kaito.kube.versions import is_older
 
 T = TypeVar("T", bound=KubeObject)
 Change = tuple[T | None, T | None]
@@ -111,6 +111,5 @@ def _is_same(old: KubeObject, new: KubeObject) -> bool:
 
 
 def _is_later(old: KubeObject, new: KubeObject) -> bool:
-    """Whether `new` is a later state; versions that are no numbers always count as later."""
-    before, after = old.metadata.resource_version, new.metadata.resource_version
-    return not is_ordered(before, after) or is_older(before, after)
+    """Whether `new` is a later state."""
+    return is_older(old.metadata.resource_version, new.metadata.resource_version)

@@ -1,17 +1,43 @@
-"""The order of resourceVersions: decimal numbers that only grow."""
+"""The order of resourceVersions: decimal numbers that only grow.
+
+Kubernetes has promised that since 1.35 (KEP-5504). A server that says something else is not
+guessed about: its objects are refused where they come in, and the order raises.
+"""
 
 from __future__ import annotations
 
+from kaito.kube.errors import Undecodable
+
+_LONGEST = 39
+"""Digits of the largest number of 128 bits."""
+
+
+def is_version(version: str) -> bool:
+    """Whether that is a resourceVersion: a decimal number without a leading zero."""
+    return (
+        version.isascii()
+        and version.isdecimal()
+        and not version.startswith("0")
+        and len(version) <= _LONGEST
+    )
+
+
+def checked(version: str) -> str:
+    """The version as it is.
+
+    Raises:
+        Undecodable: it is none, so that nothing can be said about before and after.
+    """
+    if not is_version(version):
+        raise Undecodable(0, "MalformedVersion", f"{version!r} is no resourceVersion")
+    return version
+
 
 def is_older(one: str, other: str) -> bool:
-    """Whether `one` comes before `other`; of what is not a number, nothing is said."""
-    return _is_number(one) and _is_number(other) and (len(one), one) < (len(other), other)
+    """Whether `one` comes before `other`.
 
-
-def is_ordered(one: str, other: str) -> bool:
-    """Whether the two can be compared."""
-    return _is_number(one) and _is_number(other)
-
-
-def _is_number(version: str) -> bool:
-    return version.isascii() and version.isdecimal() and not version.startswith("0")
+    Raises:
+        Undecodable: one of them is no version.
+    """
+    checked(one), checked(other)
+    return (len(one), one) < (len(other), other)

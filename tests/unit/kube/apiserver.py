@@ -82,7 +82,7 @@ class Api:
     """
 
     url: str = ""
-    version: int = 0
+    version: int = 1
     oldest: int = 0
     objects: dict[str, Json] = field(default_factory=dict)
     history: list[Event] = field(default_factory=list)

@@ -53,7 +53,6 @@ def gate_over(cache: Frozen) -> Gate:
         ("99", "100", False),
         ("100", "99", True),
         ("", "10", True),
-        ("10", "abc", True),
     ],
 )
 def test_y4_a_key_waits_until_the_cache_has_passed_its_write(
@@ -189,7 +188,7 @@ async def test_y4_no_reconcile_runs_on_a_cache_older_than_the_last_write(
         await again.wait()
 
     assert count == 1
-    assert looks == [1, 2]
+    assert looks == [2, 3]
 
 
 async def deferred(controller: Controller) -> None:

@@ -309,4 +309,4 @@ async def test_l4_every_write_over_a_lease_names_the_version_that_it_replaces(
     ]
 
     assert made.method == "POST"
-    assert versions == ["1", "2"]
+    assert versions == ["2", "3"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import structlog
 from aiohttp import web
 
 from kaito.kube.client import Client
@@ -54,7 +55,7 @@ async def test_r13_list_and_changes_come_on_one_connection(api: Api, client: Cli
         then = await seen.change()
 
     assert first == {("a", None, 1), ("b", None, 1)}
-    assert (version, then) == ("2", ("a", 1, 2))
+    assert (version, then) == ("3", ("a", 1, 2))
     assert [dict(each.query).get("sendInitialEvents") for each in api.seen] == ["true"]
     assert api.seen[0].query["resourceVersionMatch"] == "NotOlderThan"
     assert api.seen[0].query["allowWatchBookmarks"] == "true"
@@ -184,3 +185,37 @@ async def test_a_streamed_object_that_does_not_fit_keeps_its_last_state(
 
     assert kept is not None
     assert kept.spec.size == 1
+
+
+async def test_r13_a_list_without_an_end_is_warned_about_again_and_again(
+    api: Api, client: Client
+) -> None:
+    api.streams_lists = True
+    told: asyncio.Queue[object] = asyncio.Queue()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(line("ADDED", item("b", 7)))
+        await asyncio.Event().wait()
+        return response
+
+    def hear(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+        if event["event"] == "informer.unfinished":
+            told.put_nowait(event["count"])
+        return event
+
+    api.instead_of_watch.append(endless)
+    each = follower(client)
+    each.informer.patience.reminder_seconds = 0.01
+    with structlog.testing.capture_logs(processors=[hear]):
+        task = asyncio.create_task(each.informer.run())
+        async with asyncio.timeout(5):
+            heard = [await told.get() for _ in range(3)]
+            while heard[-1] != 1:
+                heard.append(await told.get())
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    assert not each.informer.synced.is_set()
