@@ -9,7 +9,7 @@ because the import takes half a second and 50 MB.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -45,12 +45,14 @@ class Client:
     Attributes:
         field_manager: who we are in managedFields.
         clock: time and chance of everything that is built upon this client.
+        guard: raises unless this process may act; a Writer asks it right before each write.
     """
 
     def __init__(self, transport: Wire, *, field_manager: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self._transport = transport
         self.field_manager = field_manager
         self.clock = clock
+        self.guard: Callable[[], None] = _always
 
     @classmethod
     async def connect(
@@ -271,6 +273,10 @@ class Client:
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
+
+
+def _always() -> None:
+    """The guard of a process that shares its work with nobody."""
 
 
 def _written(resource: Resource[T], answer: object) -> T:

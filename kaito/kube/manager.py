@@ -70,7 +70,8 @@ class Manager:
 
         Args:
             client: of the informers; the caller closes it.
-            elector: gains leadership before controllers start; None leads at once.
+            elector: gains leadership before controllers start, and is asked before each of
+                their writes; None leads at once.
             host: address that the health and metrics servers listen on.
             health_port: 0 picks a free one.
             metrics_port: may be the same.
@@ -78,6 +79,8 @@ class Manager:
         self.ports = (0, 0)
         self._client = client
         self._elector = elector
+        if elector:
+            client.guard = elector.guard
         self._host = host
         self._health_port = health_port
         self._metrics_port = metrics_port

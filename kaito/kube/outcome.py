@@ -19,6 +19,7 @@ from kaito.kube.errors import (
     Throttled,
     Unavailable,
 )
+from kaito.kube.lease import NotLeading
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ POLICIES: Policies = {
     Expired: Policy(Level.DEBUG, wait_seconds=0.05),
     Throttled: Policy(Level.INFO, wait_seconds=1, cap_seconds=300),
     Denied: Policy(Level.ERROR, wait_seconds=300),
+    # The lease is lost: this process is about to end, and another one does the work.
+    NotLeading: Policy(Level.INFO, wait_seconds=1),
     Unavailable: Policy(Level.WARNING, wait_seconds=1, cap_seconds=300),
     TimeoutError: Policy(Level.WARNING, wait_seconds=1, cap_seconds=300),
     # The rest of the family: the API server refuses what we ask for, or speaks otherwise

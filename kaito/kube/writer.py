@@ -4,7 +4,9 @@ A controller decides from a cache, which may be old; another process may have ac
 each write names what it was decided on: a create has a computed name, everything else the uid
 and the resourceVersion of the object *as it was seen*. What has changed meanwhile, or is gone,
 is a Conflict: our view was old, and the next one decides anew. What would change nothing is
-not sent. That a key is not looked at again before its caches have heard of its writes is the
+not sent. A process that no longer leads writes nothing: one that was stopped for a while may
+hear of what its successor wrote, and would write over that, before it hears that it was
+succeeded. That a key is not looked at again before its caches have heard of its writes is the
 work of `kaito.kube.gate`.
 """
 
@@ -63,6 +65,7 @@ class Writer:
         ref = ref_of(manifest)
         if not ref.name:
             raise ValueError(f"a {resource.kind} without a computed name could be made twice")
+        self._client.guard()
         try:
             return await self._client.create(resource, manifest)
         except AlreadyExists:
@@ -79,6 +82,7 @@ class Writer:
         Raises:
             Conflict: it is not as it was seen.
         """
+        self._client.guard()
         return await _over(seen, self._client.apply(resource, _decided_on(seen, manifest)))
 
     async def apply_status(self, resource: Resource[T], seen: T, status: Manifest) -> T:
@@ -90,6 +94,7 @@ class Writer:
         if _says_already(seen, status):
             return seen
         manifest = _decided_on(seen, {"metadata": _place(seen), "status": status})
+        self._client.guard()
         return await _over(seen, self._client.apply(resource, manifest, subresource="status"))
 
     async def patch(self, resource: Resource[T], seen: T, patch: Manifest) -> T:
@@ -101,6 +106,7 @@ class Writer:
         known = seen.model_dump(mode="json", by_alias=True, exclude_none=True)
         if _is_covered(patch, known):
             return seen
+        self._client.guard()
         return await _over(
             seen, self._client.merge_patch(resource, seen.ref, _decided_on(seen, patch))
         )
@@ -114,6 +120,7 @@ class Writer:
         if seen.is_deleting:
             return
         metadata = seen.metadata
+        self._client.guard()
         await self._client.delete(
             resource, seen.ref, uid=metadata.uid, resource_version=metadata.resource_version
         )
@@ -159,6 +166,7 @@ class Writer:
             "metadata": _place(pod),
             "deleteOptions": {"preconditions": {"uid": pod.metadata.uid}},
         }
+        self._client.guard()
         try:
             await self._client.request(
                 "POST", PODS.path(pod.ref, subresource="eviction"), body=body
