@@ -107,6 +107,7 @@ class Proxy:
     _streams: set[asyncio.BaseTransport] = field(default_factory=set)
     _frozen: set[asyncio.BaseTransport] = field(default_factory=set)
     _cutting: bool = False
+    _answered: int = 0
     _outage: Rule | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -174,6 +175,10 @@ class Proxy:
         """Wait until that many watches, lists included, have been asked for."""
         await self.until(lambda: sum("watch" in each for each in self.queries) >= count)
 
+    async def until_answered(self, count: int) -> None:
+        """Wait until the server has carried out, or refused, that many requests."""
+        await self.until(lambda: self._answered >= count)
+
     async def until_streaming(self) -> None:
         """Wait until a watch is open."""
         await self.until(lambda: bool(self._streams))
@@ -200,11 +205,15 @@ class Proxy:
                     status=answer.status, body=await answer.read(), headers=_kept(answer.headers)
                 )
 
-        for rule in self._rules:
-            if rule.left and rule.concerns(request):
-                rule.left -= 1
-                return await rule.fault(request, let_through)
-        return await let_through()
+        try:
+            for rule in self._rules:
+                if rule.left and rule.concerns(request):
+                    rule.left -= 1
+                    return await rule.fault(request, let_through)
+            return await let_through()
+        finally:
+            self._answered += 1
+            self._changed.set()
 
     async def _pipe(
         self, request: web.Request, answer: aiohttp.ClientResponse
