@@ -47,7 +47,7 @@ async def test_a_claim_becomes_ready_with_one_launch(kind: ClaimKind) -> None:
 
 
 @both
-async def test_a_quiet_claim_is_not_written_again(kind: ClaimKind) -> None:
+async def test_w2_a_quiet_claim_is_not_written_again(kind: ClaimKind) -> None:
     world = await up(kind)
     before = world.stored().metadata.resource_version
 

@@ -9,7 +9,7 @@ def claims(bench: Bench) -> list[str]:
     return [path for path in bench.api.objects if path.startswith(f"{CLAIMS}/")]
 
 
-async def test_nodes_of_a_workspace_that_is_gone_are_given_back(bench: Bench) -> None:
+async def test_o2_nodes_of_a_workspace_that_is_gone_are_given_back(bench: Bench) -> None:
     await bench.come_up()
     del bench.api.objects[WORKSPACE]
 
@@ -40,7 +40,7 @@ async def test_a_claim_that_nobody_of_us_made_is_left_alone(bench: Bench) -> Non
     assert bench.api.seen == []
 
 
-async def test_a_stranger_s_service_is_neither_changed_nor_adopted(bench: Bench) -> None:
+async def test_o1_a_stranger_s_service_is_neither_changed_nor_adopted(bench: Bench) -> None:
     metadata = {"name": "w", "namespace": "default", "uid": "theirs"}
     bench.api.put(SERVICE, metadata=metadata, spec={})
     before = dict(bench.stored(SERVICE))

@@ -67,7 +67,7 @@ async def test_f1_the_finalizer_is_stored_before_a_node_is_bought(bench: Bench) 
     assert finalizers[0] < bought[0]
 
 
-async def test_a_pass_that_changes_nothing_sends_no_request(bench: Bench) -> None:
+async def test_w2_a_pass_that_changes_nothing_sends_no_request(bench: Bench) -> None:
     await bench.come_up()
     bench.api.seen.clear()
 
@@ -125,7 +125,7 @@ async def test_nothing_but_finalizers_is_written_to_the_user_s_object(bench: Ben
     assert set(bodies[0]["metadata"]) == {"uid", "resourceVersion", "finalizers"}
 
 
-async def test_a_stale_cache_buys_no_second_node(bench: Bench) -> None:
+async def test_y1_a_stale_cache_buys_no_second_node(bench: Bench) -> None:
     await bench.come_up()
 
     await bench.reconcile(without=MACHINES)

@@ -86,7 +86,7 @@ def after(before: Observed, then: Observed) -> WorkspaceStatus:
     ],
     ids=["empty", "failed", "provisioned", "loading", "up"],
 )
-def test_each_stage_stands_from_the_first_look_on(
+def test_s2_each_stage_stands_from_the_first_look_on(
     seen: Observed, machine: str, resource: str, inference: str, ready: str, doing: str
 ) -> None:
     assert statuses(said(seen)) == {
@@ -158,7 +158,7 @@ def test_a_model_whose_pods_ended_is_not_said_to_answer_while_its_node_is_away()
     assert found(where, "InferenceReady").reason == "WorkspacePending"
 
 
-def test_every_condition_that_was_looked_at_names_the_generation_that_it_saw() -> None:
+def test_s1_every_condition_that_was_looked_at_names_the_generation_that_it_saw() -> None:
     where = said(knowing(UP, WorkspaceStatus(), generation=5))
 
     assert where.observed_generation == 5
@@ -174,7 +174,7 @@ def test_nodes_in_use_are_listed_and_stay_listed_while_they_are_not_looked_at() 
 
 
 @pytest.mark.parametrize("seen", WORLDS)
-def test_a_second_look_at_the_same_world_says_the_same(seen: Observed) -> None:
+def test_s3_a_second_look_at_the_same_world_says_the_same(seen: Observed) -> None:
     first = said(seen)
 
     assert said(replace(knowing(seen, first), now=LATER)) == first
