@@ -88,6 +88,9 @@ class Api:
     budgets: set[str] = field(default_factory=set)
     on_release: Callable[[], None] = lambda: None
 
+    def guard(self) -> None:
+        """As `Client.guard`: this process may always act."""
+
     async def get(self, resource: Resource[KubeObject], ref: Ref) -> KubeObject | None:
         """As `Client.get`."""
         self.fuse.before()
