@@ -20,6 +20,7 @@ import aiohttp
 from kaito.kube.answers import failure
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.errors import KubeError, Throttled, Unavailable
+from kaito.kube.once import once
 from kaito.kube.traffic import Traffic
 
 _DEADLINE_SECONDS = 30.0
@@ -268,6 +269,7 @@ def _session(headers: Mapping[str, str], *, limit: int) -> aiohttp.ClientSession
         connector=aiohttp.TCPConnector(limit=limit, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
+        middlewares=(once,),
         trust_env=False,
     )
 
