@@ -8,10 +8,9 @@ from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.controller import Controller
 from kaito.kube.events import Recorder
-from kaito.kube.lease import Elector, NotLeading
+from kaito.kube.lease import Elector
 from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
-from kaito.kube.outcome import Level, Policies, Policy
 from provisioner.azure.agentpool import Custom
 from provisioner.azure.client import AksCloud, Cluster
 from provisioner.azure.clouds import CLOUDS
@@ -33,8 +32,6 @@ log = structlog.get_logger()
 NAME = "provisioner"
 REPORTER = "kaito.sh/provisioner"
 LEASE = "provisioner"
-
-_POLICIES: Policies = {NotLeading: Policy(Level.INFO, wait_seconds=1)}
 
 
 def aks(settings: Settings) -> AksCloud:
@@ -146,7 +143,6 @@ def _controller(
         kind.resource.plural,
         claims.reconcile,
         workers=settings.workers,
-        policies=_POLICIES,
         clock=actor.clock,
     )
     caches.watch(kind, controller)

@@ -14,7 +14,7 @@ from kaito.kube.gate import Gate, noted
 from kaito.kube.informer import Informer
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.outcome import POLICIES, Level, Outcome, Policies, asked_seconds, policy
-from kaito.kube.workqueue import ShutDown, Workqueue
+from kaito.kube.workqueue import JITTER, ShutDown, Workqueue
 
 T = TypeVar("T", bound=KubeObject)
 Reconcile = Callable[[Ref], Awaitable[Outcome]]
@@ -53,6 +53,7 @@ class Controller:
             clock: time and chance.
         """
         self.name = name
+        self._clock = clock
         self.queue = Workqueue(name, clock=clock)
         self._reconcile = reconcile
         self._workers = workers
@@ -152,12 +153,12 @@ class Controller:
         self._meter.count(row.level, terminal=row.cap_seconds is None and row.wait_seconds > 1)
         self._say(ref, error, row.level)
         asked = asked_seconds(error)
-        if asked is not None:
-            self.queue.add_after(ref, asked)
-        elif row.cap_seconds is None:
-            self.queue.add_after(ref, row.wait_seconds)
-        else:
+        if asked is None and row.cap_seconds is not None:
             self.queue.add_failed(ref, first_seconds=row.wait_seconds, cap_seconds=row.cap_seconds)
+            return
+        # Never earlier than asked, and not all keys at once.
+        seconds = row.wait_seconds if asked is None else asked
+        self.queue.add_after(ref, self._clock.between(seconds, (1 + JITTER) * seconds))
 
     def _say(self, ref: Ref, error: Exception, level: Level) -> None:
         """Log a failure at its level once, and its repetitions at debug."""

@@ -68,8 +68,8 @@ BUG = Policy(Level.BUG, wait_seconds=1, cap_seconds=300)
 POLICIES: Policies = {
     InvalidSpec: Policy(Level.WARNING, wait_seconds=600),
     # Our view was old. A moment lets the informer catch up before the next try.
-    Conflict: Policy(Level.DEBUG, wait_seconds=0.05),
-    Expired: Policy(Level.DEBUG, wait_seconds=0.05),
+    Conflict: Policy(Level.DEBUG, wait_seconds=0.05, cap_seconds=2),
+    Expired: Policy(Level.DEBUG, wait_seconds=0.05, cap_seconds=2),
     Throttled: Policy(Level.INFO, wait_seconds=1, cap_seconds=300),
     Denied: Policy(Level.ERROR, wait_seconds=300),
     # The lease is lost: this process is about to end, and another one does the work.

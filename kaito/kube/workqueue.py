@@ -30,7 +30,12 @@ LOW = -100
 _LEVEL_SECONDS = 0.1
 _FIRST_SECONDS = 1.0
 _CAP_SECONDS = 300.0
-_JITTER = 0.2
+JITTER = 0.2
+"""Part of a wait by which the waits of two keys may differ."""
+
+
+_VOID_LIMIT = 64
+"""Appointments that were dropped, and may stay in the heap until it is made anew."""
 
 
 class ShutDown(Exception):
@@ -98,6 +103,9 @@ class Workqueue:
             return
         self._due[key] = at
         heapq.heappush(self._heap, (at, key))
+        if len(self._heap) > 2 * len(self._due) + _VOID_LIMIT:
+            self._heap = [(at, key) for key, at in self._due.items()]
+            heapq.heapify(self._heap)
         self._set_alarm()
 
     def add_failed(
@@ -112,7 +120,7 @@ class Workqueue:
         self._failures[key] = failures + 1
         self._meter.retries.inc()
         seconds = doubled(failures, first_seconds=first_seconds, cap_seconds=cap_seconds)
-        self.add_after(key, self._clock.between((1 - _JITTER) * seconds, (1 + _JITTER) * seconds))
+        self.add_after(key, self._clock.between((1 - JITTER) * seconds, (1 + JITTER) * seconds))
 
     def forget(self, key: Ref) -> None:
         """Count no failures any more."""

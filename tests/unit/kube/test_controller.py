@@ -68,11 +68,11 @@ async def waits_after(
 @pytest.mark.parametrize(
     ("error", "least", "most"),
     [
-        (Conflict(409, "Conflict", ""), 0.05, 0.15),
-        (Throttled(429, "TooManyRequests", "", retry_after_seconds=7), 7, 7.15),
+        (Conflict(409, "Conflict", ""), 0.04, 0.15),
+        (Throttled(429, "TooManyRequests", "", retry_after_seconds=7), 7, 8.5),
         (Unavailable(503, "", ""), 0.8, 1.35),
-        (Denied(403, "", ""), 300, 302),
-        (InvalidSpec("inference", "missing"), 600, 602),
+        (Denied(403, "", ""), 300, 362),
+        (InvalidSpec("inference", "missing"), 600, 722),
         (TimeoutError(), 0.8, 1.35),
         (ZeroDivisionError(), 0.8, 1.35),
     ],
@@ -92,7 +92,7 @@ async def test_programs_add_rows_of_their_own() -> None:
 
     rows: Policies = {CloudBusy: Policy(Level.INFO, wait_seconds=10)}
 
-    assert 10 <= await waits_after(CloudBusy(), rows) <= 10.15
+    assert 10 <= await waits_after(CloudBusy(), rows) <= 12.1
 
 
 async def test_q2_no_two_workers_ever_hold_the_same_key() -> None:
