@@ -79,20 +79,18 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
 def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
     """The process, ready to run."""
     clock = client.clock
-    elector = Elector.of(client, settings, name=LEASE)
     made = Manager(
         client,
-        elector=elector,
+        elector=Elector.of(client, settings, name=LEASE),
         host=settings.host,
         health_port=settings.health_port,
         metrics_port=settings.metrics_port,
     )
-    guard = elector.guard if elector else _always
     caches = Caches.of(made)
     instances = Instances(cloud, clock=clock, pace=_pace(settings))
     made.ready_when("cloud", lambda: _doubt(instances))
     recorder = Recorder(client, controller=REPORTER, instance=settings.identity)
-    actor = Actor(client, cloud, guard, Ledger(), clock)
+    actor = Actor(client, cloud, client.guard, Ledger(), clock)
     for kind in KINDS:
         made.add(_controller(settings, kind, caches, instances, actor, recorder))
     garbage = GarbageController(
@@ -100,7 +98,7 @@ def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
         cloud,
         instances,
         caches,
-        guard,
+        client.guard,
         clock,
         resources={kind.name: kind.resource for kind in KINDS},
         recorder=recorder,
@@ -173,7 +171,3 @@ def _doubt(instances: Instances) -> str:
     """
     failure = instances.failure
     return sentence(failure) if isinstance(failure, CloudDenied | ClusterMissing) else ""
-
-
-def _always() -> None:
-    """The guard of a process that shares the work with nobody."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
@@ -28,6 +30,12 @@ _REFILL_SECONDS = 300.0
 _TRIES = 12
 _TRY_SECONDS = 10.0
 _CLUSTER_NAMESPACE = "default"
+_SIMILAR_COUNT = 10
+_SIMILAR_SECONDS = 600.0
+_COMBINED = "(combined from similar events): "
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 log = structlog.get_logger()
 
@@ -78,6 +86,7 @@ class Recorder:
         self._queue: asyncio.Queue[_Sighting] = asyncio.Queue(_QUEUE_LIMIT)
         self._counts: OrderedDict[Ref, int] = OrderedDict()
         self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
+        self._similar: OrderedDict[tuple[str, str, str], _Similar] = OrderedDict()
 
     def event(
         self,
@@ -102,9 +111,11 @@ class Recorder:
         if not self._allowance(obj.metadata.uid).take(self.clock.monotonic()):
             metrics.EVENTS_DROPPED.labels("object").inc()
             return
-        note = message.encode()[:_NOTE_LIMIT_BYTES].decode(errors="ignore")
+        uid = obj.metadata.uid
+        said = self._combined((uid, type, reason), message)
+        note = (said or message).encode()[:_NOTE_LIMIT_BYTES].decode(errors="ignore")
         time = self.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        key = (self._controller, obj.metadata.uid, type, reason, action, note)
+        key = (self._controller, uid, type, reason, action, _COMBINED if said else note)
         suffix = hashlib.sha256("\0".join(key).encode()).hexdigest()[:16]
         ref = Ref(obj.ref.namespace or _CLUSTER_NAMESPACE, f"{obj.metadata.name[:200]}.{suffix}")
         manifest: Manifest = {
@@ -179,11 +190,26 @@ class Recorder:
             self._counts.popitem(last=False)
 
     def _allowance(self, uid: str) -> _Allowance:
-        allowance = self._allowances.setdefault(uid, _Allowance(self.clock.monotonic()))
-        self._allowances.move_to_end(uid)
-        if len(self._allowances) > _SEEN_LIMIT:
-            self._allowances.popitem(last=False)
-        return allowance
+        return _newest(self._allowances, uid, lambda: _Allowance(self.clock.monotonic()))
+
+    def _combined(self, kind: tuple[str, str, str], message: str) -> str:
+        """What stands for too many messages of one kind; "" as long as each may have its own."""
+        now = self.clock.monotonic()
+        similar = _newest(self._similar, kind, _Similar)
+        return _COMBINED + message if similar.count(message, now) >= _SIMILAR_COUNT else ""
+
+
+class _Similar:
+    """The different messages of one kind in the last ten minutes."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    def count(self, message: str, now: float) -> int:
+        """How many there are with this one."""
+        recent = {each: at for each, at in self._seen.items() if now - at < _SIMILAR_SECONDS}
+        self._seen = {**recent, message: now} if len(recent) < _SIMILAR_COUNT else recent
+        return len(self._seen)
 
 
 class _Allowance:
@@ -201,6 +227,16 @@ class _Allowance:
             return False
         self._left -= 1
         return True
+
+
+def _newest(known: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
+    """What is known under a key, made if need be; the keys that were not used for longest go."""
+    if key not in known:
+        known[key] = make()
+    known.move_to_end(key)
+    if len(known) > _SEEN_LIMIT:
+        known.popitem(last=False)
+    return known[key]
 
 
 def _reference(obj: KubeObject, resource: Resource[KubeObject]) -> Manifest:

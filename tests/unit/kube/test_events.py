@@ -135,3 +135,25 @@ async def test_e4_a_full_queue_drops_and_never_waits(client: Client) -> None:
         warn(recorder, thing("a", uid=str(number)))
 
     assert recorder._queue.qsize() == 1000
+
+
+async def test_e2_many_messages_of_one_kind_become_one_event(api: Api, client: Client) -> None:
+    clock = FakeClock()
+    async with recording(client, clock=clock) as recorder:
+        for number in range(20):
+            warn(recorder, thing("a"), message=f"node {number} broke")
+        warn(recorder, thing("b", uid="v"), message="node 1 broke")
+        await api.until(lambda: len(sent(api, "POST")) == 11)
+        combined = api.seen[9].body
+        clock.advance(600)
+        warn(recorder, thing("a"), message="node 99 broke")
+        await api.until(lambda: len(sent(api, "POST")) == 12)
+
+    notes = [each.body["note"] for each in sent(api, "POST") if isinstance(each.body, dict)]
+    assert notes[:9] == [f"node {number} broke" for number in range(9)]
+    assert isinstance(combined, dict)
+    assert combined["note"] == "(combined from similar events): node 9 broke"
+    assert notes[10:] == ["node 1 broke", "node 99 broke"]
+    assert sent(api, "PATCH")[-1].body == {
+        "series": {"count": 11, "lastObservedTime": "2026-01-02T03:20:45.000000Z"}
+    }
