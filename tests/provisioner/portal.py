@@ -1,0 +1,57 @@
+"""Somebody else with rights on the cluster: pools made, aborted and deleted behind our back."""
+
+from __future__ import annotations
+
+import ssl
+from http import HTTPStatus
+
+import aiohttp
+
+from hack.cluster import layout as names
+from hack.cluster.arm import addresses
+from hack.cluster.layout import Layout
+from tests.bystander import Json
+
+VERSION = "2026-08-01"
+
+
+class Portal:
+    """Asks ARM for what its own caller wants."""
+
+    def __init__(self, layout: Layout, assertion: str) -> None:
+        self._layout = layout
+        self._assertion = assertion
+        self._trust = ssl.create_default_context(cafile=str(layout.arm_ca_certificate))
+
+    async def create(self, pool: str, vm_size: str) -> None:
+        """Begin to create a pool that is nobody's claim."""
+        body = {"properties": {"count": 1, "vmSize": vm_size}}
+        assert await self._ask("PUT", pool, body) == HTTPStatus.CREATED
+
+    async def abort(self, pool: str) -> None:
+        """Abort the operation that a pool is in."""
+        assert await self._ask("POST", f"{pool}/abort") == HTTPStatus.ACCEPTED
+
+    async def delete(self, pool: str) -> None:
+        """Begin to delete a pool."""
+        assert await self._ask("DELETE", pool) == HTTPStatus.ACCEPTED
+
+    async def _ask(self, method: str, path: str, body: Json = None) -> int:
+        url = f"{self._layout.arm_url}{addresses.pools_path()}/{path}?api-version={VERSION}"
+        connector = aiohttp.TCPConnector(ssl=self._trust)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            headers = {"Authorization": f"Bearer {await self._token(session)}"}
+            async with session.request(method, url, json=body, headers=headers) as answer:
+                return answer.status
+
+    async def _token(self, session: aiohttp.ClientSession) -> str:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": names.CLIENT_ID,
+            "client_assertion": self._assertion,
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "scope": "https://management.azure.com/.default",
+        }
+        url = f"{self._layout.arm_url}/{names.TENANT_ID}/oauth2/v2.0/token"
+        async with session.post(url, data=form) as answer:
+            return str((await answer.json())["access_token"])
