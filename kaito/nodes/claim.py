@@ -129,7 +129,7 @@ class Wish:
         ordinal: which of its nodes, from 0.
         attempt: the how-manieth claim for that node, from 0.
         instance_type: what to buy.
-        storage: size of the node's disk, a Kubernetes quantity.
+        storage: size of the node's disk, a Kubernetes quantity; "" leaves it to the cloud.
         node_class: GROUP/KIND/NAME of the class of a NodeClaim; "" asks by a Machine.
     """
 
@@ -184,7 +184,7 @@ def rendered_claim(workspace: Workspace, wish: Wish) -> Manifest:
                     "effect": "NoSchedule",
                 }
             ],
-            "resources": {"requests": {"storage": wish.storage}},
+            "resources": {"requests": {"storage": wish.storage} if wish.storage else {}},
         },
     }
 

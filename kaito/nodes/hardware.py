@@ -19,7 +19,9 @@ from kaito.sizing.tuning import tuning_fit
 _MIB_PER_GIB = 1024
 
 
-def instance_type(workspace: Workspace, preset: Preset, skus: Mapping[str, Sku]) -> str | None:
+def instance_type(
+    workspace: Workspace, preset: Preset | None, skus: Mapping[str, Sku]
+) -> str | None:
     """The instance type to ask for now: the first acceptable one that may still be had.
 
     Returns:
@@ -31,15 +33,18 @@ def instance_type(workspace: Workspace, preset: Preset, skus: Mapping[str, Sku])
 
 
 def acceptable_types(
-    workspace: Workspace, preset: Preset, skus: Mapping[str, Sku]
+    workspace: Workspace, preset: Preset | None, skus: Mapping[str, Sku]
 ) -> tuple[str, ...]:
     """Instance types that the spec names, else the smallest still sold that fits.
 
-    A choice once made is recorded in the status and stays, whatever the table says later.
+    A choice once made is recorded in the status and stays, whatever the table says later. Of a
+    template (no preset) nobody knows what fits.
     """
     named = named_types(workspace)
     if named or workspace.status.instance_type:
         return named or (workspace.status.instance_type or "",)
+    if preset is None:
+        return ()
     found = smallest(skus.values(), lambda sku: verdict(workspace, preset, sku))
     return (found.sku,) if found else ()
 

@@ -6,13 +6,12 @@ from kaito.api import labels
 from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Image, Preset
 from kaito.catalog.sku import Sku
-from kaito.kube.kinds import DEPLOYMENTS
 from kaito.kube.objects import Manifest
-from kaito.nodes.selector import match_labels
+from kaito.workloads.deployment import deployment_of
 from kaito.workloads.image import model_image, preset_of
 from kaito.workloads.launch import launch_command
-from kaito.workloads.owner import owned_metadata, pod_labels
-from kaito.workloads.revision import revision
+from kaito.workloads.owner import pod_labels
+from kaito.workloads.placement import TOLERATIONS, affinity
 
 _PROBE_SECONDS = 2
 _LIVENESS_SECONDS = 10
@@ -43,32 +42,16 @@ def rendered_deployment(
     command = launch_command(preset, sku, nodes=workspace.resource.count, gpus=gpus)
     image = model_image(workspace, preset, registry=registry)
     server = _container(workspace, preset, command=command, image=image.reference, gpus=gpus)
-    spec: Manifest = {
-        "replicas": workspace.resource.count,
-        "revisionHistoryLimit": 10,
-        "progressDeadlineSeconds": preset.readiness_timeout_seconds,
-        # A new pod cannot start beside the old one: the node's GPUs are taken.
-        "strategy": {
-            "type": "RollingUpdate",
-            "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
-        },
-        "selector": {"matchLabels": pod_labels(workspace)},
-        "template": {
-            "metadata": {"labels": pod_labels(workspace)},
-            "spec": {
-                **_pod(workspace, dedicated=dedicated),
-                "imagePullSecrets": [{"name": name} for name in image.pull_secrets],
-                "containers": [server],
-                "volumes": _volumes(preset.image),
-            },
+    template: Manifest = {
+        "metadata": {"labels": pod_labels(workspace)},
+        "spec": {
+            **_pod(workspace, dedicated=dedicated),
+            "imagePullSecrets": [{"name": name} for name in image.pull_secrets],
+            "containers": [server],
+            "volumes": _volumes(preset.image),
         },
     }
-    return {
-        "apiVersion": DEPLOYMENTS.api_version,
-        "kind": DEPLOYMENTS.kind,
-        "metadata": owned_metadata(workspace, annotations={labels.REVISION: revision(spec)}),
-        "spec": spec,
-    }
+    return deployment_of(workspace, template, deadline_seconds=preset.readiness_timeout_seconds)
 
 
 def _pod(workspace: Workspace, *, dedicated: bool) -> Manifest:
@@ -76,16 +59,8 @@ def _pod(workspace: Workspace, *, dedicated: bool) -> Manifest:
     return {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "affinity": _affinity(workspace, dedicated=dedicated),
-        "tolerations": [
-            {"key": labels.GPU, "operator": "Exists", "effect": "NoSchedule"},
-            {
-                "key": labels.SKU_TAINT_KEY,
-                "operator": "Equal",
-                "value": labels.SKU_TAINT_VALUE,
-                "effect": "NoSchedule",
-            },
-        ],
+        "affinity": affinity(workspace, dedicated=dedicated),
+        "tolerations": list(TOLERATIONS),
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
     }
 
@@ -160,21 +135,4 @@ def _probe(preset: Preset, *, every_seconds: int) -> dict[str, object]:
         "httpGet": {"path": preset.health_path, "port": preset.port},
         "periodSeconds": every_seconds,
         "timeoutSeconds": 5,
-    }
-
-
-def _affinity(workspace: Workspace, *, dedicated: bool) -> Manifest:
-    """Pods run on nodes with the selector's labels; on our own ones where there are such."""
-    wanted = match_labels(workspace.resource.label_selector)
-    if dedicated:
-        wanted[labels.CREATED_FOR] = workspace.metadata.uid
-    expressions = [
-        {"key": key, "operator": "In", "values": [value]} for key, value in sorted(wanted.items())
-    ]
-    return {
-        "nodeAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": {
-                "nodeSelectorTerms": [{"matchExpressions": expressions}]
-            }
-        }
     }

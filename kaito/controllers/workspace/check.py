@@ -80,10 +80,6 @@ def _check_supported(workspace: Workspace) -> Step | None:
     """Legal wishes that this version does not fulfil yet."""
     if workspace.tuning:
         return _refused(Reason.UNSUPPORTED, "tuning: this version serves models only")
-    if workspace.inference and workspace.inference.template:
-        return _refused(
-            Reason.UNSUPPORTED, "inference.template: this version serves presets only: use preset"
-        )
     if workspace.inference and workspace.inference.adapters:
         return _refused(
             Reason.UNSUPPORTED,
@@ -100,7 +96,9 @@ def _check_model(seen: Observed) -> Step | None:
     """The preset exists, the instance type is known, and the one fits the other."""
     workspace, catalog = seen.workspace, seen.catalog
     wanted = preset_of(workspace)
-    name = wanted.name if wanted else ""
+    if wanted is None:
+        return _check_type(seen, None)
+    name = wanted.name
     preset = catalog.presets.get(name)
     if preset is None:
         close = ", ".join(catalog.close_names(name))
@@ -109,10 +107,16 @@ def _check_model(seen: Observed) -> Step | None:
     return _check_image(workspace, preset) or _check_type(seen, preset)
 
 
-def _check_type(seen: Observed, preset: Preset) -> Step | None:
+def _check_type(seen: Observed, preset: Preset | None) -> Step | None:
     """There is an instance type; each that may be tried is known, and the model fits it."""
     types = acceptable_types(seen.workspace, preset, seen.catalog.skus)
-    if not types:
+    if preset is None and not types:
+        return _refused(
+            Reason.INVALID_SPEC,
+            "resource.instanceType: must be set with inference.template: nothing says how large"
+            " its model is",
+        )
+    if preset and not types:
         return _refused(
             Reason.NOT_ENOUGH_MEMORY,
             f"resource.instanceType: is not set, and {preset.name} fits no known type that is"
@@ -122,8 +126,8 @@ def _check_type(seen: Observed, preset: Preset) -> Step | None:
     return next((step for step in found if step), None)
 
 
-def _check_one_type(seen: Observed, preset: Preset, name: str) -> Step | None:
-    """The type is known, and the model fits it."""
+def _check_one_type(seen: Observed, preset: Preset | None, name: str) -> Step | None:
+    """The type is known, and a preset's model fits it."""
     field = _field(seen.workspace, name)
     sku = seen.catalog.skus.get(name)
     if sku is None:
@@ -132,6 +136,8 @@ def _check_one_type(seen: Observed, preset: Preset, name: str) -> Step | None:
             f"{field}: {name} is not in the table of GPU instance types:"
             " check its spelling, upper and lower case count",
         )
+    if preset is None:
+        return None
     answer = fit_on(sku, seen.workspace, preset, seen.nodes)
     return _check_fit(seen.workspace, answer, field=field)
 

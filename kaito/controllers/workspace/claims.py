@@ -112,7 +112,7 @@ def _wish(seen: Observed, ordinal: int) -> Wish:
         ordinal=ordinal,
         attempt=next_attempt(seen.workspace.status.attempts, ordinal),
         instance_type=instance_type(seen.workspace, preset, seen.catalog.skus) or "",
-        storage=preset.disk_storage,
+        storage=preset.disk_storage if preset else "",
         node_class=seen.options.node_class,
     )
 

@@ -68,10 +68,10 @@ def _free_nodes(seen: Observed) -> tuple[Node, ...]:
     return tuple(node for node in suitable if node.metadata.name not in seen.taken)
 
 
-def model(seen: Observed) -> Preset:
-    """The preset of a workspace whose spec has been checked."""
+def model(seen: Observed) -> Preset | None:
+    """The preset of a workspace whose spec has been checked; None where it brings a template."""
     wanted = preset_of(seen.workspace)
-    return seen.catalog.presets[wanted.name if wanted else ""]
+    return seen.catalog.presets[wanted.name] if wanted else None
 
 
 def await_nodes(seen: Observed) -> Step:
@@ -91,11 +91,14 @@ def await_nodes(seen: Observed) -> Step:
             Reason.NODES_NOT_READY,
             f"{', '.join(without)} offers no nvidia.com/gpu yet: the device plugin reports it",
         )
-    message = f"{wanted} of {wanted} nodes are ready: {_sentence(seen)}"
+    message = f"{wanted} of {wanted} nodes are ready{_sentence(seen)}"
     return done(RESOURCE_READY, Reason.NODES_READY, message)
 
 
 def _sentence(seen: Observed) -> str:
     """How the model fits: what the command line says too, and what the refusal would have said."""
-    type_ = instance_type(seen.workspace, model(seen), seen.catalog.skus)
-    return fit_on(seen.catalog.skus[type_ or ""], seen.workspace, model(seen), seen.nodes).sentence
+    preset = model(seen)
+    sku = seen.catalog.skus.get(instance_type(seen.workspace, preset, seen.catalog.skus) or "")
+    if preset is None or sku is None:
+        return ""
+    return f": {fit_on(sku, seen.workspace, preset, seen.nodes).sentence}"

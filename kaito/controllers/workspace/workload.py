@@ -17,11 +17,17 @@ from kaito.workloads.diagnosis import Cause, first_cause
 from kaito.workloads.drift import is_covered
 from kaito.workloads.inference import rendered_deployment
 from kaito.workloads.service import rendered_service
+from kaito.workloads.template import rendered_template
 
 
 def ensure_service(seen: Observed) -> Step:
-    """The address exists under which the model will answer."""
-    wanted = rendered_service(seen.workspace, target_port=model(seen).port)
+    """The address exists under which the model will answer; a template brings its own."""
+    preset = model(seen)
+    if preset is None:
+        return done(
+            INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, "the template has its own Service"
+        )
+    wanted = rendered_service(seen.workspace, target_port=preset.port)
     if seen.service is None:
         message = f"creating Service {seen.workspace.metadata.name}"
         create = Create(SERVICES, wanted, seen.workspace.metadata.uid)
@@ -48,9 +54,9 @@ def _progress(seen: Observed, deployment: Deployment) -> Step:
     count = seen.workspace.resource.count
     if is_serving(deployment, count=count):
         return done(INFERENCE_READY, Reason.WORKLOAD_READY, "the model answers")
-    cause = _refusal(deployment) or first_cause(
-        seen.pods, now=seen.now, startup_seconds=model(seen).readiness_timeout_seconds
-    )
+    preset = model(seen)
+    patience = preset.readiness_timeout_seconds if preset else None
+    cause = _refusal(deployment) or first_cause(seen.pods, now=seen.now, startup_seconds=patience)
     message = f"{deployment.status.ready_replicas} of {count} pods are ready"
     if cause is None:
         return hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
@@ -83,9 +89,12 @@ def _mended(step: Step, apply: Apply, found: KubeModel) -> Step:
 
 def wanted_deployment(seen: Observed) -> Manifest:
     """The Deployment as the spec and the chosen nodes would have it."""
+    preset = model(seen)
+    if preset is None:
+        return rendered_template(seen.workspace, dedicated=is_dedicated(seen))
     return rendered_deployment(
         seen.workspace,
-        model(seen),
+        preset,
         registry=seen.options.registry,
         gpus=wanted_gpus(seen),
         dedicated=is_dedicated(seen),

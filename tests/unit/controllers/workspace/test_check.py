@@ -157,6 +157,29 @@ def test_what_a_node_s_labels_say_wins_over_the_table(mib: str, *, refused: bool
     assert ("Standard_X has 1 GPU with 8 GiB" in step.message) is refused
 
 
+def test_a_template_needs_an_instance_type_that_is_known() -> None:
+    template: dict[str, object] = {"template": {"spec": {"containers": []}}}
+    choiceless = {"labelSelector": {"matchLabels": {"apps": "phi"}}}
+
+    step = first(workspace(inference=template, resource=choiceless))
+
+    assert step.reason is Reason.INVALID_SPEC
+    assert "resource.instanceType: must be set with inference.template" in step.message
+    assert first(workspace(inference=template)).satisfied
+
+
+def test_every_acceptable_type_is_checked_and_named_by_its_place() -> None:
+    types = {
+        "instanceTypes": ["Standard_X", "Standard_Tiny"],
+        "labelSelector": {"matchLabels": {"apps": "phi"}},
+    }
+
+    step = first(workspace(resource=types))
+
+    assert step.reason is Reason.NOT_ENOUGH_MEMORY
+    assert step.message.startswith("resource.instanceTypes[1]: ")
+
+
 def test_a_private_model_needs_the_user_s_own_image() -> None:
     private = PRESET.model_copy(update={"access": "private"})
     catalog = Catalog({"phi": private}, CATALOG.skus)

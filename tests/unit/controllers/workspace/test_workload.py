@@ -8,10 +8,16 @@ from datetime import timedelta
 
 import pytest
 
-from kaito.controllers.workspace.step import Step
-from kaito.controllers.workspace.workload import ensure_workload, is_serving, wanted_deployment
+from kaito.controllers.workspace.step import Create, Step
+from kaito.controllers.workspace.workload import (
+    ensure_service,
+    ensure_workload,
+    is_serving,
+    wanted_deployment,
+)
 from kaito.kube.kinds import Deployment, Pod
-from tests.unit.controllers.workspace.worlds import NOW, node, observed
+from tests.unit.controllers.workspace.worlds import NOW, node, observed, workspace
+from tests.unit.workloads.wire import at
 
 ten_seconds = timedelta(seconds=10)
 ALL_READY = {
@@ -102,3 +108,29 @@ def test_pods_that_the_api_server_refuses_are_told() -> None:
 
     assert step.reason == "PodsRefused"
     assert "exceeded quota: gpus" in step.message
+
+
+TEMPLATE = {"template": {"spec": {"containers": [{"name": "c", "image": "mine:1"}]}}}
+
+
+def test_a_template_is_run_as_it_is_and_brings_its_own_service() -> None:
+    bare = observed(workspace=workspace(inference=TEMPLATE))
+    seen = replace(bare, nodes=(node({"apps": "phi"}, name="n1"),))
+
+    service, step = ensure_service(seen), ensure_workload(seen)
+
+    assert service.satisfied
+    assert service.actions == ()
+    (create,) = step.actions
+    assert isinstance(create, Create)
+    assert at(create.manifest, "spec", "template", "spec", "containers") == [
+        {"name": "c", "image": "mine:1"}
+    ]
+
+
+def test_a_template_is_ready_when_its_pods_are() -> None:
+    bare = observed(workspace=workspace(inference=TEMPLATE))
+    seen = replace(bare, nodes=(node({"apps": "phi"}, name="n1"),))
+    made = Deployment.model_validate({**wanted_deployment(seen), "status": ALL_READY})
+
+    assert ensure_workload(replace(seen, deployment=made)).satisfied

@@ -1,0 +1,45 @@
+"""The Deployment of a pod template that the user wrote: it is kept, and put on the right nodes."""
+
+from __future__ import annotations
+
+from kaito.api.workspace import Workspace
+from kaito.kube.objects import Manifest
+from kaito.workloads.deployment import deployment_of
+from kaito.workloads.owner import pod_labels
+from kaito.workloads.placement import TOLERATIONS, affinity
+
+_DEADLINE_SECONDS = 1800
+"""How long pods of which we know nothing may load."""
+
+
+def rendered_template(workspace: Workspace, *, dedicated: bool) -> Manifest:
+    """The Deployment of a workspace that has `inference.template`.
+
+    The template's own affinity, tolerations and labels stay; ours are added.
+
+    Args:
+        workspace: has the template.
+        dedicated: whether all nodes were created for this workspace; then pods go nowhere else.
+    """
+    template = dict((workspace.inference and workspace.inference.template) or {})
+    metadata, spec = _mapping(template, "metadata"), _mapping(template, "spec")
+    own = spec.get("tolerations")
+    made: Manifest = {
+        **template,
+        "metadata": {
+            **metadata,
+            "labels": {**_mapping(metadata, "labels"), **pod_labels(workspace)},
+        },
+        "spec": {
+            **spec,
+            "affinity": affinity(workspace, dedicated=dedicated, own=_mapping(spec, "affinity")),
+            "tolerations": [*(own if isinstance(own, list) else ()), *TOLERATIONS],
+        },
+    }
+    return deployment_of(workspace, made, deadline_seconds=_DEADLINE_SECONDS)
+
+
+def _mapping(within: Manifest, key: str) -> Manifest:
+    """An object of the template; whatever else stands there is for the API server to refuse."""
+    found = within.get(key)
+    return found if isinstance(found, dict) else {}
