@@ -18,6 +18,7 @@ from kaito.controllers.workspace.observe import (
     by_workspace,
     workspace_of,
 )
+from kaito.kube import VERSION
 from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.controller import Controller
@@ -78,7 +79,10 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
         settings.presets_dir, cloud=settings.cloud, origin=settings.preset_images
     )
     client = await Client.connect(
-        user_agent=NAME, field_manager=NAME, kubeconfig=settings.kubeconfig, clock=clock
+        user_agent=f"{NAME}/{VERSION}",
+        field_manager=NAME,
+        kubeconfig=settings.kubeconfig,
+        clock=clock,
     )
     try:
         manager = Manager(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from kaito.kube import VERSION
 from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.controller import Controller
@@ -66,7 +67,10 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
     """Run the provisioner until it is told to stop; the exit status."""
     log.info("settings.loaded", **settings.model_dump(mode="json"))
     client = await Client.connect(
-        user_agent=NAME, field_manager=NAME, kubeconfig=settings.kubeconfig, clock=clock
+        user_agent=f"{NAME}/{VERSION}",
+        field_manager=NAME,
+        kubeconfig=settings.kubeconfig,
+        clock=clock,
     )
     cloud = aks(settings)
     try:

@@ -2,7 +2,8 @@
 
 Alive means that the event loop turns and that no lease is overstayed; it never depends
 on the API server, or an outage there would restart every operator at once. Ready means
-that every informer has its first list, on the leader and on those that stand by.
+that every informer has its first list, on the leader and on those that stand by; who of
+them leads is told beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ Check = Callable[[], Sequence[str]]
 
 @asynccontextmanager
 async def served(
-    *, host: str, health_port: int, metrics_port: int, alive: Check, ready: Check
+    *,
+    host: str,
+    health_port: int,
+    metrics_port: int,
+    alive: Check,
+    ready: Check,
+    remarks: Check,
 ) -> AsyncIterator[tuple[int, int]]:
     """Serve while the context is open; both may share one port.
 
@@ -29,13 +36,14 @@ async def served(
         metrics_port: of /metrics; 0 picks a free one.
         alive: what /healthz reports.
         ready: what /readyz reports.
+        remarks: what /readyz says besides, and which makes nothing unready.
 
     Yields:
         The two ports.
     """
     health = web.Application()
-    health.router.add_get("/healthz", _answer(alive))
-    health.router.add_get("/readyz", _answer(ready))
+    health.router.add_get("/healthz", _answer(alive, tuple))
+    health.router.add_get("/readyz", _answer(ready, remarks))
     metrics = health if health_port == metrics_port != 0 else web.Application()
     metrics.router.add_get("/metrics", _metrics)
     runners = [web.AppRunner(app, access_log=None) for app in dict.fromkeys((health, metrics))]
@@ -50,14 +58,13 @@ async def served(
             await runner.cleanup()
 
 
-def _answer(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _answer(check: Check, remarks: Check) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """A handler that says "ok", or 503 and what is wrong."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         wrong = check()
-        if wrong:
-            return web.Response(text="\n".join(wrong) + "\n", status=503)
-        return web.Response(text="ok\n")
+        lines = [*(wrong or ["ok"]), *remarks()]
+        return web.Response(text="\n".join(lines) + "\n", status=503 if wrong else 200)
 
     return answer
 

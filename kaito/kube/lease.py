@@ -102,6 +102,7 @@ class Elector:
         self._renew_seconds = renew_seconds
         self._retry_seconds = retry_seconds
         self._valid_until = float("-inf")
+        self._holds = False
         self._record: Lease | None = None
         self._changed_at = 0.0
         self._gauge = metrics.LEADER.labels(ref.name)
@@ -112,6 +113,20 @@ class Elector:
     def is_leader(self) -> bool:
         """Whether this process may act now."""
         return self.clock.monotonic() < self._valid_until
+
+    @property
+    def is_overstayed(self) -> bool:
+        """Whether this process led, may no longer, and has not stopped to in good time."""
+        late = self.clock.monotonic() - self._valid_until
+        return self._holds and late > (self._hold_seconds - self._renew_seconds) / 2
+
+    @property
+    def state(self) -> str:
+        """Who has the lease, as far as this process knows, in a few words."""
+        holder = self._record.spec.holder_identity if self._record else ""
+        if self.is_leader:
+            return "held"
+        return f"held by {holder}" if holder and holder != self.identity else "not held"
 
     def guard(self) -> None:
         """Return only if this process may act now; asked before each effect outside.
@@ -138,6 +153,7 @@ class Elector:
             await asyncio.sleep(self.clock.between(self._retry_seconds, longest))
         log.info("lease.acquired", lease=str(self._ref), identity=self.identity)
         self._gauge.set(1)
+        self._holds = True
         if self.watchdog:
             self.watchdog.start(self.clock)
 
@@ -153,13 +169,14 @@ class Elector:
                 await self._try(self._renew)
         finally:
             self._gauge.set(0)
+            self._holds = False
         log.error("lease.lost", lease=str(self._ref), identity=self.identity)
         self._valid_until = float("-inf")
         raise NotLeading(f"{self._ref} could not be renewed")
 
     async def release(self) -> None:
         """Let others lead at once; only when all guarded work has ended."""
-        led, self._valid_until = self.is_leader, float("-inf")
+        led, self._valid_until, self._holds = self.is_leader, float("-inf"), False
         if self.watchdog:
             self.watchdog.stop()
         if led and await self._try(self._give_back):

@@ -148,6 +148,7 @@ class Manager:
             metrics_port=self._metrics_port,
             alive=self._unwell,
             ready=self.troubles,
+            remarks=self._remarks,
         ) as self.ports:
             return await self._serve()
 
@@ -216,7 +217,13 @@ class Manager:
 
     def _unwell(self) -> Sequence[str]:
         """What /healthz reports: that this answers at all is the better half of it."""
-        return ("a part has ended",) if self._crew.ended.is_set() else ()
+        ended = ("a part has ended",) if self._crew.ended.is_set() else ()
+        overstayed = self._elector is not None and self._elector.is_overstayed
+        return (*ended, "the lease is overstayed") if overstayed else ended
+
+    def _remarks(self) -> Sequence[str]:
+        """What /readyz says besides: those that stand by are as ready as the one that leads."""
+        return (f"lease: {self._elector.state}",) if self._elector else ()
 
 
 def _has_failed(task: asyncio.Task[None]) -> bool:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 
-from tests.rules.tree import SHIPPED, Source, at, sources
+import pytest
+
+from kaito.kube import VERSION
+from tests.rules.tree import ROOT, SHIPPED, Source, at, sources
 
 ENGINE = "kaito/kube/"
 CLOCK = "kaito/kube/clock.py"
@@ -69,3 +73,14 @@ def test_a_process_names_the_real_clock_once() -> None:
     ]
 
     assert sorted(named) == ["kaito/app.py", "provisioner/app.py"]
+
+
+def test_t4_what_requests_say_of_the_version_is_true() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+    assert project["project"]["version"] == VERSION
+
+
+@pytest.mark.parametrize("app", ["kaito/app.py", "provisioner/app.py"])
+def test_t4_a_process_names_its_version_to_the_api_server(app: str) -> None:
+    assert 'user_agent=f"{NAME}/{VERSION}"' in (ROOT / app).read_text()

@@ -310,3 +310,31 @@ async def test_l4_every_write_over_a_lease_names_the_version_that_it_replaces(
 
     assert made.method == "POST"
     assert versions == ["2", "3"]
+
+
+async def test_c10_a_leader_that_acts_for_too_long_is_told_from_one_that_stopped(
+    client: Client,
+) -> None:
+    clock = FakeClock()
+    each = elector(client, "a", clock)
+    before = each.is_overstayed
+    await each.acquire()
+
+    overstayed = []
+    for seconds in (9.9, 2.5, 0.2):
+        clock.advance(seconds)
+        overstayed.append(each.is_overstayed)
+    await each.release()
+
+    assert (before, overstayed, each.is_overstayed) == (False, [False, False, True], False)
+
+
+async def test_c10_everyone_knows_who_has_the_lease(client: Client) -> None:
+    clock = FakeClock()
+    a, b = elector(client, "a", clock), elector(client, "b", clock)
+    at_first = (a.state, b.state)
+    await a.acquire()
+    assert not await b._try(b._contend)
+
+    assert at_first == ("not held", "not held")
+    assert (a.state, b.state) == ("held", "held by a")

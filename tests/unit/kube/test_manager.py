@@ -255,3 +255,26 @@ class Held(Backoff):
         """As ever."""
         self.asked.set()
         return super().delay(now, floor_seconds=floor_seconds)
+
+
+async def test_c10_ready_says_who_leads_and_what_else_is_waited_for(
+    api: Api, client: Client
+) -> None:
+    trouble = ["the cloud refuses us"]
+    boss = manager(client, rival(client))
+    boss.informer(THINGS)
+    boss.ready_when("cloud", lambda: trouble[0])
+    led = asyncio.Event()
+    boss.background("told", _tell(led))
+    running = asyncio.create_task(boss.run())
+
+    async with asyncio.timeout(5):
+        await led.wait()
+        before = await page(boss.ports[0], "readyz")
+        trouble[0] = ""
+        after = await page(boss.ports[0], "readyz")
+        boss.stop()
+        await running
+
+    assert before == (503, "cloud: the cloud refuses us\nlease: held\n")
+    assert after == (200, "ok\nlease: held\n")
