@@ -7,8 +7,8 @@ its readers use; the rest of the wire form is dropped before it reaches a store.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -17,9 +17,11 @@ Manifest = Mapping[str, object]
 """An object on its way to the API server, in wire form."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
-    """Where an object is: its namespace ("" when cluster-scoped) and its name."""
+class Ref(NamedTuple):
+    """Where an object is: its namespace ("" when cluster-scoped) and its name.
+
+    A tuple, because stores and queues hash refs dozens of times for each change.
+    """
 
     namespace: str
     name: str
@@ -55,8 +57,9 @@ class ObjectMeta(KubeModel):
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    # A factory, because pydantic makes a deep copy of a default that can change.
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
     owner_references: tuple[OwnerReference, ...] = ()
     creation_timestamp: datetime | None = None
