@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -20,14 +21,21 @@ class RotatingToken:
         header: what was read first; "" means that no token is needed, ever.
         read: reads it anew; raises OSError or ValueError when its source is no good now.
         clock: measures the header's age.
+        read_seconds: how long that may take.
     """
 
     def __init__(
-        self, header: str, read: Callable[[], Awaitable[str]], *, clock: Clock = SYSTEM_CLOCK
+        self,
+        header: str,
+        read: Callable[[], Awaitable[str]],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        read_seconds: float = 10.0,
     ) -> None:
         self._header = header
         self._read = read
         self._clock = clock
+        self._read_seconds = read_seconds
         self._read_at = clock.monotonic()
 
     async def header(self, *, refused: str | None = None) -> str:
@@ -36,8 +44,10 @@ class RotatingToken:
         if self._header and (stale or refused == self._header):
             self._read_at = self._clock.monotonic()
             try:
-                self._header = await self._read()
+                async with asyncio.timeout(self._read_seconds):
+                    self._header = await self._read()
             except (OSError, ValueError) as error:
-                # The file may be half-written just now: the old token may still do.
+                # The file may be half-written just now, or the program that makes tokens hang:
+                # the old one may still do.
                 log.warning("token.unread", error=repr(error))
         return self._header
