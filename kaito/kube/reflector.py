@@ -118,7 +118,7 @@ class Patience:
         clock: time and chance.
     """
 
-    idle_seconds: float = 90.0
+    idle_seconds: float = 80.0
     absent_seconds: float = 2.0
     reminder_seconds: float = 10.0
     backoff: Backoff = field(default_factory=Backoff)
