@@ -8,7 +8,7 @@ Stored objects are never changed: a write puts another one in their place.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pydantic_core
 
 from kaito.kube.transport import Call
-from tests.virtual import ownership, paging, wire
+from tests.virtual import ownership, paging, rules, wire
 from tests.virtual.kinds import KINDS, Address, Kind, address
 from tests.virtual.watching import Event, Watcher
 from tests.virtual.wire import Json, Refused, conflict, invalid, not_found
@@ -26,9 +26,10 @@ Key = tuple[str, str]
 """Namespace and name."""
 
 FIRST_VERSION = 100
+NEVER_APPLIED = frozenset({"events", "leases"})
+"""Nobody asks who owns their fields, and they are written all the time."""
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
-_KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "generation", "namespace", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +60,27 @@ class Api:
         version: of the newest change.
         oldest: changes up to this version are forgotten.
         history: all changes since, in order; tests read it.
+        newest: the present version of each object, by uid.
+        on_event: called with each change at its moment.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self.version = FIRST_VERSION
         self.oldest = FIRST_VERSION
         self.history: list[Event] = []
+        self.newest: dict[str, int] = {}
+        self.on_event: list[Callable[[Event], None]] = []
         self._clock = clock
+        self._by = ""
         self._objects: dict[Kind, dict[Key, Stored]] = {kind: {} for kind in KINDS}
         self._snapshots: dict[int, dict[str, list[Json]]] = {}
         self._watchers: dict[Watcher, None] = {}
 
     # What clients ask
 
-    def answer(self, call: Call) -> Answer:
-        """Carry out one request that is not a watch."""
+    def answer(self, call: Call, *, by: str = "") -> Answer:
+        """Carry out one request that is not a watch; `by` is who sent it."""
+        self._by = by
         try:
             where = address(call.path)
             if where is None:
@@ -102,6 +109,11 @@ class Api:
         self._watchers.pop(watcher, None)
 
     # What tests do
+
+    @property
+    def watching(self) -> int:
+        """Watches that are open."""
+        return len(self._watchers)
 
     def items(self, plural: str) -> list[Json]:
         """All objects of a resource, in order."""
@@ -171,6 +183,8 @@ class Api:
         ]
 
     def _create(self, call: Call, where: Address, body: Any) -> Answer:
+        if where.subresource == "eviction":
+            return self._delete(call, where, body.get("deleteOptions") or {})
         name = body.get("metadata", {}).get("name", "")
         if not name:
             raise invalid("metadata.name: Required value: name or generateName is required")
@@ -184,7 +198,7 @@ class Api:
 
     def _made(self, where: Address, name: str, body: Json, call: Call, *, is_apply: bool) -> Answer:
         kind = where.kind
-        given = {key: each for key, each in body["metadata"].items() if key not in _KEPT}
+        given = {key: each for key, each in body["metadata"].items() if key not in rules.KEPT}
         metadata = {
             **given,
             "name": name,
@@ -223,7 +237,7 @@ class Api:
             if body["metadata"].get("uid"):
                 raise conflict("uid mismatch: no existing object was found")
             return self._made(where, where.name, body, call, is_apply=True)
-        parts = _parts(where)
+        parts = rules.parts(where)
         wanted = {key: each for key, each in body.items() if parts(key) or key == "metadata"}
         if where.subresource:
             names = ("name", "namespace", "uid", "resourceVersion")
@@ -244,6 +258,8 @@ class Api:
         """Any write of an existing object that is not an apply."""
         old = self._found(where)
         new = change(old.item)
+        if where.kind.plural in NEVER_APPLIED:
+            return self._updated(where, old, new, lambda _item: old.owners)
         manager = _manager(call, is_apply=False)
         return self._updated(
             where,
@@ -262,13 +278,13 @@ class Api:
         owners: Callable[[Json], ownership.Owners],
     ) -> Answer:
         """Check what was asked for, complete it and store it if it says anything new."""
-        _check_versions(where, old.item, asked)
-        new = _completed(where, old.item, asked)
-        _check_finalizers(old.item, new)
+        rules.check_versions(where, old.item, asked)
+        new = rules.completed(where, old.item, asked)
+        rules.check_finalizers(old.item, new)
         if new == old.item:
             self._objects[where.kind][_key(new)] = Stored(old.item, owners(old.item))
             return Answer(200, old.item)
-        if _is_over(new):
+        if rules.is_over(new):
             return Answer(200, self._remove(where.kind, old, new))
         return Answer(200, self._store(where.kind, old, Stored(new, owners(new))))
 
@@ -298,7 +314,8 @@ class Api:
     def _store(self, kind: Kind, old: Stored | None, new: Stored) -> Json:
         item = self._numbered(new.item)
         self._objects[kind][_key(item)] = Stored(item, new.owners)
-        self._tell(Event(self.version, kind, old.item if old else None, item, self._clock()))
+        before = old.item if old else None
+        self._tell(Event(self.version, kind, before, item, self._clock(), by=self._by))
         return item
 
     def _remove(self, kind: Kind, old: Stored, last: Json) -> Json:
@@ -307,7 +324,8 @@ class Api:
         version = item["metadata"]["resourceVersion"]
         gone = wire.merged(old.item, {"metadata": {"resourceVersion": version}})
         del self._objects[kind][_key(item)]
-        self._tell(Event(self.version, kind, old.item, gone, self._clock(), is_end=True))
+        at = self._clock()
+        self._tell(Event(self.version, kind, old.item, gone, at, is_end=True, by=self._by))
         return item
 
     def _numbered(self, item: Json) -> Json:
@@ -316,8 +334,14 @@ class Api:
 
     def _tell(self, event: Event) -> None:
         self.history.append(event)
+        metadata = event.new["metadata"]
+        self.newest[metadata["uid"]] = event.version
+        if event.is_end:
+            del self.newest[metadata["uid"]]
         for watcher in self._watchers:
             watcher.tell(event)
+        for hear in self.on_event:
+            hear(event)
 
     def _begin(self, watcher: Watcher) -> None:
         """What a new watch hears first: the present, or what has happened since its version."""
@@ -346,54 +370,3 @@ def _key(item: Json) -> Key:
 def _manager(call: Call, *, is_apply: bool) -> str:
     """A manager's applies and its other writes are two owners."""
     return f"{call.params.get('fieldManager', 'unknown')}/{'Apply' if is_apply else 'Update'}"
-
-
-def _parts(where: Address) -> Callable[[str], bool]:
-    """Which top-level fields a request may write."""
-    if where.subresource:
-        return lambda name: name == where.subresource
-    return lambda name: not (where.kind.has_status and name == "status")
-
-
-def _completed(where: Address, old: Json, asked: Json) -> Json:
-    """What was asked for, with everything that this request cannot change as it was."""
-    parts = _parts(where)
-    new = {key: each for key, each in asked.items() if parts(key)}
-    new |= {key: each for key, each in old.items() if not parts(key)}
-    new |= {key: old[key] for key in ("apiVersion", "kind")}
-    if where.subresource:
-        return {**new, "metadata": old["metadata"]}
-    before = old["metadata"]
-    given = {key: each for key, each in asked["metadata"].items() if key not in _KEPT}
-    kept = {key: before[key] for key in _KEPT if key in before}
-    metadata = {**given, **kept, "resourceVersion": before["resourceVersion"]}
-    if not metadata.get("finalizers", True):
-        del metadata["finalizers"]
-    if "deletionGracePeriodSeconds" in before:
-        metadata["deletionGracePeriodSeconds"] = before["deletionGracePeriodSeconds"]
-    if where.kind.counts and _meant(old) != _meant(new):
-        metadata["generation"] += 1
-    return {**new, "metadata": metadata}
-
-
-def _meant(item: Json) -> Mapping[str, object]:
-    return {key: each for key, each in item.items() if key not in ("metadata", "status")}
-
-
-def _check_versions(where: Address, old: Json, asked: Json) -> None:
-    before, given = old["metadata"], asked["metadata"]
-    if given.get("resourceVersion") not in (None, "", before["resourceVersion"]):
-        raise conflict("the object has been modified; please apply your changes to the latest")
-    if not where.subresource and given.get("uid") not in (None, "", before["uid"]):
-        raise invalid("metadata.uid: field is immutable")
-
-
-def _check_finalizers(old: Json, new: Json) -> None:
-    before, after = (set(each["metadata"].get("finalizers", ())) for each in (old, new))
-    if "deletionTimestamp" in old["metadata"] and after - before:
-        raise invalid("metadata.finalizers: Forbidden: no new finalizers can be added")
-
-
-def _is_over(item: Json) -> bool:
-    metadata = item["metadata"]
-    return "deletionTimestamp" in metadata and not metadata.get("finalizers")

@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jwt
+import pytest
 
-from hack.cluster import layout
-from hack.cluster.arm import tokens
+from hack.cluster.arm import frontdoor, wire
 from hack.cluster.arm.addresses import pools_path
 from hack.cluster.arm.exchange import Answer, Request
+from hack.cluster.arm.faults import Fault, Match, Rule, Scenario
 from hack.cluster.arm.frontdoor import FrontDoor
 from hack.cluster.arm.settings import Settings
+from hack.cluster.arm.sizes import sizes
 from provisioner.azure import agentpool, errors
 from provisioner.cloud import Instance, InstanceSpec
 from provisioner.failures import CloudUnavailable
-from tests.virtual.door import Weather
+from tests.virtual.door import ANSWER_SECONDS, Link
 
 PROVISION_SECONDS = 90.0
 DELETE_SECONDS = 60.0
+SIZES = cache(sizes)
+"""The real ones, read once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Deed:
         owner: uid of the claim in the pool's tags.
         at: seconds of the server's clock.
         state: of the pool before.
+        by: identity of who asked for it.
+        is_late: whether it was asked for some time before.
     """
 
     verb: str
@@ -42,6 +48,15 @@ class Deed:
     owner: str
     at: float
     state: str
+    by: str
+    is_late: bool
+
+
+class _Door(FrontDoor):
+    """A front door where nobody has to show who they are."""
+
+    def _check_caller(self, request: Request, now: float) -> None:
+        """Let everybody in: credentials are the business of tests of their own."""
 
 
 class Arm:
@@ -55,53 +70,71 @@ class Arm:
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         key = folder / "issuer.pub"
         key.write_text("never asked for: nobody signs in")
-        self._door = FrontDoor(
-            Settings(
-                home=folder,
-                certificate=folder,
-                key=folder,
-                issuer_key=key,
-                provision_seconds=PROVISION_SECONDS,
-                delete_seconds=DELETE_SECONDS,
-                page_size=1000,
-            ),
-            clock=clock,
+        settings = Settings(
+            home=folder,
+            certificate=folder,
+            key=folder,
+            issuer_key=key,
+            provision_seconds=PROVISION_SECONDS,
+            delete_seconds=DELETE_SECONDS,
+            page_size=1000,
         )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(frontdoor, "sizes", SIZES)
+            self._door = _Door(settings, clock=clock)
         self._clock = clock
-        claims = {"aud": tokens.AUDIENCE, "appid": layout.CLIENT_ID, "exp": 2**40}
-        secret = tokens.secret(folder / "arm" / "token.key")
-        self._token = jwt.encode(claims, secret, algorithm="HS256")
-        self._listed: tuple[int, list[dict[str, Any]]] = (-1, [])
+        self._listed: tuple[int, list[Any]] | None = None
+        self._fails = False
         self.deeds: list[Deed] = []
-        self.on_deed: Callable[[Deed], None] = lambda _deed: None
+        self.on_deed: list[Callable[[Deed], None]] = []
 
-    def ask(self, method: str, pool: str = "", body: object = None) -> Answer:
-        """One request, and its answer."""
+    def fail(self, fault: Fault, *, times: int) -> None:
+        """Have a kind of request fail that many times."""
+        self._fails = True
+        self._door.play(Scenario(rules=[Rule(match=Match(), fault=fault, times=times)]))
+
+    def ask(self, method: str, pool: str, body: object, *, by: str, sent_at: float) -> Answer:
+        """One request, and its answer.
+
+        Args:
+            method: of HTTP.
+            pool: its name; "" asks for all.
+            body: of the request.
+            by: identity of who sent it.
+            sent_at: when, in seconds of the server's clock.
+        """
+        if method == "GET" and not pool:
+            return self._list()
         before = self.pool(pool) if method in ("PUT", "DELETE") else None
-        answer = self._door.answer(self._request(method, pool, body))
+        answer = self._door.answer(_request(method, pool, body))
         if method in ("PUT", "DELETE") and answer.status in (200, 201, 202):
             found = before or self.pool(pool) or {}
             properties = found.get("properties", {})
             owner = properties.get("tags", {}).get(agentpool.TAG_UID, "")
             verb = "launch" if method == "PUT" else "terminate"
             state = properties.get("provisioningState", "") if before else ""
-            deed = Deed(verb, pool, owner, self._clock(), state)
+            now = self._clock()
+            deed = Deed(verb, pool, owner, now, state, by, is_late=now > sent_at)
             self.deeds.append(deed)
-            self.on_deed(deed)
+            for hear in self.on_deed:
+                hear(deed)
         return answer
+
+    def now(self) -> float:
+        """Seconds of the server's clock."""
+        return self._clock()
 
     def pools(self) -> list[dict[str, Any]]:
         """All pools but the system's, as GET tells them."""
-        revision = self.revision()
-        if self._listed[0] != revision:
-            body: Any = self._door.answer(self._request("GET", "", None)).body
-            pools = [pool for pool in body["value"] if pool["name"] != "system"]
-            self._listed = (revision, pools)
-        return self._listed[1]
+        return [pool for pool in self._everything() if pool["name"] != "system"]
 
     def revision(self) -> int:
         """Grows with every change of a pool."""
         return self._door.revision()
+
+    def seconds_to_change(self) -> float | None:
+        """How long until a pool changes by itself; None while none is going to."""
+        return self._door.seconds_to_change()
 
     def pool(self, name: str) -> dict[str, Any] | None:
         """One pool."""
@@ -111,24 +144,29 @@ class Arm:
         """Close its files."""
         self._door.close()
 
-    def _request(self, method: str, pool: str, body: object) -> Request:
-        return Request(
-            method=method,
-            path=f"{pools_path()}/{pool}".rstrip("/"),
-            query={"api-version": "2025-01-01"},
-            headers={"authorization": f"Bearer {self._token}", "if-none-match": "*"}
-            if method == "PUT"
-            else {"authorization": f"Bearer {self._token}"},
-            body=json.dumps(body).encode() if body is not None else b"",
-        )
+    def _list(self) -> Answer:
+        """All pools, unless that is to fail."""
+        if self._fails:
+            return self._door.answer(_request("GET", "", None))
+        return Answer(200, {"value": self._everything()})
+
+    def _everything(self) -> list[Any]:
+        """All pools; the same list as long as nothing has changed."""
+        revision = self.revision()
+        if self._listed is None or self._listed[0] != revision:
+            fleet = self._door._provider.fleet
+            listed = [wire.pool_body(fleet.pools[name]) for name in sorted(fleet.pools)]
+            self._listed = (revision, listed)
+        return self._listed[1]
 
 
 class LocalCloud:
     """A `provisioner.cloud.Cloud` on that front door."""
 
-    def __init__(self, arm: Arm, weather: Weather) -> None:
+    def __init__(self, arm: Arm, link: Link) -> None:
         self._arm = arm
-        self._weather = weather
+        self._link = link
+        self._known: tuple[object, tuple[Instance, ...]] = (None, ())
 
     async def launch(self, spec: InstanceSpec) -> None:
         """Begin to create a pool."""
@@ -145,20 +183,34 @@ class LocalCloud:
         answer = await self._call("GET", "")
         _check(answer)
         body: Any = answer.body
-        return tuple(agentpool.instance(pool) for pool in body["value"])
+        if self._known[0] is not body["value"]:
+            found = tuple(agentpool.instance(pool) for pool in body["value"])
+            self._known = (body["value"], found)
+        return self._known[1]
 
     async def close(self) -> None:
         """Nothing is open."""
 
     async def _call(self, method: str, pool: str, body: object = None) -> Answer:
-        what = f"{method} pool/{pool}"
+        sent_at = self._arm.now()
         try:
-            await self._weather.before(what)
-            answer = self._arm.ask(method, pool, body)
-            await self._weather.after(what)
+            return await self._link.carry(
+                f"{method} pool/{pool}",
+                lambda: self._arm.ask(method, pool, body, by=self._link.who, sent_at=sent_at),
+                seconds=ANSWER_SECONDS,
+            )
         except ConnectionError as error:
             raise CloudUnavailable("Broken", "the connection broke") from error
-        return answer
+
+
+def _request(method: str, pool: str, body: object) -> Request:
+    return Request(
+        method=method,
+        path=f"{pools_path()}/{pool}".rstrip("/"),
+        query={"api-version": "2025-01-01"},
+        headers={"if-none-match": "*"} if method == "PUT" else {},
+        body=json.dumps(body).encode() if body is not None else b"",
+    )
 
 
 def _check(answer: Answer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kaito.api.machine import MACHINES
 from kaito.api.nodeclaim import NODECLAIMS
@@ -21,6 +22,8 @@ from kaito.kube.objects import KubeObject
 from kaito.kube.resource import Resource
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", KubeObject)
+WIDGETS = Resource("bench.example", "v1", "widgets", "Widget", KubeObject)
+"""A custom Kind that stands for any: benchmarks are about nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Address:
     subresource: str
 
 
-_CUSTOM = (WORKSPACES, MACHINES, NODECLAIMS)
+_CUSTOM = (WORKSPACES, MACHINES, NODECLAIMS, WIDGETS)
 _COUNTED = (DEPLOYMENTS, STATEFULSETS, JOBS)
 _WITH_STATUS = (NODES, PODS, SERVICES)
 _PLAIN = (LEASES, EVENTS, CONFIG_MAPS)
@@ -88,6 +91,7 @@ KINDS = (
 )
 
 
+@lru_cache(4096)
 def address(path: str) -> Address | None:
     """What a path names; None when nothing of the kind is served."""
     for kind in KINDS:

@@ -94,7 +94,7 @@ def taken(owners: Owners, manager: str, touched: frozenset[Path], now: Json) -> 
 
 
 def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, object]]:
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _leaves((*path, key), inner)
         return
@@ -113,8 +113,8 @@ def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, object]]:
 
 
 def _merged(name: str, old: Any, wanted: Any) -> Any:
-    if isinstance(wanted, Mapping):
-        before = old if isinstance(old, Mapping) else {}
+    if isinstance(wanted, dict):
+        before = old if isinstance(old, dict) else {}
         return {
             **before,
             **{key: _merged(key, before.get(key), value) for key, value in wanted.items()},
@@ -144,7 +144,7 @@ def _without(name: str, value: Any, path: Path) -> Any:
     if isinstance(value, list):
         left = (_entry_without(name, entry, head, rest) for entry in value)
         return [entry for entry in left if entry is not None]
-    if not isinstance(value, Mapping) or head not in value:
+    if not isinstance(value, dict) or head not in value:
         return value
     inner = _without(str(head), value[head], rest) if rest else None
     kept = {key: each for key, each in value.items() if key != head}

@@ -1,12 +1,16 @@
-"""The two real processes, wired as the product wires them, without ports and signals."""
+"""The two real programs, wired as the products wire them, without ports and threads."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+import random
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,15 +18,15 @@ import pytest
 import kaito.app
 import provisioner.app
 from kaito.catalog.catalog import read_catalog
+from kaito.kube import health, lease, manager
 from kaito.kube.client import Client
 from kaito.kube.manager import Manager
 from kaito.settings import Settings as KaitoSettings
 from provisioner.settings import Settings as ProvisionerSettings
 from tests.virtual.api import Api
 from tests.virtual.cloud import Arm, LocalCloud
-from tests.virtual.door import Door, Weather
-
-Run = Callable[[], Awaitable[None]]
+from tests.virtual.door import Door, Link
+from tests.virtual.loop import VirtualClock, VirtualLoop, virtual
 
 KAITO, PROVISIONER = kaito.app.NAME, provisioner.app.NAME
 NAMES = (KAITO, PROVISIONER)
@@ -32,51 +36,106 @@ CATALOG = cache(read_catalog)
 """The real one, read once."""
 
 
-async def _run(manager: Manager) -> int:
-    """Run all that a manager owns, without ports, signals and graces, until cancelled."""
-    working = (*manager._background.values(), *(each.run for each in manager._controllers))
-    async with asyncio.TaskGroup() as tasks:
-        for informer in manager._informers.values():
-            tasks.create_task(_owned(informer.run))
-        for informer in manager._informers.values():
-            await informer.synced.wait()
-        for run in working:
-            tasks.create_task(_owned(run))
-    return 0
+@dataclass(slots=True)
+class Life:
+    """One process, from its start to its end.
+
+    Attributes:
+        name: of the program.
+        link: its network; tells whether it was killed, and when it is over.
+        loop: everything in it.
+        task: what it runs; its result is the exit status.
+        manager: of its parts, once they are made.
+    """
+
+    name: str
+    link: Link
+    loop: VirtualLoop
+    task: asyncio.Task[int] | None = None
+    manager: Manager | None = None
+
+    def start(self, *, seed: int, elects: bool) -> None:
+        """Begin to run; `seed` and its identity make its chance."""
+        clock = VirtualClock(self.loop, random.Random(f"{seed}/{self.link.who}"))
+        main = _main(self.name, self.link.who, clock, elects=elects)
+        self.task = self.loop.create_task(main)
+        self.task.add_done_callback(lambda _: self.link.killed.set())
+
+    def pause(self) -> None:
+        """Stop everything in it (SIGSTOP)."""
+        self.loop.stopped = True
+
+    def resume(self) -> None:
+        """Go on (SIGCONT)."""
+        self.loop.stopped = False
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+        self.loop.call_soon(self.loop.signals[signal.SIGTERM])
+
+
+class Nobody:
+    """In place of the watchdog: the thread that would end a process comes too late."""
+
+    def __init__(self, **_asked: Any) -> None: ...
+
+    def start(self, clock: Any) -> None:
+        """Begin to watch."""
+
+    def extend(self, deadline: float) -> None:
+        """Move the deadline on."""
+
+    def stop(self) -> None:
+        """Watch no more."""
 
 
 @contextmanager
-def wired(api: Api, arm: Arm, weather: Mapping[str, Weather]) -> Iterator[None]:
+def wired(api: Api, arm: Arm, lives: dict[VirtualLoop, Life]) -> Iterator[None]:
     """The products' own wiring leads to the API and the cloud in memory.
 
     Args:
-        api: of both processes.
+        api: of all processes.
         arm: of the provisioner.
-        weather: of each process, by its name.
+        lives: of each process, by its loop.
     """
 
     async def connect(**asked: Any) -> Client:
-        name = asked["field_manager"]
-        return Client(Door(api, weather[name]), field_manager=name)
+        door = Door(api, lives[virtual()].link)
+        return Client(door, field_manager=asked["field_manager"], clock=asked["clock"])
+
+    whole = Manager.run
+
+    async def run(self: Manager) -> int:
+        lives[virtual()].manager = self
+        return await whole(self)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Client, "connect", connect)
-        patch.setattr(Manager, "run", _run)
+        patch.setattr(Manager, "run", run)
+        patch.setattr(health, "served", _served)
+        patch.setattr(manager, "gc", SimpleNamespace(collect=lambda: 0, freeze=lambda: None))
+        patch.setattr(manager, "watch_stalls", _forever)
+        patch.setattr(lease, "Watchdog", Nobody)
         patch.setattr(kaito.app, "read_catalog", CATALOG)
-        patch.setattr(provisioner.app, "aks", lambda _: LocalCloud(arm, weather[PROVISIONER]))
+        patch.setattr(provisioner.app, "aks", lambda _: LocalCloud(arm, lives[virtual()].link))
         yield
 
 
-async def live(name: str) -> None:
-    """One process, from its start to its end."""
+async def _main(name: str, who: str, clock: VirtualClock, *, elects: bool) -> int:
+    """What `python -m` runs once the settings are read."""
     if name == KAITO:
-        await kaito.app.run(KaitoSettings(leader_elect=False, presets_dir=PRESETS))
-        return
+        settings = KaitoSettings(leader_elect=elects, identity=who, presets_dir=PRESETS)
+        return await kaito.app.run(settings, clock=clock)
     required = ("subscription_id", "resource_group", "cluster_name", "client_id", "tenant_id")
-    settings = dict.fromkeys(required, "x")
-    await provisioner.app.run(ProvisionerSettings(leader_elect=False, **settings))
+    given = dict.fromkeys(required, "x")
+    asked = ProvisionerSettings(leader_elect=elects, identity=who, **given)
+    return await provisioner.app.run(asked, clock=clock)
 
 
-async def _owned(run: Run) -> None:
-    await run()
-    raise RuntimeError("a part ended by itself")
+@asynccontextmanager
+async def _served(**_asked: Any) -> AsyncIterator[tuple[int, int]]:
+    yield 0, 0
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()

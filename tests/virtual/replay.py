@@ -1,41 +1,24 @@
-"""Replay one seed and say what was wrong: `python -m tests.virtual.replay SEED`."""
+"""Replay one run and say what was wrong: `python -m tests.virtual.replay PLAN`.
+
+A plan is named as `tests.virtual.plans` names it; a number alone is a seed.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
 
-from tests.virtual import story
-
-
-def workload(seed: int) -> story.Workload:
-    """What the user does under a seed."""
-    return list(story.Workload)[seed % len(story.Workload)]
-
-
-def replayed(seed: int) -> story.Verdict:
-    """The run of a seed: a workload, and faults of all kinds for its first 15 minutes."""
-    return story.played(workload(seed), story.storm(seed), seed=seed)
-
-
-def failures(seeds: Iterable[int]) -> list[str]:
-    """For every seed that goes wrong how to see it again, and what goes wrong."""
-    found = ((seed, replayed(seed).violations) for seed in seeds)
-    return [
-        f"python -m tests.virtual.replay {seed}: {'; '.join(violations)}"
-        for seed, violations in found
-        if violations
-    ]
+from tests.virtual import plans
 
 
 def main() -> int:
     """Replay, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.virtual.replay", description=__doc__)
-    parser.add_argument("seed", type=int)
-    seed = parser.parse_args().seed
-    verdict = replayed(seed)
-    lines = [*verdict.trace, f"seed {seed}: {workload(seed)}", *verdict.violations]
+    parser.add_argument("plan")
+    asked = parser.parse_args().plan
+    plan = f"seed/{asked}" if asked.isdecimal() else asked
+    verdict = plans.verdict(plan)
+    lines = [*verdict.trace, plan, *verdict.violations]
     sys.stdout.write("\n".join(lines) + "\n")
     return 1 if verdict.violations else 0
 

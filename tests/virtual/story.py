@@ -1,4 +1,4 @@
-"""One run: the world, both processes, what users do, what goes wrong, and the verdict."""
+"""One run: the world, the processes, what users do, what goes wrong, and the verdict."""
 
 from __future__ import annotations
 
@@ -7,27 +7,34 @@ import json
 import logging
 import random
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 
 import structlog
 
+from hack.cluster.arm.faults import Fault
 from kaito.api.workspace import WORKSPACES
 from kaito.kube.objects import Ref
-from tests.virtual import loop, process
+from tests.virtual import process
 from tests.virtual.api import Api
 from tests.virtual.cloud import Arm
-from tests.virtual.door import Fair, Weather, mark
+from tests.virtual.door import Fair, Link, Weather, mark
 from tests.virtual.invariants import Judge
-from tests.virtual.weather import Calls, Fog, Sniper, Storm
+from tests.virtual.loop import Timeline, VirtualLoop
+from tests.virtual.process import Life
 from tests.virtual.world import World
 
 REST_SECONDS = 1.0
 """From the death of a process to the start of the next."""
 SETTLE_SECONDS = 3600.0
+"""How long all may take to come to rest, from the last thing that the user does."""
 QUIET_SECONDS = 3600.0
+"""How long nobody may write after that; a third of it where a lease is renewed all the time."""
+GRACE_SECONDS = 30.0
+"""How long a process may take to end when it is told to."""
 REF = Ref("default", "w")
 
 
@@ -38,33 +45,74 @@ class Workload(StrEnum):
     DELETE = "create, and delete when it serves"
     REGRET = "create, and delete half-way"
     AGAIN = "create, delete half-way, and create again"
+    SOLD_OUT = "create, where the first machine fails"
 
 
-@dataclass(slots=True)
 class Stage:
     """Everything that there is in one run.
 
     Attributes:
+        timeline: of everybody.
         api: the API server.
         arm: the cloud.
         world: the other controllers.
         judge: of what happens.
-        deaths: set for each process when it is to end.
+        lives: all processes that run now.
+        script: what is played.
     """
 
-    api: Api
-    arm: Arm
-    world: World
-    judge: Judge
-    deaths: Mapping[str, asyncio.Event]
+    def __init__(self, timeline: Timeline, arm: Arm, script: Script) -> None:
+        self.timeline = timeline
+        self.api = Api(clock=timeline.seconds)
+        self.arm = arm
+        self.world = World(self.api, arm)
+        self.judge = Judge(self.api, arm, timeline.seconds)
+        self.script = script
+        self.lives: dict[VirtualLoop, Life] = {}
 
-    def killer(self, name: str) -> Callable[[], None]:
-        """What kills a process."""
-        return self.deaths[name].set
+    def born(self, name: str, who: str) -> Life:
+        """A new process, which runs."""
+        link = Link(who, Fair(), self.timeline.main)
+        life = Life(name, link, self.timeline.loop())
+        link.weather = self.script.climate(self, life)
+        link.on_send = self.judge.send
+        self.lives[life.loop] = life
+        life.start(seed=self.script.seed, elects=self.script.elects)
+        return life
+
+    def buried(self, life: Life) -> None:
+        """A process is no more."""
+        del self.lives[life.loop]
+        life.link.is_dead = True
+        self.timeline.end(life.loop)
 
 
-Climate = Callable[[Stage], Mapping[str, Weather]]
-"""The weather of each process."""
+Climate = Callable[[Stage, Life], Weather]
+"""The weather of a process that is born."""
+
+
+def fair(_stage: Stage, _life: Life) -> Weather:
+    """Nothing goes wrong."""
+    return Fair()
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What is played.
+
+    Attributes:
+        workload: what the user does.
+        climate: what befalls requests.
+        trouble: what else happens, beside it.
+        seed: of all chance.
+        elects: whether there are two of each program, which take turns.
+    """
+
+    workload: Workload
+    climate: Climate = fair
+    trouble: Callable[[Stage], object] = lambda _stage: None
+    seed: int = 0
+    elects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,113 +122,97 @@ class Verdict:
     Attributes:
         violations: what must not be.
         trace: versions, kinds and names of all changes: the same for the same seed.
-        versions: of all changes that both processes could see.
     """
 
     violations: Sequence[str]
     trace: Sequence[str] = field(repr=False)
-    versions: Sequence[int] = field(repr=False)
 
 
-def fair(_stage: Stage) -> Mapping[str, Weather]:
-    """Nothing goes wrong."""
-    return dict.fromkeys(process.NAMES, Fair())
-
-
-def storm(seed: int, *, until: float = 900.0) -> Climate:
-    """Faults of all kinds by chance, up to a moment."""
-
-    def climate(stage: Stage) -> Mapping[str, Weather]:
-        chance = random.Random(seed)
-        rate = chance.choice((0.02, 0.1, 0.3))
-        return {name: Storm(chance, until, rate, stage.killer(name)) for name in process.NAMES}
-
-    return climate
-
-
-def killed(calls: Calls) -> Climate:
-    """One of the processes ends right after one call."""
-
-    def climate(stage: Stage) -> Mapping[str, Weather]:
-        return {name: Sniper(calls, stage.killer(name)) for name in process.NAMES}
-
-    return climate
-
-
-def fog(name: str, version: int, *, relists: bool, seconds: float = 300.0) -> Climate:
-    """The caches of one process stand still for a while."""
-
-    def climate(_stage: Stage) -> Mapping[str, Weather]:
-        return {**fair(_stage), name: Fog(version, seconds, relists)}
-
-    return climate
-
-
-def played(workload: Workload, climate: Climate, *, seed: int = 0) -> Verdict:
+def played(script: Script) -> Verdict:
     """The verdict on one run."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    virtual = loop.VirtualLoop()
+    timeline = Timeline()
     with tempfile.TemporaryDirectory(prefix="arm-", dir=_memory()) as folder:
-        arm = Arm(Path(folder), virtual.seconds)
+        arm = Arm(Path(folder), timeline.seconds)
+        stage = Stage(timeline, arm, script)
+        structlog.configure(
+            processors=[stage.judge.log],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        )
         try:
-            return loop.run(_play(workload, climate, arm, virtual, seed), virtual, seed=seed)
+            with process.wired(stage.api, arm, stage.lives):
+                timeline.run(_play(script, stage))
         finally:
             arm.close()
             structlog.reset_defaults()
+    return Verdict(stage.judge.violations, _trace(stage.api))
 
 
-async def _play(
-    workload: Workload, climate: Climate, arm: Arm, virtual: loop.VirtualLoop, seed: int
-) -> Verdict:
-    api = Api(clock=virtual.seconds)
-    deaths = {name: asyncio.Event() for name in process.NAMES}
-    stage = Stage(api, arm, World(api, arm), Judge(api, arm), deaths)
-    with process.wired(api, arm, climate(stage)):
-        tasks = [
-            asyncio.create_task(stage.world.run()),
-            asyncio.create_task(mark(api)),
-            *(asyncio.create_task(_live(name, stage)) for name in process.NAMES),
-        ]
-        await _act(workload, stage, random.Random(seed))
-        await asyncio.sleep(SETTLE_SECONDS)
-        quiet_since = virtual.seconds()
-        await asyncio.sleep(QUIET_SECONDS)
-        stage.judge.end(wanted=_wanted(workload), quiet_since=quiet_since)
-        for task in tasks:
-            if task.done():
-                stage.judge.violations.append(f"a task has ended: {task!r}")
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return Verdict(stage.judge.violations, _trace(api), [each.version for each in api.history])
+async def _play(script: Script, stage: Stage) -> None:
+    slots = (0, 1) if script.elects else (0,)
+    keepers = [
+        asyncio.create_task(_keep(name, slot, stage)) for slot in slots for name in process.NAMES
+    ]
+    others = [asyncio.create_task(stage.world.run()), asyncio.create_task(mark(stage.api))]
+    troubles = script.trouble(stage)
+    await _act(script.workload, stage, random.Random(script.seed))
+    is_late = await _is_late(stage)
+    wanted = 0 if script.workload in (Workload.DELETE, Workload.REGRET) else 1
+    stage.judge.end(list(stage.lives.values()), wanted=wanted, is_late=is_late)
+    await _close(stage, keepers)
+    for task in others:
+        if task.done():
+            stage.judge.say(f"a task has ended: {task!r}")
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    if isinstance(troubles, asyncio.Task):
+        await troubles
 
 
-async def _live(name: str, stage: Stage) -> None:
-    """A process again and again: whenever it is killed, another one starts."""
-    while True:
-        stage.deaths[name].clear()
-        life = asyncio.create_task(process.live(name))
-        death = asyncio.create_task(stage.deaths[name].wait())
-        await asyncio.wait({life, death}, return_when="FIRST_COMPLETED")
-        if life.done():
-            stage.judge.violations.append(f"{name} ended by itself: {_cause(life.exception())}")
-        for task in (life, death):
-            task.cancel()
-        await asyncio.gather(life, death, return_exceptions=True)
+async def _is_late(stage: Stage) -> bool:
+    """Wait until nobody has written for long; whether that took too long."""
+    quiet_seconds = QUIET_SECONDS / 3 if stage.script.elects else QUIET_SECONDS
+    last_call = stage.timeline.seconds() + SETTLE_SECONDS + quiet_seconds
+    while (now := stage.timeline.seconds()) < last_call:
+        quiet_at = max(stage.judge.written + quiet_seconds, now)
+        if quiet_at <= now:
+            return False
+        await asyncio.sleep(min(quiet_at, last_call) - now)
+    return stage.judge.written + quiet_seconds > last_call
+
+
+async def _close(stage: Stage, keepers: Sequence[asyncio.Task[None]]) -> None:
+    """Have every process end in order; the lease is the last that it gives back."""
+    for keeper in keepers:
+        keeper.cancel()
+    lives = list(stage.lives.values())
+    for life in lives:
+        life.terminate()
+    for _ in range(int(GRACE_SECONDS)):
+        if all(life.link.killed.is_set() for life in lives):
+            break
+        await asyncio.sleep(1)
+    for life in lives:
+        stage.judge.told_to_end(life)
+    stage.judge.closed([life.link.who for life in lives])
+
+
+async def _keep(name: str, slot: int, stage: Stage) -> None:
+    """A process again and again: whenever it ends, another one starts."""
+    for number in count():
+        life = stage.born(name, f"{name}-{slot}-{number}")
+        await life.link.killed.wait()
+        stage.judge.left(life, elects=stage.script.elects)
+        stage.buried(life)
         await asyncio.sleep(REST_SECONDS)
 
 
-def _cause(error: BaseException | None) -> str:
-    """The innermost of the errors that a process ended with."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return repr(error)
-
-
 async def _act(workload: Workload, stage: Stage, chance: random.Random) -> None:
-    """What the user does, over half an hour at most."""
+    """What the user does, over an hour at most."""
+    if workload is Workload.SOLD_OUT:
+        stage.arm.fail(Fault.ALLOCATION, times=1)
     await asyncio.sleep(5)
     _create(stage)
-    if workload is Workload.CREATE:
+    if workload in (Workload.CREATE, Workload.SOLD_OUT):
         return
     half_way = chance.uniform(0, 150)
     await asyncio.sleep(1500 if workload is Workload.DELETE else half_way)
@@ -202,13 +234,10 @@ def _create(stage: Stage) -> None:
     stage.world.ask("POST", WORKSPACES.path(namespace=REF.namespace), manifest)
 
 
-def _wanted(workload: Workload) -> int:
-    return 1 if workload in (Workload.CREATE, Workload.AGAIN) else 0
-
-
 def _trace(api: Api) -> list[str]:
     return [
-        f"{event.version} {event.kind.plural} {json.dumps(event.new, sort_keys=True)}"
+        f"{event.version} {event.by or 'world'} {event.kind.plural}"
+        f" {json.dumps(event.new, sort_keys=True)}"
         for event in api.history
     ]
 

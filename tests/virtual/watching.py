@@ -25,6 +25,7 @@ class Event:
         new: the object after; its last state when it is gone.
         at: when, in seconds of the server's clock.
         is_end: whether the object is gone.
+        by: who made it.
     """
 
     version: int
@@ -33,6 +34,7 @@ class Event:
     new: Json
     at: float
     is_end: bool = False
+    by: str = ""
 
 
 class Watcher:

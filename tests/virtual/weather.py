@@ -1,33 +1,38 @@
-"""What goes wrong: by chance, at one chosen call, or not at all."""
+"""What goes wrong with requests: by chance, at one chosen call, or at one chosen version."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from kaito.kube.errors import Conflict, Throttled, Unavailable
 from kaito.kube.transport import Call
+from provisioner.failures import CloudThrottled, CloudUnavailable, OperationInProgress
+from tests.virtual.door import FAIR, PROMPT, Fate, Lateness
+from tests.virtual.wire import Json
 
-Errors = Callable[[], Exception]
+Errors = tuple[Callable[[], Exception], ...]
+
+READS: Errors = (
+    lambda: Unavailable(0, "NoAnswer", "a fault"),
+    lambda: Unavailable(500, "InternalError", "a fault"),
+    lambda: Throttled(429, "TooManyRequests", "a fault", retry_after_seconds=1),
+)
+WRITES: Errors = (*READS, lambda: Conflict(409, "Conflict", "a fault"))
+CLOUD: Errors = (
+    lambda: CloudUnavailable("Broken", "a fault"),
+    lambda: CloudThrottled("Throttled", "a fault", retry_after_seconds=5),
+    lambda: OperationInProgress("OperationNotAllowed", "a fault"),
+)
 
 
-def _unavailable() -> Exception:
-    return Unavailable(500, "InternalError", "a fault")
-
-
-def _throttled() -> Exception:
-    return Throttled(429, "TooManyRequests", "a fault", retry_after_seconds=1)
-
-
-def _no_answer() -> Exception:
-    return Unavailable(0, "NoAnswer", "a fault")
-
-
-def _conflict() -> Exception:
-    return Conflict(409, "Conflict", "a fault")
+def _errors(what: str) -> Errors:
+    """What a request may be refused with."""
+    if "pool/" in what:
+        return CLOUD
+    return READS if what.startswith(("GET", "WATCH")) else WRITES
 
 
 @dataclass(slots=True)
@@ -36,106 +41,144 @@ class Storm:
 
     Attributes:
         chance: where they come from.
-        until: time of the loop.
-        rate: how likely each call is to meet one.
-        killed: called to kill the process, which the call then never returns to.
+        now: the time.
+        until: when they stop.
+        rate: how likely each request, and each line of a watch, is to meet one.
     """
 
     chance: random.Random
+    now: Callable[[], float]
     until: float
     rate: float
-    killed: Callable[[], None]
 
-    async def before(self, what: str) -> None:
-        """Slow, refused, throttled, or the process ends."""
+    def fate(self, what: str) -> Fate:
+        """Slow, lost, refused, unanswered, or the last that its sender ever did."""
         if not self._strikes():
-            return
-        fault = self.chance.randrange(6)
-        if fault == 0:
-            await asyncio.sleep(self.chance.uniform(0, 20))
-        elif fault == 1:
-            await self._die()
-        else:
-            raise self._error(what, fault)
+            return FAIR
+        seconds = self.chance.uniform(0, 20)
+        refusal = self.chance.choice(_errors(what))
+        fates = (
+            lambda: Fate(refusal=refusal()),
+            lambda: Fate(refusal=refusal()),
+            lambda: Fate(out_seconds=seconds),
+            # So late that its sender has given up, and another one may have taken over.
+            lambda: Fate(out_seconds=2 * seconds, is_mute=True),
+            lambda: Fate(back_seconds=seconds),
+            lambda: Fate(is_lost=True),
+            lambda: Fate(is_mute=True),
+            lambda: Fate(kills=True),
+            lambda: Fate(kills=True, out_seconds=seconds),
+        )
+        return self.chance.choice(fates)()
 
-    async def after(self, what: str) -> None:
-        """Slow, lost, or the process ends."""
-        if not self._strikes():
-            return
-        fault = self.chance.randrange(3)
-        if fault == 0:
-            await asyncio.sleep(self.chance.uniform(0, 20))
-        elif fault == 1:
-            await self._die()
-        else:
-            raise self._error(what, 2)
-
-    async def line(self, call: Call, line: bytes) -> bytes:
+    def lateness(self, call: Call, line: bytes) -> Lateness:
         """Late, cut off, silent for long, or the version is forgotten."""
         if not self._strikes():
-            return line
-        fault = self.chance.randrange(4)
-        if fault == 0:
-            await asyncio.sleep(self.chance.uniform(0, 60))
-        elif fault == 1:
-            raise Unavailable(0, "StreamBroken", "a fault")
-        elif fault == 2:
-            status = {"kind": "Status", "code": 410, "reason": "Expired"}
-            return json.dumps({"type": "ERROR", "object": status}).encode()
-        else:
-            await asyncio.sleep(90)
-            raise Unavailable(0, "StreamBroken", "silent")
-        return line
+            return PROMPT
+        seconds = self.chance.uniform(0, 60)
+        fates = (
+            lambda: Lateness(lag_seconds=seconds),
+            lambda: Lateness(silent_seconds=2 * seconds),
+            lambda: Lateness(breaks=True),
+            lambda: Lateness(expires=True),
+        )
+        return self.chance.choice(fates)()
 
     def _strikes(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        return now < self.until and self.chance.random() < self.rate
+        return self.chance.random() < self.rate and self.now() < self.until
 
-    def _error(self, what: str, fault: int) -> Exception:
-        if "pool/" in what:
-            return ConnectionError("a fault")
-        kinds: tuple[Errors, ...] = (_no_answer, _unavailable, _throttled, _conflict)
-        is_write = not what.startswith(("GET", "WATCH"))
-        return kinds[min(fault - 2, 3 if is_write else 2)]()
 
-    async def _die(self) -> None:
-        self.killed()
-        await asyncio.Event().wait()
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One request that was made.
+
+    Attributes:
+        who: name of the process.
+        what: its method and path.
+        moment: time, and what the API and the cloud had seen by then: requests of one process
+            that differ in nothing here are one and the same point to be killed at.
+    """
+
+    who: str
+    what: str
+    moment: tuple[object, ...]
 
 
 @dataclass(slots=True)
 class Calls:
-    """A count of the calls of all processes, and the one at which the caller is killed.
+    """All requests of all processes, and the one after which its sender is killed.
 
     Attributes:
-        fatal: number of that call, from 0; None kills nobody.
-        done: what was called, in order.
+        fatal: number of that request, from 0; None kills nobody.
+        made: all, in order.
+        moment: tells `Made.moment`.
     """
 
     fatal: int | None = None
-    done: list[str] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
+    moment: Callable[[], tuple[object, ...]] = tuple
+
+    def points(self) -> list[int]:
+        """Requests after which the world differs from that after the request before.
+
+        The last ones only look at what does not change any more, and are left out.
+        """
+        reads = ("GET", "WATCH")
+        last = max((n for n, e in enumerate(self.made) if not e.what.startswith(reads)), default=0)
+        seen: dict[tuple[object, ...], int] = {}
+        for number, each in enumerate(self.made[: last + 1]):
+            writes = not each.what.startswith(reads)
+            seen.setdefault((each.who, each.moment, number if writes else -1), number)
+        return sorted(seen.values())
 
 
 @dataclass(slots=True)
 class Sniper:
-    """Kills the process right after one call has been carried out."""
+    """Kills a process right after one of its requests has been carried out."""
 
+    who: str
     calls: Calls
-    killed: Callable[[], None]
 
-    async def before(self, what: str) -> None:
-        """Let it pass."""
-
-    async def after(self, what: str) -> None:
+    def fate(self, what: str) -> Fate:
         """Count it, and kill."""
-        self.calls.done.append(what)
-        if len(self.calls.done) - 1 == self.calls.fatal:
-            self.killed()
-            await asyncio.Event().wait()
+        self.calls.made.append(Made(self.who, what, self.calls.moment()))
+        return Fate(kills=True) if len(self.calls.made) - 1 == self.calls.fatal else FAIR
 
-    async def line(self, call: Call, line: bytes) -> bytes:
+    def lateness(self, call: Call, line: bytes) -> Lateness:
         """Let it pass."""
-        return line
+        return PROMPT
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A line of a watch of one process.
+
+    Attributes:
+        path: of the watch.
+        version: of the object.
+        uid: of the object; "" for a bookmark.
+    """
+
+    path: str
+    version: int
+    uid: str
+
+
+@dataclass(slots=True)
+class Ear:
+    """Hears all lines of one process and lets everything pass."""
+
+    heard: list[Heard] = field(default_factory=list)
+
+    def fate(self, what: str) -> Fate:
+        """Let it pass."""
+        return FAIR
+
+    def lateness(self, call: Call, line: bytes) -> Lateness:
+        """Note it."""
+        version, uid = _about(line)
+        self.heard.append(Heard(call.path, version, uid))
+        return PROMPT
 
 
 @dataclass(slots=True)
@@ -145,28 +188,63 @@ class Fog:
     Attributes:
         version: lines about later versions wait.
         seconds: how long each watch waits, once.
-        relists: whether the watch then breaks, so that everything in between is never seen.
+        expires: whether the version is then forgotten: what came in between is never seen.
     """
 
     version: int
     seconds: float
-    relists: bool
+    expires: bool
     waited: set[str] = field(default_factory=set)
 
-    async def before(self, what: str) -> None:
+    def fate(self, what: str) -> Fate:
         """Let it pass."""
+        return FAIR
 
-    async def after(self, what: str) -> None:
-        """Let it pass."""
-
-    async def line(self, call: Call, line: bytes) -> bytes:
+    def lateness(self, call: Call, line: bytes) -> Lateness:
         """Hold back what is newer, once."""
-        version = int(json.loads(line)["object"]["metadata"]["resourceVersion"])
+        version, _ = _about(line)
         if version <= self.version or call.path in self.waited:
-            return line
+            return PROMPT
         self.waited.add(call.path)
-        await asyncio.sleep(self.seconds)
-        if not self.relists:
-            return line
-        status = {"kind": "Status", "code": 410, "reason": "Expired"}
-        return json.dumps({"type": "ERROR", "object": status}).encode()
+        return Lateness(lag_seconds=self.seconds, expires=self.expires)
+
+
+@dataclass(slots=True)
+class Gap:
+    """One change is never seen: its watch stands still until the object has changed again.
+
+    Attributes:
+        path: of the watch.
+        version: of the change.
+        seconds: how long it stands still at most.
+        versions: the present version of each object, by uid; none when it is gone.
+    """
+
+    path: str
+    version: int
+    seconds: float
+    versions: Mapping[str, int]
+    is_past: bool = False
+
+    def fate(self, what: str) -> Fate:
+        """Let it pass."""
+        return FAIR
+
+    def lateness(self, call: Call, line: bytes) -> Lateness:
+        """Hold back that one, and never send it."""
+        version, uid = _about(line)
+        if self.is_past or call.path != self.path or version != self.version:
+            return PROMPT
+        self.is_past = True
+        return Lateness(
+            lag_seconds=self.seconds,
+            is_over=lambda: self.versions.get(uid) != version,
+            expires=True,
+        )
+
+
+def _about(line: bytes) -> tuple[int, str]:
+    """Version and uid of the object in a line."""
+    item: Json = json.loads(line)["object"]
+    metadata = item.get("metadata") or {}
+    return int(metadata.get("resourceVersion") or 0), metadata.get("uid", "")

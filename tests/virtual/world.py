@@ -1,20 +1,22 @@
 """Everybody else in the cluster: nodes join and leave, Deployments get pods, orphans go.
 
-It writes straight into the API in memory, a second at a time, and never fails.
+It writes straight into the API in memory, and never fails.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 
 from kaito.api import labels
 from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
 from kaito.kube.transport import Call
-from tests.virtual.api import MERGE, Api
+from tests.virtual.api import MERGE, NEVER_APPLIED, Api
 from tests.virtual.cloud import Arm
+from tests.virtual.watching import Event
 from tests.virtual.wire import Json
 
 TURN_SECONDS = 1.0
@@ -22,16 +24,32 @@ OWNED = ("deployments", "services", "pods")
 
 
 class World:
-    """The other controllers of a cluster, and its kubelets."""
+    """The other controllers of a cluster, and its kubelets.
+
+    Attributes:
+        makes_nodes: whether machines that are up join the cluster.
+    """
 
     def __init__(self, api: Api, arm: Arm) -> None:
         self._api = api
         self._arm = arm
         self._seen = (0, 0)
+        self._moved = asyncio.Event()
+        self.makes_nodes = True
+        api.on_event.append(self._hear)
+        arm.on_deed.append(lambda _deed: self._moved.set())
+
+    def _hear(self, event: Event) -> None:
+        if event.kind.plural not in NEVER_APPLIED:
+            self._moved.set()
 
     async def run(self) -> None:
-        """Go on for ever."""
+        """Go on for ever: a second after each change, do what it calls for."""
         while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._arm.seconds_to_change()):
+                    await self._moved.wait()
+            self._moved.clear()
             await asyncio.sleep(TURN_SECONDS)
             self.turn()
 
@@ -56,7 +74,8 @@ class World:
         nodes = {node["metadata"]["name"]: node for node in self._api.items("nodes")}
         for name, pool in pools.items():
             here = f"node-{name}"
-            if pool["provisioningState"] == "Succeeded" and here not in nodes:
+            is_up = pool["provisioningState"] == "Succeeded" and self.makes_nodes
+            if is_up and here not in nodes:
                 self._join(here, name, pool)
         for here, node in nodes.items():
             if node["metadata"]["labels"][labels.AGENT_POOL] not in pools:
@@ -82,16 +101,16 @@ class World:
 
     def _pods(self) -> None:
         """A Deployment has a ready pod as soon as there is a node for it."""
-        ready = len(self._api.items("nodes"))
+        nodes = [node["metadata"]["name"] for node in self._usable()]
         pods = {item["metadata"]["name"] for item in self._api.items("pods")}
         for item in self._api.items("deployments"):
             metadata, spec = item["metadata"], item["spec"]
             ref = Ref(metadata["namespace"], metadata["name"])
-            count = spec["replicas"] if ready else 0
+            count = spec["replicas"] if nodes else 0
             for number in range(count):
                 name = f"{ref.name}-{number}"
                 if name not in pods:
-                    self._start(item, Ref(ref.namespace, name))
+                    self._start(item, Ref(ref.namespace, name), nodes[0])
             told = {
                 "observedGeneration": metadata["generation"],
                 "replicas": spec["replicas"],
@@ -103,7 +122,11 @@ class World:
                 path = DEPLOYMENTS.path(ref, subresource="status")
                 self.ask("PATCH", path, {"status": told})
 
-    def _start(self, deployment: Json, ref: Ref) -> None:
+    def _usable(self) -> list[Json]:
+        nodes = self._api.items("nodes")
+        return [node for node in nodes if not node["spec"].get("unschedulable")]
+
+    def _start(self, deployment: Json, ref: Ref, node: str) -> None:
         template = deployment["spec"]["template"]
         owner = {
             "apiVersion": deployment["apiVersion"],
@@ -118,7 +141,7 @@ class World:
             "namespace": ref.namespace,
             "ownerReferences": [owner],
         }
-        pod = {"metadata": metadata, "spec": template["spec"]}
+        pod = {"metadata": metadata, "spec": {**template["spec"], "nodeName": node}}
         self.ask("POST", PODS.path(namespace=ref.namespace), pod)
         status = {
             "phase": "Running",
@@ -131,6 +154,10 @@ class World:
         everything: dict[str, list[Json]] = {
             plural: self._api.items(plural) for plural in (*OWNED, "workspaces")
         }
+        nodes = {node["metadata"]["name"] for node in self._api.items("nodes")}
+        for pod in everything["pods"]:
+            if pod["spec"]["nodeName"] not in nodes:
+                self.remove(pod, "pods")
         uids = {item["metadata"]["uid"] for items in everything.values() for item in items}
         for plural in OWNED:
             for item in everything[plural]:

@@ -1,0 +1,205 @@
+"""Every single thing that can go wrong in a run, as a list of runs; by its name each is replayed.
+
+- `killed/WORKLOAD/N`: the process that makes request N is killed as soon as it is carried out.
+- `late/WORKLOAD/PROGRAM/V`: its caches stand still at version V while the world moves on.
+- `unseen/WORKLOAD/PROGRAM/V`: the same, and what happened meanwhile is never seen.
+- `dropped/WORKLOAD/PROGRAM/N`: the Nth line of its watches is never seen, and the object's next
+  state is.
+- `refused/WORKLOAD/FAULT/N`: the cloud has that fault for its first N requests.
+- `seed/N`: a workload, and faults of all kinds by chance for its first 15 minutes; odd ones with
+  two processes of each program, which take turns.
+- `struck/WORKLOAD/PROGRAM/HOW/N`: there are two of each program, and the leader is killed, paused
+  or cut off while its write N is under way, which arrives when the other one leads.
+
+Two points that differ in nothing count once: a process that is killed after a read is where it
+was before it, and a cache that nothing was sent to is where it was.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+
+from hack.cluster.arm.faults import Fault
+from tests.virtual import process
+from tests.virtual.door import Weather
+from tests.virtual.process import Life
+from tests.virtual.story import Climate, Script, Stage, Verdict, Workload, played
+from tests.virtual.troubles import STRIKES, Strike, trouble
+from tests.virtual.weather import Calls, Ear, Fog, Gap, Heard, Sniper, Storm
+
+STALE_SECONDS = 300.0
+STORM_SECONDS = 900.0
+REFUSALS = (
+    Fault.QUOTA,
+    Fault.ALLOCATION,
+    Fault.CONFLICT,
+    Fault.THROTTLE,
+    Fault.DENIED,
+    Fault.UNAVAILABLE,
+)
+
+
+def kills(workload: Workload) -> list[str]:
+    """Every point at which a process can be killed."""
+    calls = Calls()
+    played(Script(workload, _sniper(calls)))
+    return [f"killed/{workload.name}/{number}" for number in calls.points()]
+
+
+def standstills(workload: Workload) -> list[str]:
+    """Every version at which the caches of a process can stand still."""
+    return [
+        f"{way}/{workload.name}/{name}/{version}"
+        for way in ("late", "unseen")
+        for name in process.NAMES
+        for version in sorted({0, *(each.version for each in _heard(workload, name))})
+    ]
+
+
+def gaps(workload: Workload) -> list[str]:
+    """Every change that a process can fail to see."""
+    return [
+        f"dropped/{workload.name}/{name}/{number}"
+        for name in process.NAMES
+        for number, each in enumerate(_heard(workload, name))
+        if each.uid
+    ]
+
+
+def refusals(workload: Workload) -> list[str]:
+    """Every fault of the cloud that passes."""
+    return [f"refused/{workload.name}/{fault}/{times}" for fault in REFUSALS for times in (1, 3)]
+
+
+def strikes(workload: Workload) -> list[str]:
+    """Every write under way with which a leader can be lost."""
+    found = []
+    for name in process.NAMES:
+        count = _writes(workload, name)
+        found += [
+            f"struck/{workload.name}/{name}/{how}/{number}"
+            for how in STRIKES
+            for number in range(count)
+        ]
+    return found
+
+
+def _writes(workload: Workload, name: str) -> int:
+    """How often a program writes when nothing goes wrong."""
+    seen = Strike(lambda: None)
+    played(Script(workload, _only(name, lambda _stage, _life: seen)))
+    return seen.count
+
+
+def seeds(first: int, last: int) -> list[str]:
+    """Runs by chance."""
+    return [f"seed/{number}" for number in range(first, last)]
+
+
+def verdict(plan: str) -> Verdict:
+    """What comes of a plan.
+
+    Raises:
+        KeyError: there is no such plan.
+    """
+    kind, *rest = plan.split("/")
+    if kind == "seed":
+        return _seeded(int(rest[0]))
+    workload = Workload[rest[0]]
+    climates: dict[str, Callable[..., Script]] = {
+        "killed": _killed,
+        "late": _stale,
+        "unseen": _unseen,
+        "dropped": _dropped,
+        "refused": _refused,
+        "struck": _struck,
+    }
+    return played(climates[kind](workload, *rest[1:]))
+
+
+def failure(plan: str) -> str:
+    """How to see a plan go wrong again, and what goes wrong; "" when nothing does."""
+    violations = verdict(plan).violations
+    return f"python -m tests.virtual.replay {plan}: {'; '.join(violations)}" if violations else ""
+
+
+def failures(plans: Sequence[str]) -> Iterator[str]:
+    """The failures of all of them, one after the other."""
+    return (said for said in map(failure, plans) if said)
+
+
+def _killed(workload: Workload, number: str) -> Script:
+    return Script(workload, _sniper(Calls(int(number))))
+
+
+def _stale(workload: Workload, name: str, version: str, *, expires: bool = False) -> Script:
+    fog = Fog(int(version), STALE_SECONDS, expires)
+    return Script(workload, _only(name, lambda _stage, _life: fog))
+
+
+def _unseen(workload: Workload, name: str, version: str) -> Script:
+    return _stale(workload, name, version, expires=True)
+
+
+def _dropped(workload: Workload, name: str, number: str) -> Script:
+    line = _heard(workload, name)[int(number)]
+
+    def climate(stage: Stage, _life: Life) -> Weather:
+        return Gap(line.path, line.version, STALE_SECONDS, stage.api.newest)
+
+    return Script(workload, _only(name, climate))
+
+
+def _refused(workload: Workload, fault: str, times: str) -> Script:
+    return Script(workload, trouble=lambda stage: stage.arm.fail(Fault(fault), times=int(times)))
+
+
+def _struck(workload: Workload, name: str, how: str, number: str) -> Script:
+    strike = Strike(lambda: None, int(number))
+
+    def climate(stage: Stage, life: Life) -> Weather:
+        return strike.on(lambda: STRIKES[how](stage, life))
+
+    return Script(workload, _only(name, climate), elects=True)
+
+
+def _seeded(seed: int) -> Verdict:
+    workload = list(Workload)[seed // 2 % len(Workload)]
+    chance = random.Random(seed)
+    rate = chance.choice((0.02, 0.1, 0.3))
+
+    def climate(stage: Stage, life: Life) -> Weather:
+        return Storm(chance, lambda: stage.timeline.now, STORM_SECONDS, rate)
+
+    return played(
+        Script(
+            workload,
+            climate,
+            lambda stage: trouble(stage, chance, until=STORM_SECONDS),
+            seed=seed,
+            elects=bool(seed % 2),
+        )
+    )
+
+
+def _sniper(calls: Calls) -> Climate:
+    def climate(stage: Stage, life: Life) -> Weather:
+        calls.moment = lambda: (stage.timeline.now, stage.api.version, len(stage.arm.deeds))
+        return Sniper(life.name, calls)
+
+    return climate
+
+
+def _only(name: str, climate: Climate) -> Climate:
+    """The weather of one program; the other's is fair."""
+    return lambda stage, life: climate(stage, life) if life.name == name else Ear()
+
+
+@cache
+def _heard(workload: Workload, name: str) -> tuple[Heard, ...]:
+    """All lines that a program hears when nothing goes wrong."""
+    ear = Ear()
+    played(Script(workload, _only(name, lambda _stage, _life: ear)))
+    return tuple(ear.heard)
