@@ -21,6 +21,8 @@ from hack.cluster.arm.sizes import Size
 SYSTEM_POOL = "system"
 SYSTEM_VM_SIZE = "Standard_D4s_v5"
 SYSTEM_MODE = "System"
+MAX_POOLS = 100
+"""Of one cluster; https://learn.microsoft.com/azure/aks/quotas-skus-regions."""
 
 
 def new_fleet(*, now: float) -> Fleet:
@@ -60,6 +62,8 @@ class Provider:
         validation.check_properties(properties, sizes=self._sizes, location=layout.LOCATION)
         if old is not None:
             validation.check_change(old.properties, properties)
+        elif len(self.fleet.pools) >= MAX_POOLS:
+            raise refusals.too_many_pools(MAX_POOLS)
         self._check_quota(name, properties)
         attempt = Attempt(Call.PUT, name, str(properties["vmSize"]))
         course = self._course(attempt, properties, entry)

@@ -84,6 +84,12 @@ def quota_exceeded(family: str, *, requested: int, used: int, limit: int, locati
     return Refusal(HTTPStatus.BAD_REQUEST, "ErrCode_InsufficientVCPUQuota", message)
 
 
+def too_many_pools(most: int) -> Refusal:
+    """400: the cluster is full. Which code the service has for that is not known."""
+    message = f"The quota of {most} agent pools in a cluster is used up."
+    return Refusal(HTTPStatus.BAD_REQUEST, "QuotaExceeded", message)
+
+
 def last_system_pool(name: str) -> Refusal:
     """400: a cluster needs a pool for its own pods."""
     message = f"Agent pool {name} is the last one of mode System, and a cluster needs one."

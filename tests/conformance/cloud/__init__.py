@@ -1,0 +1,1 @@
+"""The cloud in the same process and the ARM server over HTTPS answer alike."""
