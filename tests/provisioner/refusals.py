@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tests.claims import KINDS, VM_SIZE, Kind
@@ -100,12 +100,17 @@ class Row:
     @property
     def in_operation(self) -> bool:
         """Whether the PUT was accepted, and failed later."""
-        return self.rule["fault"] == "allocation"
+        return self.rule["fault"] in {"allocation", "stuck-creating"}
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether somebody else has to abort the operation."""
+        return self.rule["fault"] == "stuck-creating"
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing follows."""
-        return not self.expected.waits
+        """Whether nothing follows; a PUT whose answer is lost was not refused at all."""
+        return not self.expected.waits and "takesEffect" not in self.rule
 
     @property
     def scripted(self) -> Mapping[str, object]:
@@ -229,6 +234,7 @@ _GIVEN: Sequence[Given] = (
     # its own trouble
     _scripted(TROUBLE, "unavailable", "not available"),
     _scripted(TROUBLE, "drop"),
+    ("answer lost", replace(TROUBLE, waits=NEVER), {"fault": "drop", "takesEffect": True}, ()),
     _answer(TROUBLE, 500, "InternalServerError"),
     _answer(TROUBLE, 500, "InternalOperationError"),
     _answer(TROUBLE, 503, "ServiceUnavailable", more=_FRONT),
@@ -236,6 +242,7 @@ _GIVEN: Sequence[Given] = (
     _answer(TROUBLE, 502, "", "Bad gateway"),
     _operation(TROUBLE, "ReconcileVMSSAgentPoolFailed"),
     _operation(TROUBLE, "CreateVMSSAgentPoolFailed"),
+    _scripted(UNEXPLAINED, "stuck-creating", "in state Canceled", "does not say why"),
 )
 
 ROWS: Sequence[Row] = tuple(

@@ -120,7 +120,14 @@ class Stack:
 
     async def delete(self, *claims: Mapping[str, object], wait: bool = True) -> None:
         """Delete claims as people do, and wait until they are released."""
-        words = ("delete", f"--wait={str(wait).lower()}", "--timeout=60s", "-f", "-")
+        words = (
+            "delete",
+            "--ignore-not-found",
+            f"--wait={str(wait).lower()}",
+            "--timeout=60s",
+            "-f",
+            "-",
+        )
         deleted = await self.see.kubectl(*words, stdin=manifest(*claims))
         assert deleted.code == 0, deleted.errors
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest_asyncio
 
 from provisioner.azure.errors import CLASSES
 from tests.bystander import Json, until
-from tests.claims import manifest
 from tests.provisioner.books import CLOCKS_SECONDS, accepted, gaps, requests
 from tests.provisioner.refusals import ROWS, Row
 from tests.provisioner.stack import Stack
@@ -46,9 +46,9 @@ async def story(cloud: Stack) -> AsyncIterator[Story]:
     await cloud.ready()
     cloud.play(*(row.scripted for row in ROWS))
     async with watching(cloud.client) as witness:
-        text = manifest(*(row.kind.claim(row.pool) for row in ROWS))
-        applied = await cloud.see.kubectl("apply", "-f", "-", stdin=text)
-        assert applied.code == 0, applied.errors
+        claims = [row.kind.claim(row.pool) for row in ROWS]
+        await cloud.apply(*claims)
+        await abort(cloud)
         await seen(
             witness, TOLD_SECONDS, lambda row: bool(witness.first(row.pool, row.expected.reason))
         )
@@ -57,11 +57,23 @@ async def story(cloud: Stack) -> AsyncIterator[Story]:
         calls = await cloud.samples("kaito_cloud_call_seconds_count")
         journal = await cloud.see.journal()
         events = await cloud.see.items("/apis/events.k8s.io/v1/namespaces/default/events")
-        deleted = await cloud.see.kubectl("delete", "--timeout=60s", "-f", "-", stdin=text)
-        assert deleted.code == 0, deleted.errors
-        left = [each["pool"] for each in await cloud.see.pools()]
+        await cloud.delete(*claims)
+        left = tuple(cloud.states())
     await cloud.stop()
     yield Story(witness, journal, events, failed, calls, left)
+
+
+async def abort(cloud: Stack) -> None:
+    """Have somebody else abort what will not end by itself."""
+    for row in ROWS:
+        if row.is_aborted:
+            creating = partial(state_is, cloud, row.pool, "Creating")
+            await until("the creation", creating, limit_seconds=TOLD_SECONDS)
+            await cloud.portal.abort(row.pool)
+
+
+async def state_is(cloud: Stack, pool: str, state: str) -> bool:
+    return cloud.states().get(pool) == state
 
 
 async def seen(witness: Witness, seconds: float, holds: Any) -> None:

@@ -1,0 +1,145 @@
+"""Killed at any request to ARM, the provisioner's successor ends with the same one pool, or none.
+
+Each story has one claim of each Kind and two deaths: one on the way up, one on the way down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import cycle
+
+import pytest
+
+from hack.cluster.arm.calls import Call
+from tests.bystander import until
+from tests.claims import MACHINE, NODE_CLAIM
+from tests.provisioner.books import accepted, requests
+from tests.provisioner.door import Moment, Trap
+from tests.provisioner.stack import Stack
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
+
+EXISTS, BUSY = 412, 409
+GARBAGE = {"PROVISIONER_GARBAGE_AGE_SECONDS": "3600"}
+"""No leftover is old enough: what goes is given back by its own claim."""
+
+INSTANT, SOON, LATER = 0.001, 0.02, 0.2
+"""Seconds from an answer to a death: on the wire, while it is read, after it was noted."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """Where the process is killed.
+
+    Attributes:
+        call: the request.
+        moment: before, in or after it.
+        skip: how many such requests go through first.
+        delay_seconds: from the answer to the death.
+    """
+
+    call: Call
+    moment: Moment
+    skip: int = 0
+    delay_seconds: float = 0.0
+
+    def trap(self, pool: str) -> Trap:
+        """The trap that brings it about; PUT and DELETE are those of one pool."""
+        of = pool if self.call in {Call.PUT, Call.DELETE} else ".*"
+        return Trap(self.call, self.moment, of, self.skip, self.delay_seconds)
+
+    def __str__(self) -> str:
+        number = f" {self.skip + 1}" if self.skip else ""
+        later = f" by {self.delay_seconds:g} s" if self.delay_seconds else ""
+        return f"{self.call}{number} {self.moment}{later}"
+
+
+def around(call: Call, *, skip: int = 0) -> list[Death]:
+    """Before, in and after a request that changes nothing."""
+    return [
+        Death(call, Moment.UNSENT, skip),
+        Death(call, Moment.UNANSWERED, skip),
+        Death(call, Moment.ANSWERED, skip, INSTANT),
+        Death(call, Moment.ANSWERED, skip, SOON),
+    ]
+
+
+def inside(call: Call) -> list[Death]:
+    """Those, and with a request that reaches ARM long after it was sent."""
+    late = [Death(call, Moment.LATE_FIRST), Death(call, Moment.LATE_SECOND)]
+    return [*around(call), Death(call, Moment.ANSWERED, 0, LATER), *late]
+
+
+UP = (
+    *inside(Call.PUT),
+    *around(Call.SIGN_IN)[:3],
+    *around(Call.LIST),
+    *around(Call.LIST, skip=1),
+    *around(Call.SKUS)[:3],
+    *around(Call.USAGES)[:3],
+)
+"""The first LIST is before the PUT; later ones are after it, or between."""
+
+OBSERVED = tuple(death for skip in (0, 1, 2) for death in around(Call.LIST, skip=skip))
+DOWN = (*inside(Call.DELETE), *OBSERVED)
+STORIES = [
+    (number, up, down) for number, (up, down) in enumerate(zip(UP, cycle(DOWN), strict=False))
+]
+
+
+@pytest.mark.parametrize(
+    ("number", "up", "down"), STORIES, ids=[f"{up}, {down}" for _, up, down in STORIES]
+)
+async def test_a_killed_provisioner_ends_with_one_pool_and_then_none(
+    stack: Stack, number: int, up: Death, down: Death
+) -> None:
+    names = {MACHINE: f"kill{number}a", NODE_CLAIM: f"kill{number}b"}
+    claims = [kind.claim(name) for kind, name in names.items()]
+
+    await stack.apply(*claims)
+    await die(stack, up.trap(names[MACHINE]), running=False)
+    await stack.until_ready(*names.items())
+    assert sorted(stack.states()) == sorted(names.values())
+    await stack.delete(*claims, wait=False)
+    await die(stack, down.trap(names[MACHINE]), running=True)
+    await until("all to be given back", lambda: is_over(stack, *names.values()), limit_seconds=40)
+
+    assert stack.states() == {}
+    journal = await stack.see.journal()
+    for name in names.values():
+        assert len(accepted(journal, "PUT", name)) == 1
+        refused = [each for each in requests(journal, "PUT", name) if not each["operationId"]]
+        assert {each["status"] for each in refused} <= {EXISTS, BUSY}
+    nodes = await stack.see.items("/api/v1/nodes", "kaito.sh/workspace")
+    assert nodes == []
+
+
+async def test_a_request_that_arrives_when_its_claim_is_gone_leaves_nothing(stack: Stack) -> None:
+    claim = MACHINE.claim("ghost")
+    await stack.apply(claim)
+    await die(stack, Trap(Call.PUT, Moment.LATE_FIRST, "ghost"), running=False)
+    await stack.stop()
+    await stack.start(PROVISIONER_GARBAGE_AGE_SECONDS="1")
+    await stack.delete(claim)
+
+    stack.door.deliver()
+    appeared = "ghost" in stack.states()
+    await until("the pool to go", lambda: is_over(stack, "ghost"), limit_seconds=40)
+
+    assert appeared
+    assert len(accepted(await stack.see.journal(), "PUT", "ghost")) == 1
+
+
+async def die(stack: Stack, trap: Trap, *, running: bool) -> None:
+    """Have the provisioner die in a trap; its successor runs when this returns."""
+    stack.door.trap = trap
+    if not running:
+        await stack.start(**GARBAGE)
+    await trap.sprung.wait()
+    await stack.replace(**GARBAGE)
+
+
+async def is_over(stack: Stack, *names: str) -> bool:
+    """Whether neither claims nor pools of those names are left."""
+    left = [await stack.claim(kind, name) for kind in (MACHINE, NODE_CLAIM) for name in names]
+    return not any(left) and not set(names) & stack.states().keys()

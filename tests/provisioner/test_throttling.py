@@ -1,0 +1,44 @@
+"""Sixty machines at once, and a cloud that takes one request a second."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bystander import until
+from tests.claims import KINDS
+from tests.provisioner.books import accepted, gaps, requests
+from tests.provisioner.stack import Stack
+from tests.provisioner.witness import watching
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(280)]
+
+COUNT = 60
+LIMIT = {"perSecond": 1, "burst": 10}
+THROTTLED = 429
+
+
+async def test_all_become_ready_and_each_is_bought_once(stack: Stack) -> None:
+    names = [f"many{number:02d}" for number in range(COUNT)]
+    claims = [KINDS[place % len(KINDS)].claim(name) for place, name in enumerate(names)]
+    stack.play(limits=[LIMIT])
+    await stack.start()
+    await stack.ready()
+
+    async with watching(stack.client) as witness:
+        await stack.apply(*claims)
+
+        async def are_ready() -> bool:
+            return all(witness.holds(name) for name in names)
+
+        await until("all to be Ready", are_ready, limit_seconds=180)
+        assert sorted(stack.states()) == names
+        journal = await stack.see.journal()
+        stack.play()
+        await stack.delete(*claims)
+
+    for name in names:
+        assert len(accepted(journal, "PUT", name)) == 1
+        puts = requests(journal, "PUT", name)
+        assert [each["status"] for each in puts[:-1]] == [THROTTLED] * (len(puts) - 1)
+        assert [gap for gap in gaps(puts) if gap < 1] == []
+    assert stack.states() == {}
