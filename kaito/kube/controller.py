@@ -144,6 +144,10 @@ class Controller:
         try:
             async with asyncio.timeout(self._deadline_seconds) as deadline:
                 return await self._reconcile(ref)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            raise RuntimeError("what a reconcile waited for was cancelled") from error
         finally:
             if deadline.expired():
                 self._meter.timeouts.inc()
@@ -167,6 +171,12 @@ class Controller:
         self._said[ref] = said
         say = log.debug if repeated else getattr(log, level.value)
         say("reconcile.failed", error=said)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants the running task itself to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class _Meter:

@@ -50,8 +50,10 @@ class Crew:
         await asyncio.gather(*ending, return_exceptions=True)
 
     def _notice(self, task: asyncio.Task[None]) -> None:
-        if task in self._stopping or task.cancelled():
+        if task in self._stopping:
             self._stopping.discard(task)
             return
-        log.error("task.ended", task=task.get_name(), exc_info=task.exception())
+        # A cancellation that nobody here asked for is an end like any other.
+        error = None if task.cancelled() else task.exception()
+        log.error("task.ended", task=task.get_name(), exc_info=error)
         self.ended.set()

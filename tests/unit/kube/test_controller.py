@@ -184,3 +184,36 @@ async def test_c1_q6_a_recheck_is_kept_and_an_event_comes_before_it() -> None:
         third = await runs.get()
 
     assert (second - first, third - first) == (0, 60)
+
+
+async def test_c2_c9_a_cancellation_from_inside_is_an_error_of_its_key_alone() -> None:
+    again = asyncio.Event()
+
+    async def reconcile(key: Ref) -> Outcome:
+        if key == A:
+            raise asyncio.CancelledError
+        again.set()
+        return DONE
+
+    async with working(reconcile, workers=1) as controller, asyncio.timeout(5):
+        controller.queue.add(A)
+        controller.queue.add(ref("b"))
+        await again.wait()
+
+
+async def test_c2_a_worker_that_is_told_to_end_ends() -> None:
+    begun = asyncio.Event()
+
+    async def reconcile(_: Ref) -> Outcome:
+        begun.set()
+        await asyncio.Event().wait()
+        return DONE
+
+    controller = Controller("t", reconcile)
+    controller.queue.add(A)
+    task = asyncio.create_task(controller.run())
+    async with asyncio.timeout(5):
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

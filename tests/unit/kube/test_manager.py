@@ -134,9 +134,13 @@ async def test_c8_a_lost_lease_ends_the_process_with_an_error(api: Api, client: 
     assert (code, ended, holder(api)) == (1, [ref("a")], "b")
 
 
-@pytest.mark.parametrize("error", [None, ZeroDivisionError()], ids=["returns", "raises"])
+@pytest.mark.parametrize(
+    "error",
+    [None, ZeroDivisionError(), asyncio.CancelledError()],
+    ids=["returns", "raises", "is cancelled from inside"],
+)
 async def test_c9_a_background_task_that_ends_by_itself_ends_the_process(
-    api: Api, client: Client, error: Exception | None
+    api: Api, client: Client, error: BaseException | None
 ) -> None:
     async def sweep() -> None:
         if error:
