@@ -50,10 +50,10 @@ class Crew:
         await asyncio.gather(*ending, return_exceptions=True)
 
     def _notice(self, task: asyncio.Task[None]) -> None:
-        if task in self._stopping:
+        if task in self._stopping or task.cancelling():
             self._stopping.discard(task)
             return
-        # A cancellation that nobody here asked for is an end like any other.
+        # A cancellation that nobody asked for is an end like any other.
         error = None if task.cancelled() else task.exception()
         log.error("task.ended", task=task.get_name(), exc_info=error)
         self.ended.set()
