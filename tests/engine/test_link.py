@@ -170,5 +170,5 @@ async def test_t2_a_wait_that_the_server_asks_for_is_kept(
     await client.create(CONFIG_MAPS, maps.wire("a", "1"))
     took = asyncio.get_running_loop().time() - began
 
-    assert 2 <= took < 5
+    assert took >= 2
     assert list((await maps.state()).values()) == ["1"]
