@@ -56,11 +56,12 @@ class Store(Generic[T]):
         Nothing, when it is no news; two changes, when an object of that name was deleted
         and made again behind our back.
         """
-        old = self._objects.get(new.ref)
+        ref = new.ref
+        old = self._objects.get(ref)
         if old is not None and _is_same(old, new) and not _is_later(old, new):
             return ()
-        self._forget(old)
-        self._keep(new)
+        self._forget(ref, old)
+        self._keep(ref, new)
         if old is None or _is_same(old, new):
             return ((old, new),)
         return ((old, None), (None, new))
@@ -70,7 +71,7 @@ class Store(Generic[T]):
         old = self._objects.get(ref)
         if old is None:
             return ()
-        self._forget(old)
+        self._forget(ref, old)
         return ((old, None),)
 
     def replace(self, listing: Listing[T]) -> tuple[Change[T], ...]:
@@ -85,22 +86,22 @@ class Store(Generic[T]):
         changes += [change for item in listing.items for change in self.put(item)]
         return tuple(changes)
 
-    def _keep(self, new: T) -> None:
-        self._objects[new.ref] = new
+    def _keep(self, ref: Ref, new: T) -> None:
+        self._objects[ref] = new
         self._ordered = None
         for name, index in self._indexes.items():
             for value in index(new):
-                self._found[name].setdefault(value, set()).add(new.ref)
+                self._found[name].setdefault(value, set()).add(ref)
 
-    def _forget(self, old: T | None) -> None:
+    def _forget(self, ref: Ref, old: T | None) -> None:
         if old is None:
             return
-        del self._objects[old.ref]
+        del self._objects[ref]
         self._ordered = None
         for name, index in self._indexes.items():
             for value in index(old):
                 refs = self._found[name].get(value, set())
-                refs.discard(old.ref)
+                refs.discard(ref)
                 if not refs:
                     self._found[name].pop(value, None)
 
