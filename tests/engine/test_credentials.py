@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from kaito.api.machine import MACHINES
+from kaito.kube.backoff import Backoff
 from kaito.kube.client import Client
 from kaito.kube.errors import Denied
+from kaito.kube.informer import Informer
+from kaito.kube.reflector import Patience, Selection
 from tests.engine.accounts import Account, kubeconfig, store
 from tests.engine.maps import CONFIG_MAPS, Maps, following
 from tests.engine.proxy import Proxy
@@ -124,6 +128,27 @@ async def test_r19_an_account_that_gets_its_rights_late_gets_its_list_then(
         await gaining
 
     assert seen.told == {"a": "1"}
+
+
+async def test_r19_a_refusal_is_never_taken_for_an_absent_kind(
+    link: Proxy, pod: Client, account: Account
+) -> None:
+    await account.forbid()
+    await until_denied(pod)
+    informer = Informer(pod, MACHINES, selection=Selection(optional=True))
+    informer.patience = Patience(absent_seconds=0.01, backoff=Backoff(first_seconds=0.01))
+
+    count = len(link.seen)
+    task = asyncio.create_task(informer.run())
+    await link.until(lambda: len(link.seen) > count + 6)
+    refused = (informer.synced.is_set(), informer.trouble)
+    await account.allow()
+    async with asyncio.timeout(20):
+        await informer.synced.wait()
+    task.cancel()
+
+    assert refused[0] is False
+    assert "403 Forbidden" in refused[1]
 
 
 async def _allow_after(link: Proxy, account: Account) -> None:

@@ -156,26 +156,30 @@ class Widget(KubeObject):
     """An object of a Kind that is defined late."""
 
 
-async def test_r19_an_optional_kind_is_empty_until_its_definition_comes(
+async def test_r19_an_optional_kind_is_empty_until_its_definition_comes_and_once_it_goes(
     client: Client, maps: Maps
 ) -> None:
     group = f"{maps.group}.test"
     widgets = Resource(group, "v1", "widgets", "Widget", Widget, namespaced=False)
     informer = Informer(client, widgets, selection=Selection(optional=True))
     informer.patience = Patience(absent_seconds=0.05)
-    arrived = asyncio.Event()
-    informer.on_change(lambda _old, new: arrived.set() if new else None)
+    changes: asyncio.Queue[tuple[bool, bool]] = asyncio.Queue()
+    informer.on_change(lambda old, new: changes.put_nowait((bool(old), bool(new))))
     task = asyncio.create_task(informer.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await informer.synced.wait()
         absent = (informer.trouble, len(informer.store))
         await maps.client.request("POST", realserver.DEFINITIONS, body=definition(group))
         await until_made(maps.client, widgets)
-        await arrived.wait()
+        came = await changes.get()
+        here = [each.metadata.name for each in informer.store.list()]
+        await maps.client.request("DELETE", f"{realserver.DEFINITIONS}/widgets.{group}")
+        went = await changes.get()
     task.cancel()
 
-    assert absent == ("", 0)
-    assert [each.metadata.name for each in informer.store.list()] == ["one"]
+    assert (absent, here) == (("", 0), ["one"])
+    assert (came, went) == ((False, True), (True, False))
+    assert (informer.trouble, len(informer.store)) == ("", 0)
 
 
 def definition(group: str) -> dict[str, Any]:
