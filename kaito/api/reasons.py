@@ -19,6 +19,8 @@ class Reason(StrEnum):
     NOT_ENOUGH_MEMORY = "NotEnoughGPUMemory"
     NAME_TAKEN = "NameTaken"
     """An object of the name that we need belongs to somebody else."""
+    API_REFUSED = "RefusedByAPIServer"
+    """The API server does not let the operator do what the plan says: a right, a quota, a CRD."""
     UNSUPPORTED = "Unsupported"
     """Legal, but this version does not do it yet."""
 
@@ -65,6 +67,7 @@ WARNINGS = frozenset(
         Reason.UNKNOWN_INSTANCE_TYPE,
         Reason.NOT_ENOUGH_MEMORY,
         Reason.NAME_TAKEN,
+        Reason.API_REFUSED,
         Reason.UNSUPPORTED,
         Reason.MACHINE_FAILED,
         Reason.IMAGE_PULL_ERROR,

@@ -19,14 +19,15 @@ from kaito.controllers.workspace.status import status, status_manifest, verdict
 from kaito.controllers.workspace.step import AddFinalizer, ReleaseFinalizer, Step
 from kaito.kube.client import Client
 from kaito.kube.conditions import condition
+from kaito.kube.errors import Denied, Invalid, NotFound
 from kaito.kube.events import Recorder
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
 from kaito.kube.writer import NameTaken, Writer
 from kaito.nodes.claim import resource_of
 
-_TAKEN_SECONDS = 60.0
-"""How soon to look whether a name has become free: strangers' objects are not watched."""
+_REFUSED_SECONDS = 60.0
+"""How soon to try again what was refused: rights and strangers' objects are not watched."""
 
 log = structlog.get_logger()
 
@@ -63,11 +64,16 @@ class WorkspaceReconciler:
         return _outcome(steps)
 
     async def _act(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-        """Carry the plan out; returns it as it stands when a name turns out to be taken."""
+        """Carry the plan out; returns it as it stands when that is refused."""
         try:
             await Executor(self.client).run(steps)
         except NameTaken as error:
-            return (*steps[:-1], _taken(steps[-1], str(error)))
+            return (*steps[:-1], _refused(steps[-1], Reason.NAME_TAKEN, str(error)))
+        except NotFound as error:
+            message = f"{error.message}: install the CRDs of the claims, or set --claim-kind"
+            return (*steps[:-1], _refused(steps[-1], Reason.API_REFUSED, message))
+        except (Denied, Invalid) as error:
+            return (*steps[:-1], _refused(steps[-1], Reason.API_REFUSED, error.message))
         return steps
 
     async def _sweep(self, ref: Ref) -> None:
@@ -124,14 +130,15 @@ class WorkspaceReconciler:
             )
 
 
-def _taken(step: Step, message: str) -> Step:
-    """The step as it stands when a name that it needs is somebody else's."""
+def _refused(step: Step, reason: Reason, message: str) -> Step:
+    """The step as it stands when the API server does not let us carry it out."""
+    said = f"{step.message}: {message}" if step.message else message
     return replace(
         step,
-        reason=Reason.NAME_TAKEN,
-        message=message,
+        reason=reason,
+        message=said,
         actions=(),
-        recheck_seconds=_TAKEN_SECONDS,
+        recheck_seconds=_REFUSED_SECONDS,
     )
 
 
