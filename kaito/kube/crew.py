@@ -38,16 +38,33 @@ class Crew:
     async def stop(
         self, tasks: Iterable[asyncio.Task[None]], *, grace_seconds: float = 0.0
     ) -> None:
-        """End tasks: let them finish for a while, then cancel them, and wait for all."""
+        """End tasks: let them finish for a while, then cancel them, and wait for all.
+
+        A part that fails meanwhile, such as the lease, ends the grace.
+        """
         ending = list(tasks)
         self._stopping.update(ending)
         if not ending:
             return
         if grace_seconds:
-            await asyncio.wait(ending, timeout=grace_seconds)
+            await self._until_done(ending, grace_seconds)
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
+
+    def release(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        """Let tasks end by themselves from now on."""
+        self._stopping.update(tasks)
+
+    async def _until_done(self, tasks: list[asyncio.Task[None]], seconds: float) -> None:
+        """Wait until all have ended, for some time, and no longer once a part has failed."""
+        waits = [
+            asyncio.create_task(asyncio.wait(tasks)),
+            asyncio.create_task(self.ended.wait()),
+        ]
+        await asyncio.wait(waits, timeout=seconds, return_when="FIRST_COMPLETED")
+        for wait in waits:
+            wait.cancel()
 
     def _notice(self, task: asyncio.Task[None]) -> None:
         if task in self._stopping or task.cancelling():

@@ -178,7 +178,7 @@ class Manager:
             await self._crew.stop(leading)
             if self._elector:
                 await self._elector.release()
-        return 1 if failed else 0
+        return 1 if failed or self._crew.ended.is_set() else 0
 
     async def _bring_up(
         self, working: list[asyncio.Task[None]], leading: list[asyncio.Task[None]]
@@ -215,6 +215,7 @@ class Manager:
         self, working: Sequence[asyncio.Task[None]], *, grace_seconds: float
     ) -> None:
         """End background tasks at once, and controllers when their workers are through."""
+        self._crew.release(working)
         for controller in self._controllers:
             controller.stop()
         names = {controller.name for controller in self._controllers}

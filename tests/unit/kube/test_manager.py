@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 
 from kaito.kube.backoff import Backoff
@@ -282,3 +283,52 @@ async def test_c10_ready_says_who_leads_and_what_else_is_waited_for(
 
     assert before == (503, "cloud: the cloud refuses us\nlease: held\n")
     assert after == (200, "ok\nlease: held\n")
+
+
+async def test_c8_a_lease_that_is_lost_during_a_stop_ends_its_grace(
+    api: Api, client: Client
+) -> None:
+    api.put(path("a"), spec={})
+    begun = asyncio.Event()
+
+    async def reconcile(_: Ref) -> Outcome:
+        begun.set()
+        await asyncio.Event().wait()
+        return DONE
+
+    boss = manager(client, rival(client))
+    controller = Controller("t", reconcile)
+    controller.watch(boss.informer(THINGS), lambda each: [each.ref])
+    boss.add(controller)
+    running = asyncio.create_task(boss.run())
+
+    async with asyncio.timeout(5):
+        await begun.wait()
+        boss.stop()
+        api.put(LEASE, spec={"holderIdentity": "b", "leaseDurationSeconds": 15})
+        code = await running
+
+    assert (code, holder(api)) == (1, "b")
+
+
+async def test_c7_c9_an_orderly_end_is_nobody_s_fault(api: Api, client: Client) -> None:
+    async def reconcile(_: Ref) -> Outcome:
+        seen.set()
+        return DONE
+
+    seen = asyncio.Event()
+    api.put(path("a"), spec={})
+    boss = manager(client)
+    controller = Controller("t", reconcile)
+    controller.watch(boss.informer(THINGS), lambda each: [each.ref])
+    boss.add(controller)
+    boss.background("told", _tell(asyncio.Event()))
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(boss.run())
+        async with asyncio.timeout(5):
+            await seen.wait()
+            boss.stop()
+            code = await running
+
+    assert code == 0
+    assert [each["event"] for each in logs if each["log_level"] == "error"] == []
