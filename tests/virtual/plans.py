@@ -6,6 +6,8 @@
 - `dropped/WORKLOAD/PROGRAM/N`: the Nth line of its watches is never seen, and the object's next
   state is.
 - `refused/WORKLOAD/FAULT/N`: the cloud has that fault for its first N requests.
+- `outage/WORKLOAD`: there is no API server for most of an hour; nobody asks it too often.
+- `fair/WORKLOAD`, `turns/WORKLOAD`: nothing goes wrong; with one process of each program, or two.
 - `seed/N`: a workload, and faults of all kinds by chance for its first 15 minutes; odd ones with
   two processes of each program, which take turns.
 - `struck/WORKLOAD/PROGRAM/HOW/N`: there are two of each program, and the leader is killed, paused
@@ -18,7 +20,8 @@ was before it, and a cache that nothing was sent to is where it was.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 from hack.cluster.arm.faults import Fault
@@ -27,10 +30,11 @@ from tests.virtual.door import Weather
 from tests.virtual.process import Life
 from tests.virtual.story import Climate, Script, Stage, Verdict, Workload, played
 from tests.virtual.troubles import STRIKES, Strike, trouble
-from tests.virtual.weather import Calls, Ear, Fog, Gap, Heard, Sniper, Storm
+from tests.virtual.weather import Calls, Ear, Fog, Gap, Heard, Outage, Sniper, Storm
 
 STALE_SECONDS = 300.0
 STORM_SECONDS = 900.0
+OUTAGE = (100.0, 3000.0)
 REFUSALS = (
     Fault.QUOTA,
     Fault.ALLOCATION,
@@ -108,7 +112,11 @@ def verdict(plan: str) -> Verdict:
     if kind == "seed":
         return _seeded(int(rest[0]))
     workload = Workload[rest[0]]
+    if kind == "outage":
+        return _outage(workload)
     climates: dict[str, Callable[..., Script]] = {
+        "fair": Script,
+        "turns": lambda workload: Script(workload, elects=True),
         "killed": _killed,
         "late": _stale,
         "unseen": _unseen,
@@ -117,6 +125,27 @@ def verdict(plan: str) -> Verdict:
         "struck": _struck,
     }
     return played(climates[kind](workload, *rest[1:]))
+
+
+FAMILIES: Mapping[str, Callable[[Workload], list[str]]] = {
+    "killed": kills,
+    "standing": standstills,
+    "dropped": gaps,
+    "refused": refusals,
+    "struck": strikes,
+}
+
+
+def expanded(asked: str) -> list[str]:
+    """The plans of a name: `killed/AGAIN/*`, `seed/0-40`, or just that plan; a number is a seed."""
+    kind, _, rest = asked.partition("/")
+    if not rest:
+        return [f"seed/{asked}"]
+    first, dash, last = rest.partition("-")
+    if kind == "seed" and dash:
+        return seeds(int(first), int(last))
+    workload, _, which = rest.partition("/")
+    return FAMILIES[kind](Workload[workload]) if which == "*" else [asked]
 
 
 def failure(plan: str) -> str:
@@ -182,6 +211,21 @@ def _seeded(seed: int) -> Verdict:
             elects=bool(seed % 2),
         )
     )
+
+
+def _outage(workload: Workload) -> Verdict:
+    weathers: dict[str, Outage] = {}
+
+    def climate(stage: Stage, life: Life) -> Weather:
+        weather = Outage(lambda: stage.timeline.now, *OUTAGE)
+        return weathers.setdefault(life.name, weather)
+
+    found = played(Script(workload, climate))
+    eager = {name: weather.eager() for name, weather in weathers.items()}
+    said = [f"{name} asks too often: {rates}" for name, rates in eager.items() if rates]
+    if not all(weather.counts for weather in weathers.values()):
+        said.append("nobody asks any more")
+    return replace(found, violations=(*found.violations, *said))
 
 
 def _sniper(calls: Calls) -> Climate:

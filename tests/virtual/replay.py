@@ -1,6 +1,7 @@
-"""Replay one run and say what was wrong: `python -m tests.virtual.replay PLAN`.
+"""Replay runs until one goes wrong, and say what was wrong: `python -m tests.virtual.replay PLAN…`.
 
-A plan is named as `tests.virtual.plans` names it; a number alone is a seed.
+Plans are named as `tests.virtual.plans` names them; `killed/AGAIN/*` and `seed/0-40` are several,
+and a number alone is a seed. With `--trace` all changes of the last one are told.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from tests.virtual import plans
 
 
 def main() -> int:
-    """Replay, and return the exit code."""
+    """Replay, and return the exit code: 1 when something went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.virtual.replay", description=__doc__)
-    parser.add_argument("plan")
-    asked = parser.parse_args().plan
-    plan = f"seed/{asked}" if asked.isdecimal() else asked
-    verdict = plans.verdict(plan)
-    lines = [*verdict.trace, plan, *verdict.violations]
-    sys.stdout.write("\n".join(lines) + "\n")
+    parser.add_argument("plans", metavar="PLAN", nargs="+")
+    parser.add_argument("--trace", action="store_true", help="tell all changes of the last one")
+    asked = parser.parse_args()
+    for plan in (each for name in asked.plans for each in plans.expanded(name)):
+        verdict = plans.verdict(plan)
+        if verdict.violations:
+            break
+    told = [*(verdict.trace if asked.trace else ()), plan, *verdict.violations]
+    sys.stdout.write("\n".join(told) + "\n")
     return 1 if verdict.violations else 0
 
 

@@ -13,6 +13,10 @@ from provisioner.failures import CloudThrottled, CloudUnavailable, OperationInPr
 from tests.virtual.door import FAIR, PROMPT, Fate, Lateness
 from tests.virtual.wire import Json
 
+CALM_SECONDS = 1200.0
+MOST_A_SECOND = 0.3
+"""Of one watch, when an outage is old."""
+
 Errors = tuple[Callable[[], Exception], ...]
 
 READS: Errors = (
@@ -86,6 +90,41 @@ class Storm:
 
     def _strikes(self) -> bool:
         return self.chance.random() < self.rate and self.now() < self.until
+
+
+@dataclass(slots=True)
+class Outage:
+    """No API server for a while, and a count of who asks nevertheless.
+
+    Attributes:
+        now: the time.
+        begin: when it goes.
+        end: when it comes back.
+        counts: requests in the last `CALM_SECONDS` of it, by method and path.
+    """
+
+    now: Callable[[], float]
+    begin: float
+    end: float
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def fate(self, what: str) -> Fate:
+        """Refuse it, and count it when the outage is old."""
+        now = self.now()
+        if not self.begin < now < self.end or "pool/" in what:
+            return FAIR
+        if now > self.end - CALM_SECONDS:
+            self.counts[what] = self.counts.get(what, 0) + 1
+        return Fate(refusal=Unavailable(503, "ServiceUnavailable", "a fault"))
+
+    def lateness(self, call: Call, line: bytes) -> Lateness:
+        """Cut what was open."""
+        return Lateness(breaks=True) if self.begin < self.now() < self.end else PROMPT
+
+    def eager(self) -> dict[str, float]:
+        """Requests that come too often even then, and how many a second."""
+        rates = {what: count / CALM_SECONDS for what, count in self.counts.items()}
+        return {what: rate for what, rate in rates.items() if rate > MOST_A_SECOND}
 
 
 @dataclass(frozen=True, slots=True)
