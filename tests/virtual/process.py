@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -32,6 +32,10 @@ KAITO, PROVISIONER = kaito.app.NAME, provisioner.app.NAME
 NAMES = (KAITO, PROVISIONER)
 
 PRESETS = Path(__file__).parents[2] / "presets"
+COLLECTOR = SimpleNamespace(
+    collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_counts: None
+)
+"""Hundreds of processes share this one's memory: it is not theirs to manage."""
 CATALOG = cache(read_catalog)
 """The real one, read once."""
 
@@ -113,7 +117,7 @@ def wired(api: Api, arm: Arm, lives: dict[VirtualLoop, Life]) -> Iterator[None]:
         patch.setattr(Client, "connect", connect)
         patch.setattr(Manager, "run", run)
         patch.setattr(health, "served", _served)
-        patch.setattr(manager, "gc", SimpleNamespace(collect=lambda: 0, freeze=lambda: None))
+        patch.setattr(manager, "gc", Mock())
         patch.setattr(manager, "watch_stalls", _forever)
         patch.setattr(lease, "Watchdog", Nobody)
         patch.setattr(kaito.app, "read_catalog", CATALOG)
