@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
@@ -117,7 +117,7 @@ def wired(api: Api, arm: Arm, lives: dict[VirtualLoop, Life]) -> Iterator[None]:
         patch.setattr(Client, "connect", connect)
         patch.setattr(Manager, "run", run)
         patch.setattr(health, "served", _served)
-        patch.setattr(manager, "gc", Mock())
+        patch.setattr(manager, "gc", COLLECTOR)
         patch.setattr(manager, "watch_stalls", _forever)
         patch.setattr(lease, "Watchdog", Nobody)
         patch.setattr(kaito.app, "read_catalog", CATALOG)
