@@ -52,9 +52,7 @@ async def test_an_image_that_cannot_be_pulled_is_told(cluster: Bystander) -> Non
     applied = await cluster.kubectl("apply", "-f", "-", stdin=text)
     assert applied.code == 0, applied.errors
 
-    found = await until(
-        "the image", told(cluster, "imageless", "InferenceReady", "ImagePullError")
-    )
+    found = await until("the image", told(cluster, "imageless", "InferenceReady", "ImagePullError"))
 
     assert found["status"] == "False"
     assert "registry.example/no-such-model:1" in found["message"]
