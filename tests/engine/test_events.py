@@ -100,3 +100,33 @@ async def test_e6_an_event_about_what_has_no_namespace_is_in_default(
 
     assert event["metadata"]["namespace"] == "default"
     assert event["regarding"]["kind"] == "Machine"
+
+
+async def test_e2_many_messages_of_one_reason_become_one_event(
+    link: Proxy, recorder: Recorder, maps: Maps
+) -> None:
+    about = await maps.create("a")
+
+    for number in range(20):
+        warn(recorder, about, f"it broke {number} times")
+    await link.until_answered(20)
+    found = await stored(maps, about.metadata.uid)
+
+    combined = [each for each in found if "combined" in each["note"]]
+    assert len(found) == 10
+    assert [each["series"]["count"] for each in combined] == [11]
+
+
+async def test_e3_one_object_cannot_flood_the_server(
+    link: Proxy, recorder: Recorder, maps: Maps
+) -> None:
+    loud, quiet = await maps.create("loud"), await maps.create("quiet")
+
+    for _ in range(100):
+        warn(recorder, loud)
+    warn(recorder, quiet)
+    await link.until_answered(26)
+
+    (event,) = await stored(maps, loud.metadata.uid)
+    assert event["series"]["count"] == 25
+    assert len(await stored(maps, quiet.metadata.uid)) == 1

@@ -23,7 +23,7 @@ from tests.engine.proxy import Proxy
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
 
 
-async def test_i1_a_handler_finds_its_change_in_the_store_and_in_the_index(
+async def test_i1_i11_a_handler_finds_its_change_in_the_store_and_in_the_index(
     client: Client, maps: Maps
 ) -> None:
     found: list[tuple[object, object]] = []

@@ -170,7 +170,7 @@ async def test_l7_a_half_open_link_ends_leadership_before_anybody_else_leads(
 ) -> None:
     ref = Ref("default", maps.group)
     a, b = (
-        Elector(each, ref, name, hold_seconds=3, renew_seconds=1.5, retry_seconds=0.3)
+        Elector(each, ref, name, hold_seconds=4, renew_seconds=1.5, retry_seconds=0.3)
         for each, name in ((client, "a"), (maps.client, "b"))
     )
     a.watchdog = b.watchdog = None
