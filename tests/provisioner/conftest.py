@@ -19,9 +19,10 @@ async def cloud(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def stack(cloud: Stack) -> AsyncIterator[Stack]:
-    """The stack, to start a provisioner in; afterwards nothing runs and nothing goes wrong."""
+    """The stack, to start a provisioner in; afterwards nothing runs, goes wrong or is left."""
     yield cloud
     cloud.door.trap = None
     cloud.machines.silent = cloud.machines.blind = ""
     await cloud.stop()
     cloud.play()
+    await cloud.raze()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +14,11 @@ from hack.cluster.arm.calls import Call
 from hack.cluster.arm.exchange import DROPPED, Answer, Request
 from hack.cluster.arm.frontdoor import CALLS, TOKEN_PATH, FrontDoor
 from hack.cluster.arm.pools import Fleet
+from hack.cluster.arm.provider import SYSTEM_POOL
+from hack.cluster.arm.settings import Settings
+
+LONG_SECONDS = 2.0
+"""More than any operation takes here."""
 
 
 class Moment(StrEnum):
@@ -21,9 +27,9 @@ class Moment(StrEnum):
     UNSENT = "unsent"
     """Before the request leaves: ARM never has it."""
     LATE_FIRST = "late, before the next"
-    """It is on its way; ARM carries it out just before it has the same request of the successor."""
+    """It is on its way; ARM has carried it out when it has the same request of the successor."""
     LATE_SECOND = "late, after the next"
-    """The same, just after it."""
+    """It is on its way; ARM has it just after the same request of the successor."""
     UNANSWERED = "unanswered"
     """ARM has carried it out, and the answer does not leave."""
     ANSWERED = "answered"
@@ -62,6 +68,11 @@ class Door(FrontDoor):
 
     trap: Trap | None = None
     kill: Callable[[], None]
+    ahead_seconds = 0.0
+    """By how much its clock is ahead of ours."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, clock=lambda: time.time() + self.ahead_seconds)
 
     def answer(self, request: Request) -> Answer:
         """Answer as ARM does, unless the trap springs."""
@@ -79,6 +90,12 @@ class Door(FrontDoor):
         """All pools, as they are now."""
         self._advance()
         return self._provider.fleet
+
+    def raze(self) -> None:
+        """Forget every pool but the cluster's own."""
+        fleet = self.fleet()
+        kept = {SYSTEM_POOL: fleet.pools[SYSTEM_POOL]}
+        self._provider.fleet = fleet.model_copy(update={"pools": kept, "operations": {}})
 
     def deliver(self) -> None:
         """Carry out what is still on its way."""
@@ -100,8 +117,9 @@ class Door(FrontDoor):
 
     def _answer_successor(self, trap: Trap, request: Request) -> Answer:
         """The successor sends what the dead one had sent, which has not arrived yet."""
-        if trap.moment is Moment.LATE_FIRST:
+        if trap.moment is Moment.LATE_FIRST and trap.belated:
             self.deliver()
+            self.ahead_seconds += LONG_SECONDS
         answer = super().answer(request)
         self.deliver()
         return answer

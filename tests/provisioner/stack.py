@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hack.cluster import layout as names
 from hack.cluster.arm.faults import Scenario
+from hack.cluster.arm.provider import SYSTEM_POOL
 from hack.cluster.arm.server import serving
 from hack.cluster.arm.settings import Settings
 from hack.cluster.layout import Layout
@@ -30,7 +31,7 @@ from hack.cluster.process import Process, Program
 from kaito.kube.client import Client
 from tests import realserver
 from tests.bystander import Bystander, Json, condition, holds, until
-from tests.claims import Kind, manifest
+from tests.claims import KINDS, Kind, manifest
 from tests.provisioner.books import requests
 from tests.provisioner.door import Door
 from tests.provisioner.machines import Machines
@@ -131,6 +132,18 @@ class Stack:
         deleted = await self.see.kubectl(*words, stdin=manifest(*claims))
         assert deleted.code == 0, deleted.errors
 
+    async def raze(self) -> None:
+        """Remove by force what a test that failed has left: claims, pools and nodes."""
+        for kind in KINDS:
+            for claim in await self.see.items(kind.path):
+                name = f"{kind.name.lower()}/{claim['metadata']['name']}"
+                bare = '{"metadata":{"finalizers":null}}'
+                await self.see.kubectl("patch", name, "--type=merge", f"--patch={bare}")
+                await self.see.kubectl("delete", name, "--ignore-not-found")
+        if self.states():
+            await self.see.kubectl("delete", "nodes", "--selector=kaito.sh/machine-type")
+            self.door.raze()
+
     async def claim(self, kind: Kind, name: str) -> Json:
         """A claim; None once it is released."""
         return await self.see.get(f"{kind.path}/{name}")
@@ -160,7 +173,7 @@ class Stack:
     def states(self) -> Mapping[str, str]:
         """State of each pool that there is, without the system pool."""
         pools = self.door.fleet().pools.values()
-        return {pool.name: pool.state for pool in pools if pool.properties["mode"] != "System"}
+        return {pool.name: pool.state for pool in pools if pool.name != SYSTEM_POOL}
 
     async def samples(self, name: str) -> Mapping[Mapping[str, str] | frozenset[Any], float]:
         """Values of a metric, by the set of its labels."""

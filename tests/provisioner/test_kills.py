@@ -5,6 +5,7 @@ Each story has one claim of each Kind and two deaths: one on the way up, one on 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -15,7 +16,7 @@ from tests.bystander import until
 from tests.claims import MACHINE, NODE_CLAIM
 from tests.provisioner.books import accepted, requests
 from tests.provisioner.door import Moment, Trap
-from tests.provisioner.stack import Stack
+from tests.provisioner.stack import LIMIT_SECONDS, Stack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
 
@@ -117,10 +118,12 @@ async def test_a_killed_provisioner_ends_with_one_pool_and_then_none(
 async def test_a_request_that_arrives_when_its_claim_is_gone_leaves_nothing(stack: Stack) -> None:
     claim = MACHINE.claim("ghost")
     await stack.apply(claim)
-    await die(stack, Trap(Call.PUT, Moment.LATE_FIRST, "ghost"), running=False)
-    await stack.stop()
-    await stack.start(PROVISIONER_GARBAGE_AGE_SECONDS="1")
-    await stack.delete(claim)
+    stack.door.trap = Trap(Call.PUT, Moment.LATE_SECOND, "ghost")
+    await stack.start(**GARBAGE)
+    await sprung(stack)
+    await stack.delete(claim, wait=False)
+    await stack.replace(PROVISIONER_GARBAGE_AGE_SECONDS="1")
+    await until("the claim to be released", lambda: is_over(stack, "ghost"), limit_seconds=40)
 
     stack.door.deliver()
     appeared = "ghost" in stack.states()
@@ -135,8 +138,15 @@ async def die(stack: Stack, trap: Trap, *, running: bool) -> None:
     stack.door.trap = trap
     if not running:
         await stack.start(**GARBAGE)
-    await trap.sprung.wait()
+    await sprung(stack)
     await stack.replace(**GARBAGE)
+
+
+async def sprung(stack: Stack) -> None:
+    """Wait until the provisioner is dead."""
+    assert stack.door.trap
+    async with asyncio.timeout(LIMIT_SECONDS):
+        await stack.door.trap.sprung.wait()
 
 
 async def is_over(stack: Stack, *names: str) -> bool:
