@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import ssl
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,16 +29,19 @@ from kaito.kube.client import Client
 from kaito.kube.errors import NotFound
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+Flags = Callable[[Layout], Sequence[str]]
+
 _OURS = ("manifests/crds", "manifests/components/karpenter-crds")
 
 
 @asynccontextmanager
-async def serving(*, cached: bool) -> AsyncIterator[Layout]:
+async def serving(*, cached: bool, flags: Flags = lambda _: ()) -> AsyncIterator[Layout]:
     """A server, ready, while the context is open.
 
     Args:
         cached: whether it answers from its watch cache, as servers do by default. Without
             one every read goes to etcd, so what etcd has compacted is gone at once.
+        flags: more of them for the API server.
     """
     cache = cache_folder()
     folder = cache / "clusters"
@@ -55,7 +58,9 @@ async def serving(*, cached: bool) -> AsyncIterator[Layout]:
             create_pki(layout)
             controlplane.write_egress_configuration(layout)
             try:
-                await _start(layout, _api_server(layout, cached=cached), processes)
+                program = _api_server(layout, cached=cached)
+                program = replace(program, command=(*program.command, *flags(layout)))
+                await _start(layout, program, processes)
                 await _define(layout, processes[-1])
                 yield layout
             finally:
