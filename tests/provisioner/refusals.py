@@ -1,4 +1,4 @@
-"""Each way in which ARM says no, and what a claim has to say of it: the facts, not the code."""
+"""Each way in which ARM says no, and what a claim has to say of it, written down by hand."""
 
 from __future__ import annotations
 
@@ -33,47 +33,81 @@ class Class:
 
 
 CAPACITY = Class(
-    *("CapacityUnavailable", "CapacityUnavailable", "False"),
-    *("Choose another instance type, region or zone", (60,)),
+    outcome="CapacityUnavailable",
+    reason="CapacityUnavailable",
+    status="False",
+    remedy="Choose another instance type, region or zone",
+    waits=(60,),
 )
 QUOTA = Class(
-    *("QuotaExceeded", "QuotaExceeded", "False"),
-    *("Ask for more vCPU quota of this family in the Azure portal", (60,)),
+    outcome="QuotaExceeded",
+    reason="QuotaExceeded",
+    status="False",
+    remedy="Ask for more vCPU quota of this family in the Azure portal",
+    waits=(60,),
 )
 SKU = Class(
-    *("SkuUnavailable", "SkuUnavailable", "False"),
-    *("Choose an instance type that is sold to this subscription", NEVER),
+    outcome="SkuUnavailable",
+    reason="SkuUnavailable",
+    status="False",
+    remedy="Choose an instance type that is sold to this subscription",
+    waits=NEVER,
 )
 BUSY = Class(
-    *("OperationInProgress", "OperationInProgress", "Unknown"),
-    *("tried again when the other operation has ended", (10, 20)),
+    outcome="OperationInProgress",
+    reason="OperationInProgress",
+    status="Unknown",
+    remedy="tried again when the other operation has ended",
+    waits=(10, 20),
 )
 EXISTS = Class(
-    *("InstanceExists", "InstanceExists", "Unknown"),
-    *("the agent pools are looked at again", (2, 4, 8)),
+    outcome="InstanceExists",
+    reason="InstanceExists",
+    status="Unknown",
+    remedy="the agent pools are looked at again",
+    waits=(2, 4, 8),
 )
 RATE = Class(
-    *("CloudThrottled", "CloudThrottled", "Unknown"),
-    *("tried again when the cloud allows", (3, 3)),
+    outcome="CloudThrottled",
+    reason="CloudThrottled",
+    status="Unknown",
+    remedy="tried again when the cloud allows",
+    waits=(3, 3),
 )
 DENIED = Class(
-    *("CloudDenied", "CloudDenied", "False"),
-    *("has the role Contributor on the cluster", (60,)),
+    outcome="CloudDenied",
+    reason="CloudDenied",
+    status="False",
+    remedy="has the role Contributor on the cluster",
+    waits=(60,),
 )
 CLUSTER = Class(
-    *("ClusterMissing", "ClusterMissing", "False"),
-    *("Check ARM_SUBSCRIPTION_ID, ARM_RESOURCE_GROUP and AZURE_CLUSTER_NAME", (60,)),
+    outcome="ClusterMissing",
+    reason="ClusterMissing",
+    status="False",
+    remedy="Check ARM_SUBSCRIPTION_ID, ARM_RESOURCE_GROUP and AZURE_CLUSTER_NAME",
+    waits=(60,),
 )
 INPUT = Class(
-    *("BadRequest", "InvalidRequest", "False"),
-    *("Delete the claim and create one that the cloud accepts", NEVER),
+    outcome="BadRequest",
+    reason="InvalidRequest",
+    status="False",
+    remedy="Delete the claim and create one that the cloud accepts",
+    waits=NEVER,
 )
 TROUBLE = Class(
-    *("CloudUnavailable", "CloudUnavailable", "Unknown"),
-    *("check the way to the ARM endpoint", (2, 4, 8)),
+    outcome="CloudUnavailable",
+    reason="CloudUnavailable",
+    status="Unknown",
+    remedy="check the way to the ARM endpoint",
+    waits=(2, 4, 8),
 )
 UNEXPLAINED = Class(
-    *("LaunchFailed", "LaunchFailed", "False", "Look at the cluster's activity log", (60,)),
+    outcome="LaunchFailed",
+    reason="LaunchFailed",
+    status="False",
+    remedy="Look at the cluster's activity log",
+    waits=(60,),
 )
 
 
@@ -197,34 +231,19 @@ _GIVEN: Sequence[Given] = (
     _answer(RATE, 429, "TooManyRequests", more=_AFTER),
     # identity
     _scripted(DENIED, "denied", "has no permission for", "agentPools/write"),
-    *(
-        _answer(DENIED, 403, code, more=_FRONT)
-        for code in (
-            "AuthorizationFailed",
-            "LinkedAuthorizationFailed",
-            "RequestDisallowedByPolicy",
-        )
-    ),
-    *(
-        _answer(DENIED, 401, code, more=_FRONT)
-        for code in (
-            "AuthenticationFailed",
-            "InvalidAuthenticationToken",
-            "InvalidAuthenticationTokenTenant",
-            "ExpiredAuthenticationToken",
-        )
-    ),
+    _answer(DENIED, 403, "AuthorizationFailed", more=_FRONT),
+    _answer(DENIED, 403, "LinkedAuthorizationFailed", more=_FRONT),
+    _answer(DENIED, 403, "RequestDisallowedByPolicy", more=_FRONT),
+    _answer(DENIED, 401, "AuthenticationFailed", more=_FRONT),
+    _answer(DENIED, 401, "InvalidAuthenticationToken", more=_FRONT),
+    _answer(DENIED, 401, "InvalidAuthenticationTokenTenant", more=_FRONT),
+    _answer(DENIED, 401, "ExpiredAuthenticationToken", more=_FRONT),
     # addresses that do not exist
     _scripted(CLUSTER, "cluster-missing", "managedClusters/kaito-local", "was not found"),
-    *(
-        _answer(CLUSTER, 404, code, more=_FRONT)
-        for code in (
-            "ResourceNotFound",
-            "ResourceGroupNotFound",
-            "ParentResourceNotFound",
-            "SubscriptionNotFound",
-        )
-    ),
+    _answer(CLUSTER, 404, "ResourceNotFound", more=_FRONT),
+    _answer(CLUSTER, 404, "ResourceGroupNotFound", more=_FRONT),
+    _answer(CLUSTER, 404, "ParentResourceNotFound", more=_FRONT),
+    _answer(CLUSTER, 404, "SubscriptionNotFound", more=_FRONT),
     _answer(CLUSTER, 400, "InvalidSubscriptionId", more=_FRONT),
     # input
     _answer(INPUT, 400, "InvalidParameter"),

@@ -165,5 +165,5 @@ async def test_metrics_count_claims_that_fail_and_calls_that_are_refused(story: 
 
 
 async def test_nothing_is_left_of_any_of_them(story: Story) -> None:
-    assert story.left == []
+    assert story.left == ()
     assert story.witness.gone >= {row.pool for row in ROWS}
