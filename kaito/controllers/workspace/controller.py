@@ -16,7 +16,7 @@ from kaito.controllers.workspace.executor import Executor
 from kaito.controllers.workspace.observe import Observed, Options, Stores, observe, orphans
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status, status_manifest, verdict
-from kaito.controllers.workspace.step import AddFinalizer, ReleaseFinalizer, Step
+from kaito.controllers.workspace.step import Apply, Step
 from kaito.kube.client import Client
 from kaito.kube.conditions import condition
 from kaito.kube.errors import Denied, Invalid, NotFound
@@ -94,8 +94,8 @@ class WorkspaceReconciler:
     async def _report(self, seen: Observed, steps: tuple[Step, ...]) -> None:
         """Write the status, if it says anything new.
 
-        Nothing is said of a workspace that this pass has changed: what was decided belongs
-        to the version before, and the change brings the workspace back at once.
+        Nothing is said by a pass that has changed the world: what was decided belongs to the
+        version before, and the change brings the workspace back at once.
         """
         workspace = seen.workspace
         found = status(seen, steps)
@@ -143,12 +143,11 @@ def _refused(step: Step, reason: Reason, message: str) -> Step:
 
 
 def _has_moved(steps: tuple[Step, ...]) -> bool:
-    """Whether this pass wrote to the workspace itself, or let it go."""
-    return any(
-        isinstance(action, AddFinalizer | ReleaseFinalizer)
-        for step in steps
-        for action in step.actions
-    )
+    """Whether this pass has changed the world in a way that brings the workspace back.
+
+    An object that is merely mended does not count: somebody may undo it for ever.
+    """
+    return any(not isinstance(action, Apply) for step in steps for action in step.actions)
 
 
 def _outcome(steps: tuple[Step, ...]) -> Outcome:

@@ -98,6 +98,8 @@ async def test_y6_a_status_is_written_only_over_the_version_it_was_decided_on(
     bench.put_workspace()
     await bench.settle()
     bench.bring_node()
+    await bench.settle()
+    bench.start_pods()
 
     async def overtaken(_: web.Request) -> web.StreamResponse:
         # The user edits between our look and our word.
@@ -111,8 +113,8 @@ async def test_y6_a_status_is_written_only_over_the_version_it_was_decided_on(
     before = conditions(bench)
     await bench.settle()
 
-    assert before["MachineReady"] == "False"
-    assert conditions(bench)["MachineReady"] == "True"
+    assert before["InferenceReady"] == "False"
+    assert conditions(bench)["InferenceReady"] == "True"
 
 
 async def test_nothing_but_finalizers_is_written_to_the_user_s_object(bench: Bench) -> None:
@@ -232,6 +234,7 @@ async def test_deletion_gives_back_the_workload_then_the_node_then_the_name(benc
 async def test_the_user_sees_that_deletion_is_under_way(bench: Bench) -> None:
     await bench.come_up()
     bench.mark_deleted(WORKSPACE)
+    bench.mark_deleted(DEPLOYMENT)
 
     await bench.reconcile()
 
@@ -308,3 +311,18 @@ async def test_a_workspace_that_disappears_is_left_in_peace(bench: Bench) -> Non
     await bench.reconcile(without=WORKSPACES)
 
     assert [sent for sent in bench.api.seen if sent.method != "GET"] == []
+
+
+async def test_a_pass_that_changes_the_world_leaves_the_word_to_the_next(bench: Bench) -> None:
+    await bench.come_up()
+    requests = [(sent.method, sent.path.rsplit("/", 1)[-1]) for sent in bench.api.seen]
+
+    assert requests == [
+        ("PATCH", "w"),
+        ("POST", "machines"),
+        ("PATCH", "status"),
+        ("POST", "services"),
+        ("POST", "deployments"),
+        ("PATCH", "status"),
+        ("PATCH", "status"),
+    ]
