@@ -155,7 +155,9 @@ def _folded(key: str, value: JsonValue, definitions: Schema) -> JsonValue:
 
 def _is_worth_writing(default: JsonValue) -> bool:
     """Whether a default changes an object; empty ones only make diffs longer."""
-    return default not in (None, "", [], {}) and not isinstance(default, dict)
+    if isinstance(default, dict):
+        return bool(default) and all(_is_worth_writing(value) for value in default.values())
+    return default not in (None, "", [])
 
 
 def _mapping(value: JsonValue) -> Schema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kaito.api.workspace import LabelExpression, LabelSelector
+from kaito.api.spec import LabelExpression, LabelSelector
 from kaito.kube.errors import InvalidSpec
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kaito.api.workspace import PresetSpec, Workspace
+from kaito.api.spec import PresetSpec
+from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Preset
 
 

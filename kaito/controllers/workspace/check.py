@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from kaito.api import labels
 from kaito.api.reasons import Reason
-from kaito.api.workspace import RESOURCE_READY, DataSource, Workspace
+from kaito.api.rule import broken
+from kaito.api.spec import DataSource
+from kaito.api.workspace import RESOURCE_READY, Workspace
 from kaito.catalog.preset import Preset
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step, done, hold
@@ -24,12 +26,22 @@ def check_spec(seen: Observed) -> Step:
     """The spec holds no placeholder, names what exists, and the model fits."""
     workspace = seen.workspace
     return (
-        _check_placeholders(workspace)
+        _check_rules(workspace)
+        or _check_placeholders(workspace)
         or _check_selector(workspace)
         or _check_supported(workspace)
         or _check_model(seen)
         or done("", Reason.RECONCILING)
     )
+
+
+def _check_rules(workspace: Workspace) -> Step | None:
+    """What the API server refuses, of an object that was stored before the rule was there."""
+    found = next(broken(workspace), None)
+    if found is None:
+        return None
+    path, message = found
+    return _refused(Reason.INVALID_SPEC, f"{path}: {message}" if path else message)
 
 
 def _check_placeholders(workspace: Workspace) -> Step | None:

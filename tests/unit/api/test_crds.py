@@ -38,8 +38,10 @@ def versions(path: str) -> list[Any]:
 
 
 def schema(path: str) -> Any:
-    (version,) = versions(path)
-    return version["schema"]["openAPIV3Schema"]
+    """The schema of every version: they differ in their names only."""
+    first, *others = (version["schema"]["openAPIV3Schema"] for version in versions(path))
+    assert all(other == first for other in others)
+    return first
 
 
 def below(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
@@ -81,10 +83,10 @@ def unbounded(node: Any, where: str) -> list[str]:
 
 
 def columns(path: str) -> list[tuple[str, str, str, int]]:
-    (version,) = versions(path)
+    first, *others = (version["additionalPrinterColumns"] for version in versions(path))
+    assert all(other == first for other in others)
     return [
-        (each["name"], each["jsonPath"], each["type"], each.get("priority", 0))
-        for each in version["additionalPrinterColumns"]
+        (each["name"], each["jsonPath"], each["type"], each.get("priority", 0)) for each in first
     ]
 
 
@@ -134,12 +136,27 @@ def test_a_list_that_is_a_map_has_keys_that_every_entry_must_have(path: str) -> 
 @ALL
 def test_conditions_are_keyed_by_type_and_status_is_its_own_door(path: str) -> None:
     conditions = schema(path)["properties"]["status"]["properties"]["conditions"]
-    (version,) = versions(path)
 
     assert conditions["x-kubernetes-list-type"] == "map"
     assert conditions["x-kubernetes-list-map-keys"] == ["type"]
-    assert version["subresources"] == {"status": {}}
-    assert version["served"] is version["storage"] is True
+    for version in versions(path):
+        assert version["subresources"] == {"status": {}}
+        assert version["served"] is True
+    assert [version["storage"] for version in versions(path)].count(True) == 1
+
+
+def test_a_workspace_that_nobody_has_looked_at_yet_says_so() -> None:
+    status = schema(WORKSPACES)["properties"]["status"]
+
+    assert status["default"] == {"observedGeneration": -1}
+    assert status["properties"]["observedGeneration"]["default"] == -1
+
+
+def test_an_instance_type_is_never_guessed() -> None:
+    resource = schema(WORKSPACES)["properties"]["resource"]
+
+    assert "default" not in resource["properties"]["instanceType"]
+    assert resource["required"] == ["labelSelector"]
 
 
 def test_everything_that_a_rule_of_ours_reads_has_a_bound() -> None:
@@ -190,7 +207,10 @@ def test_a_workspace_is_found_under_its_names() -> None:
         "categories": ["workspace"],
         "shortNames": ["wk", "wks"],
     }
-    assert [version["name"] for version in versions(WORKSPACES)] == ["v1alpha1"]
+    assert [(version["name"], version["storage"]) for version in versions(WORKSPACES)] == [
+        ("v1alpha1", False),
+        ("v1beta1", True),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -226,6 +246,11 @@ def test_kubectl_shows_the_columns_of_a_workspace() -> None:
         ("InferenceReady", status_of("InferenceReady"), "string", 0),
         ("WorkspaceReady", status_of("WorkspaceReady"), "string", 0),
         AGE,
+    ]
+    assert [name for name, *_, priority in columns(WORKSPACES) if priority] == [
+        "Nodes",
+        "State",
+        "Reason",
     ]
 
 

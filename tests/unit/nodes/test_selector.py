@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kaito.api.workspace import LabelSelector
+from kaito.api.spec import LabelSelector
 from kaito.kube.errors import InvalidSpec
 from kaito.nodes.selector import is_matching, is_selected, match_labels
 

@@ -70,7 +70,7 @@ def first(subject: Workspace) -> Step:
                 }
             },
             Reason.INVALID_SPEC,
-            "a Exists cannot be stamped on a new node",
+            "matchExpressions[0]: cannot be stamped on a new node",
             id="selector that cannot be stamped",
         ),
     ],

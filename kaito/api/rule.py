@@ -1,0 +1,102 @@
+"""Rules on parts of an object: told to the API server in CEL, and asked again where we read it.
+
+The API server refuses what breaks a rule; an object that was stored before the rule was there
+reaches the controller all the same, which then says the same sentence in its status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, JsonValue
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from kaito.kube.objects import KubeModel
+
+RECREATE = "delete the Workspace and create it anew to change it"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule on one part of an object.
+
+    Attributes:
+        cel: what must be true of `self`, the part; over `oldSelf` too, where it is about a change.
+        message: what is wrong where it is not, and the remedy.
+        field: name of the part's field that is to blame, as on the wire; "": the part itself.
+        holds: the same as `cel` on the part as it was read. Of a change only the API server sees
+            both sides, so such a rule has none.
+    """
+
+    cel: str
+    message: str
+    field: str = ""
+    holds: Callable[..., bool] | None = None
+
+    def wire(self) -> JsonValue:
+        """The rule as a schema holds it."""
+        wire: dict[str, JsonValue] = {"rule": self.cel, "message": self.message}
+        if self.field:
+            wire["fieldPath"] = f".{self.field}"
+        return wire
+
+
+class Ruled(KubeModel):
+    """A part of the user's spec. Its docstrings are what `kubectl explain` prints."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema of the fields, and the rules beside it."""
+        made = handler(schema)
+        if cls.rules:
+            validations = [rule.wire() for rule in cls.rules]
+            handler.resolve_ref_schema(made)["x-kubernetes-validations"] = validations
+        return made
+
+
+def unchanged(field: str) -> Rule:
+    """An optional field neither changes, appears nor goes.
+
+    Presence is part of it: `self == oldSelf` on the field itself does not fire when it is removed.
+    """
+    return Rule(
+        f"has(self.{field}) == has(oldSelf.{field})"
+        f" && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        f"{field} is immutable: {RECREATE}",
+        field,
+    )
+
+
+def broken(part: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
+    """Rules that `part` and all parts in it break: the field's path, and what is wrong with it."""
+    if isinstance(part, Ruled):
+        for rule in part.rules:
+            if rule.holds is not None and not rule.holds(part):
+                yield _joined(path, rule.field), rule.message
+    for where, inner in _parts(part):
+        yield from broken(inner, _joined(path, where))
+
+
+def _parts(whole: BaseModel) -> Iterator[tuple[str, BaseModel]]:
+    """Parts directly in `whole`, by the names that the wire has for them."""
+    for name, field in type(whole).model_fields.items():
+        value, wire = getattr(whole, name), field.alias or name
+        if isinstance(value, BaseModel):
+            yield wire, value
+        for number, entry in enumerate(value if isinstance(value, tuple) else ()):
+            if isinstance(entry, BaseModel):
+                yield f"{wire}[{number}]", entry
+
+
+def _joined(path: str, field: str) -> str:
+    """A path and a field below it."""
+    return f"{path}.{field}" if path and field else path or field
