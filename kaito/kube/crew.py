@@ -67,10 +67,14 @@ class Crew:
             wait.cancel()
 
     def _notice(self, task: asyncio.Task[None]) -> None:
-        if task in self._stopping or task.cancelling():
-            self._stopping.discard(task)
-            return
-        # A cancellation that nobody asked for is an end like any other.
+        """Say that a task has ended, unless that was asked for and it did so without an error.
+
+        A cancellation that nobody asked for is an end like any other.
+        """
+        was_asked = task in self._stopping or task.cancelling()
+        self._stopping.discard(task)
         error = None if task.cancelled() else task.exception()
+        if was_asked and error is None:
+            return
         log.error("task.ended", task=task.get_name(), exc_info=error)
         self.ended.set()
