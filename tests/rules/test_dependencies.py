@@ -90,7 +90,7 @@ def test_what_ships_imports_only_what_it_declares() -> None:
 
 
 def test_everything_else_imports_only_what_an_extra_declares() -> None:
-    declared = _declared("cluster", "dev", "inference")
+    declared = _declared("bench", "cluster", "dev", "inference")
     allowed = {IMPORTED_AS.get(name, name) for name in declared} | BROUGHT_BY_OTHERS
 
     assert _undeclared(ALL, allowed) == {}
@@ -115,6 +115,14 @@ def test_a_lock_holds_what_is_declared(lock: str, extras: tuple[str, ...]) -> No
     held = {_plain(name) for name in re.findall(r"^([a-z0-9][a-z0-9_.-]*)==", text, re.MULTILINE)}
 
     assert {_plain(name) for name in _declared(*extras)} - held - {"kaito"} == set()
+
+
+def test_the_lock_of_the_benchmarks_holds_their_extra_alone() -> None:
+    text = (ROOT / "hack" / "locks" / "bench.txt").read_text()
+    wanted = {_name(requirement) for requirement in PROJECT["optional-dependencies"]["bench"]}
+
+    assert {name for name in wanted if f"\n{name}==" not in text} == set()
+    assert "kubernetes" not in text
 
 
 def test_the_image_has_the_versions_that_the_tests_run_with() -> None:
