@@ -22,6 +22,12 @@ from kaito.kube.objects import KubeObject
 from kaito.kube.resource import Resource
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", KubeObject)
+CRDS = Resource(
+    *("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"),
+    KubeObject,
+    namespaced=False,
+)
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", KubeObject, namespaced=False)
 WIDGETS = Resource("bench.example", "v1", "widgets", "Widget", KubeObject)
 """A custom Kind that stands for any: benchmarks are about nothing else."""
 
@@ -68,7 +74,7 @@ class Address:
 _CUSTOM = (WORKSPACES, MACHINES, NODECLAIMS, WIDGETS)
 _COUNTED = (DEPLOYMENTS, STATEFULSETS, JOBS)
 _WITH_STATUS = (NODES, PODS, SERVICES)
-_PLAIN = (LEASES, EVENTS, CONFIG_MAPS)
+_PLAIN = (LEASES, EVENTS, CONFIG_MAPS, CRDS, NAMESPACES)
 
 
 def _kind(resource: Resource[KubeObject], *, has_status: bool, counts: bool, blind: bool) -> Kind:
