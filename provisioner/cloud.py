@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from provisioner.failures import CloudError
+from provisioner.turns import Turns
 
 INSTANCE_NAME = re.compile(r"^[a-z][a-z0-9]{0,11}$")
 """What an instance may be called: the rule of Linux agent pools, the narrowest there is."""
@@ -108,7 +109,14 @@ class Instance:
 
 
 class Cloud(Protocol):
-    """Where machines come from."""
+    """Where machines come from.
+
+    Attributes:
+        turns: whose turn it is; asked before `launch` and `terminate`, and told by the cloud
+            of each refusal for being one request too many.
+    """
+
+    turns: Turns
 
     async def launch(self, spec: InstanceSpec) -> None:
         """Begin to create an instance; never touches one that exists.

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import aiohttp
 from azure.core import MatchConditions
+from azure.core.async_paging import AsyncPageIterator
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.policies import AsyncRetryPolicy
@@ -24,13 +26,18 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.containerservice.aio import ContainerServiceClient
 from azure.mgmt.containerservice.models import AgentPool
 
+from kaito.kube.clock import SYSTEM_CLOCK
 from provisioner import metrics
 from provisioner.azure import agentpool, errors
 from provisioner.azure.agentpool import PLAIN, Custom
 from provisioner.azure.preflight import Preflight
 from provisioner.azure.writes import once
 from provisioner.cloud import Instance, InstanceSpec
-from provisioner.failures import CloudDenied, CloudError, CloudUnavailable
+from provisioner.failures import CloudDenied, CloudError, CloudThrottled, CloudUnavailable
+from provisioner.turns import Turns
+
+PAGE_TRIES = 10
+"""Before a list is given up because one page of it is throttled again and again."""
 
 _MESSAGE_LIMIT = 500
 
@@ -73,6 +80,7 @@ class AksCloud:
         self._custom = custom
         self._credential = credential
         self._call_seconds = call_seconds
+        self.turns = Turns(SYSTEM_CLOCK.monotonic)
         self._client = ContainerServiceClient(
             credential,
             cluster.subscription_id,
@@ -113,10 +121,34 @@ class AksCloud:
 
     async def instances(self) -> tuple[Instance, ...]:
         """Every agent pool of the cluster."""
-        async with self._call("list"):
-            pages = self._client.agent_pools.list(self._cluster.resource_group, self._cluster.name)
-            pools = [pool.as_dict() async for pool in pages]
-        return tuple(sorted(map(agentpool.instance, pools), key=lambda instance: instance.name))
+        found: list[Instance] = []
+        next_page = ""
+        while True:
+            pools, next_page = await self._page(next_page)
+            found += map(agentpool.instance, pools)
+            if not next_page:
+                return tuple(sorted(found, key=lambda instance: instance.name))
+
+    async def _page(self, address: str) -> tuple[Sequence[Mapping[str, object]], str]:
+        """The agent pools at that address, "" for the first page, and the address of the next.
+
+        A page that is throttled is asked for again: to begin anew would ask for more of them.
+        """
+        for last in (*(False,) * (PAGE_TRIES - 1), True):
+            await self.turns.wait("list")
+            try:
+                async with self._call("list"):
+                    pools = self._client.agent_pools.list(
+                        self._cluster.resource_group, self._cluster.name
+                    )
+                    by_page = pools.by_page(continuation_token=address or None)
+                    pages = cast("AsyncPageIterator[AgentPool]", by_page)
+                    page = [pool.as_dict() async for pool in await anext(pages)]
+                    return page, pages.continuation_token or ""
+            except CloudThrottled:
+                if last or not address:
+                    raise
+        raise AssertionError("a page is tried at least once")
 
     async def _rows(self, path: str, params: Mapping[str, str]) -> tuple[object, ...]:
         """All items of a list of ARM, through all pages."""
@@ -150,6 +182,8 @@ class AksCloud:
             raise CloudUnavailable("Timeout", said) from error
         except (AzureError, OSError) as error:
             failure = translated(error)
+            if isinstance(failure, CloudThrottled):
+                self.turns.refused(failure.retry_after_seconds)
             outcome = type(failure).__name__
             raise failure from error
         finally:
@@ -199,6 +233,6 @@ def _told(error: HttpResponseError) -> errors.ArmError:
     return errors.decoded(error.response.text())
 
 
-def _line(error: Exception) -> str:
-    """What an exception says, on one line of bounded length."""
-    return " ".join(str(error).split())[:_MESSAGE_LIMIT]
+def _line(error: AzureError) -> str:
+    """What an exception says, on one line of bounded length; its text would repeat the answer."""
+    return " ".join(str(error.message).split())[:_MESSAGE_LIMIT]

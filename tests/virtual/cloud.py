@@ -20,7 +20,8 @@ from hack.cluster.arm.settings import Settings
 from hack.cluster.arm.sizes import sizes
 from provisioner.azure import agentpool, errors
 from provisioner.cloud import Instance, InstanceSpec
-from provisioner.failures import CloudUnavailable
+from provisioner.failures import CloudError, CloudThrottled, CloudUnavailable
+from provisioner.turns import Turns
 from tests.virtual.door import ANSWER_SECONDS, Link
 
 PROVISION_SECONDS = 90.0
@@ -166,6 +167,7 @@ class LocalCloud:
     def __init__(self, arm: Arm, link: Link) -> None:
         self._arm = arm
         self._link = link
+        self.turns = Turns(arm.now)
         self._known: tuple[object, tuple[Instance, ...]] = (None, ())
 
     async def launch(self, spec: InstanceSpec) -> None:
@@ -180,6 +182,7 @@ class LocalCloud:
 
     async def instances(self) -> tuple[Instance, ...]:
         """All pools."""
+        await self.turns.wait("list")
         answer = await self._call("GET", "")
         _check(answer)
         body: Any = answer.body
@@ -194,13 +197,17 @@ class LocalCloud:
     async def _call(self, method: str, pool: str, body: object = None) -> Answer:
         sent_at = self._arm.now()
         try:
-            return await self._link.carry(
+            answer = await self._link.carry(
                 f"{method} pool/{pool}",
                 lambda: self._arm.ask(method, pool, body, by=self._link.who, sent_at=sent_at),
                 seconds=ANSWER_SECONDS,
             )
         except ConnectionError as error:
             raise CloudUnavailable("Broken", "the connection broke") from error
+        failure = None if 200 <= answer.status < 300 else _failure(answer)
+        if isinstance(failure, CloudThrottled):
+            self.turns.refused(failure.retry_after_seconds)
+        return answer
 
 
 def _request(method: str, pool: str, body: object) -> Request:
@@ -215,8 +222,12 @@ def _request(method: str, pool: str, body: object) -> Request:
 
 def _check(answer: Answer) -> None:
     if not 200 <= answer.status < 300:
-        after = answer.headers.get("Retry-After", "")
-        raise errors.classified(_told(answer), status=answer.status, retry_after=after)
+        raise _failure(answer)
+
+
+def _failure(answer: Answer) -> CloudError:
+    after = answer.headers.get("Retry-After", "")
+    return errors.classified(_told(answer), status=answer.status, retry_after=after)
 
 
 def _told(answer: Answer) -> errors.ArmError:

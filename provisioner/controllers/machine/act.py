@@ -95,6 +95,10 @@ class Actor:
 
     async def _in_cloud(self, seen: Observed, action: CloudAction) -> None:
         """Call the cloud; a refusal is noted, not raised: the next plan says what it means."""
+        monotonic = self.clock.monotonic()
+        if (left := self.cloud.turns.seconds(seen.uid)) > 0:
+            self.ledger.paused(seen.uid, until=monotonic + left)
+            return
         try:
             if isinstance(action, Launch):
                 await self._launch(seen, action.spec)

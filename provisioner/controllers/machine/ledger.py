@@ -75,6 +75,11 @@ class Ledger:
         if known := self._entries.get(uid):
             self._entries[uid] = replace(known, look_after=monotonic, failure=None, retry_at=0.0)
 
+    def paused(self, uid: str, *, until: float) -> None:
+        """It is not this claim's turn before then."""
+        if known := self._entries.get(uid):
+            self._entries[uid] = replace(known, retry_at=max(known.retry_at, until))
+
     def terminated(self, uid: str, *, monotonic: float) -> None:
         """The cloud accepted to delete the instance; it is asked again only after a pause."""
         if known := self._entries.get(uid):

@@ -20,6 +20,7 @@ from hack.cluster.arm.faults import Scenario
 from provisioner.azure.client import AksCloud, Cluster
 from provisioner.azure.credentials import Identity, credential
 from provisioner.cloud import Cloud, Instance, InstanceState
+from provisioner.turns import Turns
 from tests.unit.cluster.arm.conftest import Credentials, credentials
 from tests.virtual.cloud import Arm, LocalCloud
 
@@ -46,7 +47,8 @@ class Place:
         self._let_time_pass = let_time_pass
 
     async def play(self, *rules: object, limits: object = (), quotas: object = None) -> None:
-        """Have these rules go wrong."""
+        """Have these rules go wrong, from now on, for somebody who has not met any yet."""
+        self.cloud.turns = Turns(self.cloud.turns.monotonic)
         wire = {"rules": rules, "limits": limits, "quotas": quotas or {}}
         await self._play(Scenario.model_validate(wire))
 
@@ -144,10 +146,13 @@ async def over_https(
         async def pass_time() -> None:
             await asyncio.sleep(0.02)
 
-        yield Place(cloud, play, pass_time)
-        await play(Scenario())
-        await emptied(cloud)
-    await cloud.close()
+        try:
+            place = Place(cloud, play, pass_time)
+            yield place
+            await place.play()
+            await emptied(cloud)
+        finally:
+            await cloud.close()
 
 
 async def emptied(cloud: AksCloud) -> None:

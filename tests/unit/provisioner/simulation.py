@@ -26,6 +26,7 @@ from provisioner.controllers.machine.ledger import Ledger
 from provisioner.controllers.machine.observe import Deadlines
 from provisioner.failures import CloudError, InstanceExists
 from provisioner.instances import Instances, Pace
+from provisioner.turns import Turns
 from tests.unit.provisioner import builders
 from tests.unit.provisioner.apiserver import Api, Crash, Fuse, Time, merge
 
@@ -59,6 +60,7 @@ class Skies:
     undeletable: CloudError | None = None
 
     def __post_init__(self) -> None:
+        self.turns = Turns(self.clock.monotonic)
         self.pools["system"] = builders.instance(InstanceState.RUNNING, name="system")
 
     async def launch(self, spec: InstanceSpec) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from provisioner.failures import (
     QuotaExceeded,
     SkuUnavailable,
 )
+from provisioner.turns import Turns
 from tests.unit.cluster.arm.conftest import Credentials, Server, credentials, server
 from tests.unit.provisioner.builders import BORN, NAME, claim
 
@@ -113,6 +115,23 @@ async def test_every_page_of_the_list_is_read(cloud: AksCloud) -> None:
 
     assert set(names) < set(seen)
     assert len(seen) == len(names) + 1
+
+
+async def test_a_list_goes_on_at_the_page_that_was_throttled(
+    server: Server, cloud: AksCloud
+) -> None:
+    seconds = count(0, 10)
+    cloud.turns = Turns(lambda: next(seconds))
+    names = {f"pool{number}" for number in range(7)}
+    for name in names:
+        await cloud.launch(spec(name))
+    await server.play({"match": {"operation": "LIST"}, "fault": "throttle", "after": 1, "times": 2})
+
+    seen = {each.name for each in await cloud.instances()}
+
+    assert seen == names | {"system"}
+    lists = [each["status"] for each in await server.requests() if each["operation"] == "LIST"]
+    assert lists == [200, 429, 429, 200, 200]
 
 
 FAULTS = [
