@@ -157,8 +157,8 @@ MEANINGS: Mapping[type[CloudError], Meaning] = {
     ),
     CloudDenied: Meaning(
         "CloudDenied",
-        "Check the federated credential of the provisioner's identity, and that it has the"
-        " role Contributor on the cluster",
+        "Check the federated credential of the provisioner's identity, or who else it signs in as"
+        " (--credential), and that it has the role Contributor on the cluster",
         first_seconds=60,
         last_seconds=300,
     ),

@@ -5,7 +5,8 @@ workload     A Kubernetes ServiceAccount, federated with an identity: the kubele
 managed      The identity of the machine that the provisioner runs on, from its metadata address.
 developer    Whoever is signed in to the Azure CLI: for a provisioner on a desk.
 
-No secret is stored anywhere. Nothing is asked before the first request needs a token.
+No secret is stored anywhere. Nothing is asked before the first request needs a token. The file
+is read again after five minutes, and the kubelet replaces it long before it expires.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Identity:
 
 
 def credential(identity: Identity) -> AsyncTokenCredential:
-    """A source of tokens; it reads the token file anew whenever it needs one.
+    """A source of tokens.
 
     Raises:
         ValueError: a part of the identity is missing, or the authority is not https.
@@ -63,8 +64,15 @@ def _workload(identity: Identity) -> AsyncTokenCredential:
 
 
 def _managed(identity: Identity) -> AsyncTokenCredential:
-    """The machine's own identity where no client id names one of several."""
-    return ManagedIdentityCredential(client_id=identity.client_id or None, retry_total=0)
+    """The machine's own identity where no client id names one of several.
+
+    Where the variables of a workload identity are set, the library would take that instead.
+    """
+    return ManagedIdentityCredential(
+        client_id=identity.client_id or None,
+        retry_total=0,
+        _exclude_workload_identity_credential=True,
+    )
 
 
 def _developer(identity: Identity) -> AsyncTokenCredential:

@@ -1,9 +1,10 @@
-"""From ARM's answers to the classes of `provisioner.failures`: the only table of ARM codes.
+"""From Azure's answers to the classes of `provisioner.failures`: the only table of its codes.
 
-An answer comes in one of two shapes, or in none:
+An answer comes in one of three shapes, or in none:
 
     {"error": {"code", "message", "details": [...]}}             ARM's front door
     {"code", "message", "subcode", "details": [...] | null}      the AKS resource provider
+    {"error", "error_description": "AADSTS…: …"}                 the token endpoint
 
 A failed operation is told with HTTP 200, as the error of the operation or of the pool.
 "OperationNotAllowed" means a lock and a quota alike; only its text tells which, and this is
@@ -129,9 +130,11 @@ class ArmError:
 
 
 def parsed(body: object) -> ArmError:
-    """Read an error from a decoded body of either shape; anything else is an error without code."""
+    """Read an error from a decoded body of any shape; anything else is an error without code."""
     if not isinstance(body, Mapping):
         return ArmError("", str(body or "").strip()[:500])
+    if "error_description" in body:
+        return _of_token_endpoint(body)
     inner = body.get("error")
     told = inner if isinstance(inner, Mapping) else body
     details = told.get("details")
@@ -141,6 +144,14 @@ def parsed(body: object) -> ArmError:
         subcode=str(told.get("subcode") or ""),
         details=tuple(map(parsed, details)) if isinstance(details, list | tuple) else (),
     )
+
+
+def _of_token_endpoint(body: Mapping[str, object]) -> ArmError:
+    """The number of Entra's error is its code; that of OAuth stands for many."""
+    number, colon, message = str(body["error_description"]).partition(": ")
+    if colon and number.startswith("AADSTS"):
+        return ArmError(number, message)
+    return ArmError(str(body.get("error") or ""), str(body["error_description"]))
 
 
 def decoded(text: str) -> ArmError:
