@@ -24,7 +24,7 @@ from provisioner.controllers.machine.controller import ClaimController
 from provisioner.controllers.machine.kinds import KINDS, ClaimKind
 from provisioner.controllers.machine.ledger import Ledger
 from provisioner.controllers.machine.observe import Deadlines
-from provisioner.failures import CloudDenied, ClusterMissing, sentence
+from provisioner.failures import CloudDenied, CloudUnavailable, ClusterMissing, sentence
 from provisioner.instances import Instances, Pace
 from provisioner.settings import Settings
 
@@ -33,6 +33,8 @@ log = structlog.get_logger()
 NAME = "provisioner"
 REPORTER = "kaito.sh/provisioner"
 LEASE = "provisioner"
+LASTING_SECONDS = 30.0
+"""No answer of the cloud for so long is more than a hitch."""
 
 
 def aks(settings: Settings) -> AksCloud:
@@ -168,10 +170,12 @@ def _pace(settings: Settings) -> Pace:
 
 
 def _doubt(instances: Instances) -> str:
-    """Why the cloud does not accept us; "" when it does, or has not been asked.
+    """Why the cloud is of no use to us; "" when it is, or has not been asked.
 
     It is told in claims and in the log, too; the process goes on, and recovers by itself when
-    the identity does.
+    the identity, the cluster or the way to them does.
     """
     failure = instances.failure
-    return sentence(failure) if isinstance(failure, CloudDenied | ClusterMissing) else ""
+    lasting = instances.failing_seconds() >= LASTING_SECONDS
+    doubted = (CloudDenied, ClusterMissing, *((CloudUnavailable,) if lasting else ()))
+    return sentence(failure) if isinstance(failure, doubted) else ""

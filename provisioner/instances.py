@@ -89,6 +89,7 @@ class Instances:
         self._handlers: list[Callable[[], None]] = []
         self._begun = float("-inf")
         self._failures = 0
+        self._failing_since = float("-inf")
         self.listing: Listing | None = None
         self.failure: CloudError | None = None
 
@@ -109,6 +110,10 @@ class Instances:
     def watched(self, kind: str) -> tuple[Ref, ...]:
         """The claims of a kind that wait for a newer view."""
         return tuple(sorted(ref for each, ref in self._busy if each == kind))
+
+    def failing_seconds(self) -> float:
+        """How long no LIST has succeeded, each failure counted; 0 when the last one did."""
+        return self._clock.monotonic() - self._failing_since if self.failure else 0.0
 
     async def refresh(self) -> None:
         """One LIST, and tell everybody."""
@@ -156,6 +161,8 @@ class Instances:
     def _fail(self, error: CloudError) -> None:
         if type(error) is not type(self.failure):
             log.warning(LIST_FAILED, error=str(error), reason=type(error).__name__)
+        if self.failure is None:
+            self._failing_since = self._begun
         self.failure = error
         self._failures += 1
 

@@ -1,4 +1,4 @@
-"""An identity that is not accepted is a state of the process, which goes on and recovers."""
+"""A cloud that does not accept us, or is gone, is a state of a process that goes on."""
 
 from __future__ import annotations
 
@@ -18,15 +18,24 @@ SETTINGS = Settings(
 )
 
 
+class Provisioner:
+    """The process over a cloud in memory, and a clock by hand."""
+
+    def __init__(self) -> None:
+        self.clock = Time()
+        self.skies = Skies(Fuse(), self.clock)
+        client = Client(cast("Wire", None), field_manager="t", clock=self.clock)
+        self._process = manager(SETTINGS, client, cast("Cloud", self.skies))
+        self.instances = cast("Any", self._process._background["instances"]).__self__
+
+    def doubts(self) -> list[str]:
+        """What /readyz says of the cloud."""
+        return [each for each in self._process.troubles() if each.startswith("cloud: ")]
+
+
 async def test_a_refused_identity_is_unready_until_it_is_accepted() -> None:
-    skies = Skies(Fuse(), Time())
-    client = Client(cast("Wire", None), field_manager="t")
-    process = manager(SETTINGS, client, cast("Cloud", skies))
-    instances = cast("Any", process._background["instances"]).__self__
-
-    def doubts() -> list[str]:
-        return [each for each in process.troubles() if each.startswith("cloud: ")]
-
+    made = Provisioner()
+    skies, instances, doubts = made.skies, made.instances, made.doubts
     assert doubts() == []
 
     for refusal in (CloudDenied("AADSTS700016", "No such application"), ClusterMissing("x", "y")):
@@ -42,6 +51,23 @@ async def test_a_refused_identity_is_unready_until_it_is_accepted() -> None:
     skies.mute = None
     await instances.refresh()
     assert doubts() == []
+
+
+async def test_a_cloud_that_does_not_answer_for_long_is_unready_until_it_does() -> None:
+    made = Provisioner()
+    made.skies.mute = CloudUnavailable("ServiceRequestError", "Cannot connect to host login:443")
+    await made.instances.refresh()
+    made.clock.at += 29
+    await made.instances.refresh()
+    assert made.doubts() == []
+
+    made.clock.at += 1
+    (said,) = made.doubts()
+    assert "Cannot connect to host login:443" in said
+
+    made.skies.mute = None
+    await made.instances.refresh()
+    assert made.doubts() == []
 
 
 async def test_the_settings_reach_the_cloud() -> None:
