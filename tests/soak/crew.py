@@ -40,3 +40,4 @@ def _settle() -> None:
     """What is imported by now stays for ever: the collector need not walk it."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

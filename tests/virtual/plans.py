@@ -13,8 +13,8 @@
 - `struck/WORKLOAD/PROGRAM/HOW/N`: there are two of each program, and the leader is killed, paused
   or cut off while its write N is under way, which arrives when the other one leads.
 
-Two points that differ in nothing count once: a process that is killed after a read is where it
-was before it, and a cache that nothing was sent to is where it was.
+Points that differ in nothing but the time count once: a process that is killed after it has read
+what it read before is where it was, and so is a cache that nothing was sent to.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def _outage(workload: Workload) -> Verdict:
 
 def _sniper(calls: Calls) -> Climate:
     def climate(stage: Stage, life: Life) -> Weather:
-        calls.moment = lambda: (stage.timeline.now, stage.api.version, len(stage.arm.deeds))
+        calls.moment = lambda: (stage.api.version, stage.arm.revision())
         return Sniper(life.name, calls)
 
     return climate

@@ -134,8 +134,8 @@ class Made:
     Attributes:
         who: name of the process.
         what: its method and path.
-        moment: time, and what the API and the cloud had seen by then: requests of one process
-            that differ in nothing here are one and the same point to be killed at.
+        moment: versions of the API and of the cloud: reads of one process that differ in
+            nothing here are one and the same point to be killed at.
     """
 
     who: str
