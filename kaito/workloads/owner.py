@@ -8,7 +8,11 @@ from kaito.kube.objects import Manifest
 
 
 def owned_metadata(workspace: Workspace, *, annotations: dict[str, str] | None = None) -> Manifest:
-    """Metadata of an object that is named after `workspace` and belongs to it."""
+    """Metadata of an object that is named after `workspace` and belongs to it.
+
+    It does not block the owner's deletion: that would need a right on the owner's finalizers,
+    and the controller deletes the workload itself, before it lets the Workspace go.
+    """
     return {
         "name": workspace.metadata.name,
         "namespace": workspace.metadata.namespace,
@@ -21,7 +25,6 @@ def owned_metadata(workspace: Workspace, *, annotations: dict[str, str] | None =
                 "name": workspace.metadata.name,
                 "uid": workspace.metadata.uid,
                 "controller": True,
-                "blockOwnerDeletion": True,
             }
         ],
     }

@@ -50,6 +50,5 @@ OWNER = {
     "name": "w",
     "uid": "0a1b2c3d-0000-4000-8000-000000000001",
     "controller": True,
-    "blockOwnerDeletion": True,
 }
 """The reference by which the garbage collector finds what belongs to the workspace."""
