@@ -42,10 +42,15 @@ class Task:
         return self.kind, str(self.count), self.kubeconfig, str(reports)
 
 
+def parts(round: int) -> list[int]:
+    """What widgets are made of after `round` changes."""
+    return [round + place for place in range(PART_COUNT)]
+
+
 def spec(round: int) -> dict[str, object]:
     """The spec that widgets have after `round` changes."""
     return {
-        "parts": [round + place for place in range(PART_COUNT)],
+        "parts": parts(round),
         "labels": {f"key-{place}": f"value-{place}" for place in range(PART_COUNT)},
     }
 
