@@ -42,6 +42,8 @@ def _sku(name: str, size: Size, *, restricted: bool) -> dict[str, JsonValue]:
     return {
         "resourceType": "virtualMachines",
         "name": name,
+        "tier": "Standard",
+        "size": name.removeprefix("Standard_"),
         "family": size.family,
         "locations": [location],
         "locationInfo": [{"location": location, "zones": []}],

@@ -94,7 +94,8 @@ def check_properties(properties: Properties, *, sizes: Collection[str], location
         raise refusals.invalid("The VM size is missing.", target="properties.vmSize")
     if vm_size not in sizes:
         raise refusals.size_not_allowed(vm_size, location=location)
-    _check_number(properties, "count", MAX_COUNT)
+    least = 1 if properties.get("mode") == "System" else 0
+    _check_number(properties, "count", MAX_COUNT, least=least)
     _check_number(properties, "osDiskSizeGB", MAX_DISK_GIB)
     for name, words in CHOICES.items():
         if name in properties and properties[name] not in words:
@@ -125,11 +126,11 @@ def _names(header: str, pool: Pool) -> bool:
     return "*" in tags or pool.etag in tags
 
 
-def _check_number(properties: Properties, name: str, most: int) -> None:
-    value = properties.get(name, 0)
+def _check_number(properties: Properties, name: str, most: int, *, least: int = 0) -> None:
+    value = properties.get(name, least)
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not 0 <= int(str(value)) <= most:
-        message = f"{value!r} is no whole number from 0 to {most}."
+    if not whole or not least <= int(str(value)) <= most:
+        message = f"{value!r} is no whole number from {least} to {most}."
         raise refusals.invalid(message, target=f"properties.{name}")
 
 

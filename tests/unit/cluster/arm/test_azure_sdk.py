@@ -53,6 +53,7 @@ def properties(pool: AgentPool) -> Any:
 
 async def test_a_pool_is_created_polled_read_and_deleted(server: Server) -> None:
     pools = server.azure.agent_pools
+    await server.play({"fault": "stuck-creating", "seconds": 0.5})
 
     poller = await pools.begin_create_or_update(*PLACE, "ws1", body())
     at_once = await pools.get(*PLACE, "ws1")
