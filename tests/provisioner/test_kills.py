@@ -6,10 +6,12 @@ Each story has one claim of each Kind and two deaths: one on the way up, one on 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import cycle
 
 import pytest
+import pytest_asyncio
 
 from hack.cluster.arm.calls import Call
 from tests.bystander import until
@@ -23,6 +25,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)
 EXISTS, BUSY = 412, 409
 GARBAGE = {"PROVISIONER_GARBAGE_AGE_SECONDS": "3600"}
 """No leftover is old enough: what goes is given back by its own claim."""
+
+AT_START = frozenset({Call.SIGN_IN, Call.LIST, Call.SKUS, Call.USAGES})
+"""What a process asks before its first PUT, and not before each."""
 
 INSTANT, SOON, LATER = 0.001, 0.02, 0.2
 """Seconds from an answer to a death: on the wire, while it is read, after it was noted."""
@@ -88,6 +93,23 @@ STORIES = [
 ]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def end(cloud: Stack) -> AsyncIterator[None]:
+    """Stop the last successor."""
+    yield
+    await cloud.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stack(cloud: Stack) -> AsyncIterator[Stack]:
+    """The stack, with the successor that the story before has left."""
+    if cloud.process is None:
+        await cloud.start(**GARBAGE)
+    yield cloud
+    cloud.door.trap = None
+    await cloud.raze()
+
+
 @pytest.mark.parametrize(
     ("number", "up", "down"), STORIES, ids=[f"{up}, {down}" for _, up, down in STORIES]
 )
@@ -97,12 +119,18 @@ async def test_a_killed_provisioner_ends_with_one_pool_and_then_none(
     names = {MACHINE: f"kill{number}a", NODE_CLAIM: f"kill{number}b"}
     claims = [kind.claim(name) for kind, name in names.items()]
 
+    if up.call in AT_START:
+        await stack.stop()
+    stack.door.trap = up.trap(names[MACHINE])
     await stack.apply(*claims)
-    await die(stack, up.trap(names[MACHINE]), running=False)
+    if up.call in AT_START:
+        await stack.start(**GARBAGE)
+    await succeed(stack)
     await stack.until_ready(*names.items())
     assert sorted(stack.states()) == sorted(names.values())
+    stack.door.trap = down.trap(names[MACHINE])
     await stack.delete(*claims, wait=False)
-    await die(stack, down.trap(names[MACHINE]), running=True)
+    await succeed(stack)
     await until("all to be given back", lambda: is_over(stack, *names.values()), limit_seconds=40)
 
     assert stack.states() == {}
@@ -116,10 +144,9 @@ async def test_a_killed_provisioner_ends_with_one_pool_and_then_none(
 
 
 async def test_a_request_that_arrives_when_its_claim_is_gone_leaves_nothing(stack: Stack) -> None:
+    stack.door.trap = Trap(Call.PUT, Moment.LATE_SECOND, "ghost")
     claim = MACHINE.claim("ghost")
     await stack.apply(claim)
-    stack.door.trap = Trap(Call.PUT, Moment.LATE_SECOND, "ghost")
-    await stack.start(**GARBAGE)
     await sprung(stack)
     await stack.delete(claim, wait=False)
     await stack.replace(PROVISIONER_GARBAGE_AGE_SECONDS="1")
@@ -133,11 +160,8 @@ async def test_a_request_that_arrives_when_its_claim_is_gone_leaves_nothing(stac
     assert len(accepted(await stack.see.journal(), "PUT", "ghost")) == 1
 
 
-async def die(stack: Stack, trap: Trap, *, running: bool) -> None:
-    """Have the provisioner die in a trap; its successor runs when this returns."""
-    stack.door.trap = trap
-    if not running:
-        await stack.start(**GARBAGE)
+async def succeed(stack: Stack) -> None:
+    """Wait until the provisioner is dead, and start another in its place."""
     await sprung(stack)
     await stack.replace(**GARBAGE)
 
