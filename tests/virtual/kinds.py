@@ -28,6 +28,8 @@ CRDS = Resource(
     namespaced=False,
 )
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", KubeObject, namespaced=False)
+THINGS = Resource("test.io", "v1", "things", "Thing", KubeObject)
+"""A custom Kind that the engine's own tests are about."""
 WIDGETS = Resource("bench.example", "v1", "widgets", "Widget", KubeObject)
 """A custom Kind that stands for any: benchmarks are about nothing else."""
 
@@ -71,7 +73,7 @@ class Address:
     subresource: str
 
 
-_CUSTOM = (WORKSPACES, MACHINES, NODECLAIMS, WIDGETS)
+_CUSTOM = (WORKSPACES, MACHINES, NODECLAIMS, THINGS, WIDGETS)
 _COUNTED = (DEPLOYMENTS, STATEFULSETS, JOBS)
 _WITH_STATUS = (NODES, PODS, SERVICES)
 _PLAIN = (LEASES, EVENTS, CONFIG_MAPS, CRDS, NAMESPACES)

@@ -1,22 +1,22 @@
-"""An API server in memory, over real HTTP, as small as the engine's tests allow.
-
-It keeps versions, optimistic locks, uids, pages and watches right, because those are what
-the engine is about. Nothing is validated and patches only merge; the proof against a
-real API server is elsewhere.
-"""
+"""The API in memory over real HTTP, for the tests of one module: watched, scripted, disturbed."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+from kaito.kube.transport import Call
+from tests.virtual import api
+from tests.virtual.api import Stored
+from tests.virtual.kinds import Address, address
+from tests.virtual.watching import Watcher
 
 Json = dict[str, object]
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -36,15 +36,6 @@ class Seen:
     def is_watch(self) -> bool:
         """Whether it asks for a stream."""
         return "watch" in self.query
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One entry of the history."""
-
-    version: int
-    collection: str
-    line: bytes
 
 
 def status(code: int, reason: str, **details: object) -> Json:
@@ -67,11 +58,19 @@ def line(type: str, item: object) -> bytes:
     return json.dumps({"type": type, "object": item}).encode() + b"\n"
 
 
+def initial_end(version: int) -> bytes:
+    """The bookmark at the end of a streamed list."""
+    notes = {"k8s.io/initial-events-end": "true"}
+    metadata = {"resourceVersion": str(version), "annotations": notes}
+    return line("BOOKMARK", {"metadata": metadata})
+
+
 @dataclass(slots=True)
 class Api:
     """The server's state and what tests may do to it.
 
     Attributes:
+        server: what it holds, and the answers that it gives by itself.
         seen: all requests, in order.
         instead: answers to give to the next requests that are not watches.
         instead_of_watch: answers to give to the next watches.
@@ -82,10 +81,7 @@ class Api:
     """
 
     url: str = ""
-    version: int = 1
-    oldest: int = 0
-    objects: dict[str, Json] = field(default_factory=dict)
-    history: list[Event] = field(default_factory=list)
+    server: api.Api = field(default_factory=lambda: _empty())
     seen: list[Seen] = field(default_factory=list)
     instead: deque[Answer] = field(default_factory=deque)
     instead_of_watch: deque[Answer] = field(default_factory=deque)
@@ -94,12 +90,27 @@ class Api:
     streams_lists: bool = False
     muted: bool = False
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    _watchers: dict[asyncio.Queue[bytes], str] = field(default_factory=dict)
+    _open: set[Watcher] = field(default_factory=set)
+
+    @property
+    def version(self) -> int:
+        """Of the newest change."""
+        return self.server.version
+
+    @property
+    def objects(self) -> Mapping[str, Json]:
+        """All objects, by their paths."""
+        return {
+            _path(Address(kind, *key, "")): stored.item
+            for kind, objects in self.server._objects.items()
+            for key, stored in objects.items()
+        }
 
     @property
     def lists(self) -> list[Seen]:
         """Requests for whole collections, without further pages."""
-        return [each for each in self._reads if not each.is_watch and "continue" not in each.query]
+        reads = [each for each in self.seen if each.method == "GET"]
+        return [each for each in reads if not each.is_watch and "continue" not in each.query]
 
     @property
     def watches(self) -> list[Seen]:
@@ -108,10 +119,6 @@ class Api:
 
     def _is_unknown(self, seen: Seen) -> bool:
         return "sendInitialEvents" in seen.query and not self.streams_lists
-
-    @property
-    def _reads(self) -> list[Seen]:
-        return [each for each in self.seen if each.method == "GET"]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a request that makes the condition true."""
@@ -122,25 +129,31 @@ class Api:
 
     async def until_watched(self, count: int) -> None:
         """Wait until that many watches have ever been answered and one is open."""
-        await self.until(lambda: len(self.watches) >= count and bool(self._watchers))
+        await self.until(lambda: len(self.watches) >= count and bool(self._open))
 
     def put(self, path: str, **fields: object) -> Json:
         """Make or change an object behind the client's back."""
-        old = self.objects.get(path)
-        collection, _, name = path.rpartition("/")
-        namespace = path.partition("/namespaces/")[2].partition("/")[0]
-        metadata: Json = {"name": name, "namespace": namespace}
-        return self._store(collection, path, {**(old or {"metadata": metadata}), **fields})
+        where = _address(path)
+        old = self.server._objects[where.kind].get((where.namespace, where.name))
+        kind = {"apiVersion": where.kind.api_version, "kind": where.kind.name}
+        place = {"name": where.name, "namespace": where.namespace, "generation": 1}
+        metadata = {**place, "uid": f"uid-{self.version + 1}"}
+        item = {**(old.item if old else {**kind, "metadata": metadata}), **fields}
+        item["metadata"] = {**metadata, **item["metadata"]}
+        with self._telling():
+            return self.server._store(where.kind, old, Stored(item, old.owners if old else {}))
 
     def remove(self, path: str) -> None:
         """Delete an object behind the client's back."""
-        item = self.objects.pop(path)
-        self._record(path.rpartition("/")[0], "DELETED", item)
+        where = _address(path)
+        old = self.server._objects[where.kind][where.namespace, where.name]
+        with self._telling():
+            self.server._remove(where.kind, old, old.item)
 
     def say(self, raw: bytes) -> None:
         """Send something to all open watches."""
-        for queue in self._watchers:
-            queue.put_nowait(raw)
+        for watcher in self._open:
+            watcher.lines.put_nowait(raw.rstrip(b"\n"))
 
     def end_watches(self) -> None:
         """Close all streams, as a restarting server does."""
@@ -148,26 +161,18 @@ class Api:
 
     def compact(self) -> None:
         """Forget all versions before the present one."""
-        self.oldest = self.version
-        self.history.clear()
+        self.server.compact()
 
-    def _store(self, collection: str, path: str, item: Json) -> Json:
-        old = self.objects.get(path)
-        self.objects[path] = item
-        self._record(collection, "MODIFIED" if old else "ADDED", item)
-        return item
-
-    def _record(self, collection: str, type: str, item: Json) -> None:
-        self.version += 1
-        metadata = item["metadata"]
-        assert isinstance(metadata, dict)
-        uid = metadata.get("uid") or f"uid-{self.version}"
-        item["metadata"] = {**metadata, "uid": uid, "resourceVersion": str(self.version)}
-        event = Event(self.version, collection, line(type, item))
-        self.history.append(event)
-        for queue, watched in self._watchers.items():
-            if _covers(watched, collection) and not self.muted:
-                queue.put_nowait(event.line)
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell open watches of a change, or nobody."""
+        watchers = self.server._watchers
+        if self.muted:
+            self.server._watchers = {}
+        try:
+            yield
+        finally:
+            self.server._watchers = watchers
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Serve one request."""
@@ -202,107 +207,50 @@ class Api:
 
     def carry_out(self, seen: Seen) -> tuple[int, Json]:
         """Do what a request asks for; the code and body of the answer."""
-        if seen.path.endswith("/status"):
-            seen = replace(seen, path=seen.path.removesuffix("/status"))
-        if seen.method == "POST":
-            return self._create(seen)
-        if seen.method == "GET" and seen.path not in self.objects:
-            return self._list(seen)
-        old = self.objects.get(seen.path)
-        if seen.method == "GET" and old is not None:
-            return 200, copy.deepcopy(old)
-        if seen.method == "DELETE":
-            return self._delete(seen, old)
-        return self._write(seen, old)
+        with self._telling():
+            answer = self.server.answer(self._call(seen))
+        return answer.code, answer.body
 
-    def _create(self, seen: Seen) -> tuple[int, Json]:
-        assert isinstance(seen.body, dict)
-        body = copy.deepcopy(seen.body)
-        path = f"{seen.path}/{body['metadata']['name']}"
-        if path in self.objects:
-            return 409, status(409, "AlreadyExists")
-        return 201, self._store(seen.path, path, body)
-
-    def _list(self, seen: Seen) -> tuple[int, Json]:
-        if not seen.path.endswith("s"):
-            return 404, status(404, "NotFound")
-        paths = sorted(path for path in self.objects if _covers(seen.path, path.rpartition("/")[0]))
-        start = int(seen.query.get("continue", "0"))
-        limit = self.page_limit if "limit" in seen.query else len(paths)
-        metadata: Json = {"resourceVersion": str(self.version)}
-        if start + limit < len(paths):
-            metadata["continue"] = str(start + limit)
-        items = [self.objects[path] for path in paths[start : start + limit]]
-        return 200, {"metadata": metadata, "items": items}
-
-    def _delete(self, seen: Seen, old: Json | None) -> tuple[int, Json]:
-        if old is None:
-            return 404, status(404, "NotFound")
-        wanted = seen.body.get("preconditions", {}) if isinstance(seen.body, dict) else {}
-        assert isinstance(old["metadata"], dict)
-        if any(value != old["metadata"].get(key) for key, value in wanted.items()):
-            return 409, status(409, "Conflict")
-        self.remove(seen.path)
-        return 200, status(200, "")
-
-    def _write(self, seen: Seen, old: Json | None) -> tuple[int, Json]:
-        if not isinstance(seen.body, dict):
-            return 200, old or {}
-        body = copy.deepcopy(seen.body)
-        if old is None and "apply" not in seen.headers["Content-Type"]:
-            return 404, status(404, "NotFound")
-        before = old or {"metadata": {}}
-        sent, kept = body.pop("metadata", {}), before["metadata"]
-        assert isinstance(kept, dict)
-        if sent.get("resourceVersion", kept.get("resourceVersion")) != kept.get("resourceVersion"):
-            return 409, status(409, "Conflict")
-        item = {**before, **body, "metadata": {**kept, **sent}}
-        return 200, self._store(seen.path.rpartition("/")[0], seen.path, item)
+    def _call(self, seen: Seen) -> Call:
+        query = dict(seen.query)
+        if "limit" in query:
+            query["limit"] = str(self.page_limit)
+        body = None if seen.body is None else json.dumps(seen.body).encode()
+        return Call(seen.method, seen.path, query, body, seen.headers.get("Content-Type", ""))
 
     async def _watch(self, request: web.Request, seen: Seen) -> web.StreamResponse:
-        since = int(seen.query.get("resourceVersion", self.version))
-        queue: asyncio.Queue[bytes] = asyncio.Queue()
-        if "sendInitialEvents" in seen.query:
-            self._send_all(queue, seen.path)
-        if since < self.oldest:
-            queue.put_nowait(line("ERROR", status(410, "Expired")))
-            queue.put_nowait(b"")
-        for event in self.history:
-            if event.version > since and _covers(seen.path, event.collection):
-                queue.put_nowait(event.line)
+        watcher = self.server.watch(self._call(seen))
         response = web.StreamResponse()
         await response.prepare(request)
-        self._watchers[queue] = seen.path
+        self._open.add(watcher)
         self._arrived.set()
         try:
-            while raw := await queue.get():
-                await response.write(raw)
+            while raw := await watcher.lines.get():
+                await response.write(raw + b"\n")
         finally:
-            del self._watchers[queue]
+            self._open.discard(watcher)
+            self.server.unwatch(watcher)
         return response
 
-    def _send_all(self, queue: asyncio.Queue[bytes], path: str) -> None:
-        """Everything that there is, and the word that this was it."""
-        for each, item in sorted(self.objects.items(), reverse=True):
-            if _covers(path, each.rpartition("/")[0]):
-                queue.put_nowait(line("ADDED", item))
-        queue.put_nowait(initial_end(self.version))
+
+def _empty() -> api.Api:
+    """A server whose versions are small numbers."""
+    server = api.Api()
+    server.version = server.oldest = 1
+    return server
 
 
-def initial_end(version: int) -> bytes:
-    """The bookmark at the end of a streamed list."""
-    notes = {"k8s.io/initial-events-end": "true"}
-    metadata = {"resourceVersion": str(version), "annotations": notes}
-    return line("BOOKMARK", {"metadata": metadata})
+def _address(path: str) -> Address:
+    """What a path names."""
+    where = address(path)
+    assert where, path
+    return where
 
 
-def _covers(watched: str, collection: str) -> bool:
-    """Whether a collection is the watched one, or a namespace's part of it."""
-    resource = watched.rpartition("/")[2]
-    prefix = watched.removesuffix(f"/{resource}")
-    return collection == watched or (
-        collection.startswith(f"{prefix}/namespaces/") and collection.endswith(f"/{resource}")
-    )
+def _path(where: Address) -> str:
+    """The path of an object."""
+    space = f"/namespaces/{where.namespace}" if where.namespace else ""
+    return f"{where.kind.prefix}{space}/{where.kind.plural}/{where.name}"
 
 
 @asynccontextmanager

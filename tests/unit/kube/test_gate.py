@@ -144,16 +144,17 @@ async def working(
 VERBS: dict[str, Callable[[Client, Thing], Awaitable[object]]] = {
     "apply": lambda client, each: client.apply(THINGS, wire(each, 2)),
     "merge_patch": lambda client, each: client.merge_patch(THINGS, each.ref, wire(each, 2)),
-    "replace": lambda client, each: client.replace(THINGS, wire(each, 2)),
+    "replace": lambda client, each: client.replace(THINGS, wire(each, 2, locked=True)),
     "create": lambda client, _: client.create(THINGS, wire(thing("made"), 2)),
     "delete": lambda client, each: client.delete(THINGS, each.ref, uid=each.metadata.uid),
 }
 
 
-def wire(each: Thing, size: int) -> dict[str, object]:
+def wire(each: Thing, size: int, *, locked: bool = False) -> dict[str, object]:
     """A Thing of another size, on its way."""
     metadata = {"name": each.metadata.name, "namespace": each.metadata.namespace}
-    return {"metadata": metadata, "spec": {"size": size}}
+    lock = {"resourceVersion": each.metadata.resource_version} if locked else {}
+    return {"metadata": metadata | lock, "spec": {"size": size}}
 
 
 @pytest.mark.parametrize("verb", VERBS)

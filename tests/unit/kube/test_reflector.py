@@ -225,7 +225,7 @@ async def test_i4_delete_and_create_in_a_gap_are_seen_as_both(api: Api, client: 
         await seen.change()
         await api.until_watched(1)
         api.remove(path("a"))
-        api.history.clear()
+        api.server.history.clear()
         api.put(path("a"), spec=sized(9))
         changes = [await seen.change(), await seen.change()]
 

@@ -187,7 +187,8 @@ class Bench:
     def start_pods(self) -> None:
         """Play the Deployment's controller: every pod is ready."""
         counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas"), 1)
-        self.api.put(DEPLOYMENT, status=counts)
+        seen = {"observedGeneration": self.stored(DEPLOYMENT)["metadata"]["generation"]}
+        self.api.put(DEPLOYMENT, status={**counts, **seen})
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ def claims(bench: Bench) -> list[str]:
 
 async def test_o2_nodes_of_a_workspace_that_is_gone_are_given_back(bench: Bench) -> None:
     await bench.come_up()
-    del bench.api.objects[WORKSPACE]
+    bench.api.remove(WORKSPACE)
 
     await bench.reconcile()
 
