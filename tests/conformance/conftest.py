@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 import pytest_asyncio
@@ -14,7 +16,8 @@ from kaito.kube.token import RotatingToken
 from kaito.kube.transport import Endpoint, Transport
 from tests import realserver
 from tests.virtual.api import Api
-from tests.virtual.door import Door, Fair
+from tests.virtual.door import Door, Fair, Link
+from tests.virtual.loop import VirtualLoop
 from tests.virtual.served import served
 
 
@@ -48,13 +51,14 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
 
             yield Server(connect, compact)
             return
-        api = Api()
-        url = ""
+        api, url = Api(), ""
+        loop = cast("VirtualLoop", asyncio.get_running_loop())
+        link = Link("conformance", Fair(), loop)
         if request.param == "memory-over-http":
-            url = await stack.enter_async_context(served(api))
+            url, _ = await stack.enter_async_context(served(api))
 
         async def connect_memory(manager: str) -> Client:
-            return Client(_wire(url) if url else Door(api, Fair()), field_manager=manager)
+            return Client(_wire(url) if url else Door(api, link), field_manager=manager)
 
         async def compact_memory(_version: int) -> None:
             api.compact()
