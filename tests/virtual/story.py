@@ -7,7 +7,7 @@ import json
 import logging
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -106,6 +106,7 @@ class Script:
         trouble: what else happens, beside it.
         seed: of all chance.
         elects: whether there are two of each program, which take turns.
+        act: what the user does instead; nothing of it is left in the end.
     """
 
     workload: Workload
@@ -113,6 +114,7 @@ class Script:
     trouble: Callable[[Stage], object] = lambda _stage: None
     seed: int = 0
     elects: bool = False
+    act: Callable[[Stage], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +156,10 @@ async def _play(script: Script, stage: Stage) -> None:
     ]
     others = [asyncio.create_task(stage.world.run()), asyncio.create_task(mark(stage.api))]
     troubles = script.trouble(stage)
-    await _act(script.workload, stage, random.Random(script.seed))
+    await (script.act or _act)(stage)
     is_late = await _is_late(stage)
-    wanted = 0 if script.workload in (Workload.DELETE, Workload.REGRET) else 1
+    is_gone = script.act or script.workload in (Workload.DELETE, Workload.REGRET)
+    wanted = 0 if is_gone else 1
     stage.judge.end(list(stage.lives.values()), wanted=wanted, is_late=is_late)
     await _close(stage, keepers)
     for task in others:
@@ -206,32 +209,39 @@ async def _keep(name: str, slot: int, stage: Stage) -> None:
         await asyncio.sleep(REST_SECONDS)
 
 
-async def _act(workload: Workload, stage: Stage, chance: random.Random) -> None:
+async def _act(stage: Stage) -> None:
     """What the user does, over an hour at most."""
+    workload, chance = stage.script.workload, random.Random(stage.script.seed)
     if workload is Workload.SOLD_OUT:
         stage.arm.fail(Fault.ALLOCATION, times=1)
     await asyncio.sleep(5)
-    _create(stage)
+    create(stage)
     if workload in (Workload.CREATE, Workload.SOLD_OUT):
         return
     half_way = chance.uniform(0, 150)
     await asyncio.sleep(1500 if workload is Workload.DELETE else half_way)
-    stage.world.ask("DELETE", WORKSPACES.path(REF), {})
+    delete(stage)
     if workload is Workload.AGAIN:
         await asyncio.sleep(chance.uniform(600, 1500))
-        _create(stage)
+        create(stage)
 
 
-def _create(stage: Stage) -> None:
+def create(stage: Stage, ref: Ref = REF) -> None:
+    """Have the user apply a Workspace."""
     manifest = {
-        "metadata": {"name": REF.name, "namespace": REF.namespace},
+        "metadata": {"name": ref.name, "namespace": ref.namespace},
         "resource": {
             "instanceType": "Standard_NC6s_v3",
             "labelSelector": {"matchLabels": {"apps": "phi"}},
         },
         "inference": {"preset": {"name": "phi-3-mini-4k-instruct"}},
     }
-    stage.world.ask("POST", WORKSPACES.path(namespace=REF.namespace), manifest)
+    stage.world.ask("POST", WORKSPACES.path(namespace=ref.namespace), manifest)
+
+
+def delete(stage: Stage, ref: Ref = REF) -> None:
+    """Have the user delete it."""
+    stage.world.ask("DELETE", WORKSPACES.path(ref), {})
 
 
 def _trace(api: Api) -> list[str]:

@@ -48,12 +48,14 @@ class Storm:
         now: the time.
         until: when they stop.
         rate: how likely each request, and each line of a watch, is to meet one.
+        kills: whether processes die of it.
     """
 
     chance: random.Random
     now: Callable[[], float]
     until: float
     rate: float
+    kills: bool = True
 
     def fate(self, what: str) -> Fate:
         """Slow, lost, refused, unanswered, or the last that its sender ever did."""
@@ -70,8 +72,8 @@ class Storm:
             lambda: Fate(back_seconds=seconds),
             lambda: Fate(is_lost=True),
             lambda: Fate(is_mute=True),
-            lambda: Fate(kills=True),
-            lambda: Fate(kills=True, out_seconds=seconds),
+            lambda: Fate(kills=self.kills),
+            lambda: Fate(kills=self.kills, out_seconds=seconds),
         )
         return self.chance.choice(fates)()
 
