@@ -14,9 +14,11 @@ import pytest
 from aiohttp import web
 
 from hack.cluster import layout
+from provisioner.app import aks
 from provisioner.azure.client import AksCloud, Cluster
 from provisioner.azure.credentials import Identity, credential
 from provisioner.failures import CloudDenied, CloudUnavailable, meaning
+from provisioner.settings import Settings
 from tests.unit.cluster.arm.conftest import Credentials, Server, credentials, server
 
 __all__ = ["credentials", "server"]
@@ -313,3 +315,68 @@ async def test_a_token_that_arm_does_not_take_is_a_denial(server: Server, code: 
 
     assert caught.value.code == code
     assert meaning(caught.value).failed
+
+
+# Clouds
+
+CLOUDS = {
+    "public": ("https://management.azure.com", "login.microsoftonline.com"),
+    "china": ("https://management.chinacloudapi.cn", "login.chinacloudapi.cn"),
+    "usgovernment": ("https://management.usgovcloudapi.net", "login.microsoftonline.us"),
+}
+"""As https://learn.microsoft.com/azure/developer/python/sdk/authentication/multi-cloud has them."""
+
+
+def settings(server: Server, **changes: str) -> Settings:
+    """The settings of a provisioner whose addresses are the cloud's own, unless changed."""
+    wire = {
+        "subscription_id": layout.SUBSCRIPTION_ID,
+        "resource_group": layout.RESOURCE_GROUP,
+        "cluster_name": layout.CLUSTER_NAME,
+        "client_id": layout.CLIENT_ID,
+        "tenant_id": layout.TENANT_ID,
+        "federated_token_file": str(server.home / "token"),
+        "arm_ca_file": str(server.credentials.folder / "ca.crt"),
+    }
+    return Settings.model_validate({**wire, **changes})
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+async def test_a_cloud_by_name_has_its_own_endpoint_and_authority(
+    server: Server, name: str
+) -> None:
+    endpoint, authority = CLOUDS[name]
+    made = aks(settings(server, azure_cloud=name))
+    try:
+        config = made._client._config
+        assert config.base_url == endpoint
+        assert config.credential_scopes == [f"{endpoint}/.default"]
+        assert authority in made._credential._client._authority  # type: ignore[attr-defined]  # of the library
+    finally:
+        await made.close()
+
+
+async def test_each_address_of_a_cloud_may_be_another(server: Server) -> None:
+    addresses = {"arm_endpoint": server.url, "authority_host": server.url}
+    made = aks(settings(server, **addresses))
+    foreign = aks(settings(server, **addresses, azure_cloud="china"))
+    named = aks(settings(server, **addresses, azure_cloud="china", arm_scope=SCOPE))
+    try:
+        assert len(await made.instances()) == len(await named.instances()) == 1
+        with pytest.raises(CloudDenied, match=r"management\.chinacloudapi\.cn/\.default"):
+            await foreign.instances()
+    finally:
+        for each in (made, foreign, named):
+            await each.close()
+
+
+async def test_an_endpoint_that_the_ca_does_not_vouch_for_gets_no_request(server: Server) -> None:
+    addresses = {"arm_endpoint": server.url, "authority_host": server.url}
+    made = aks(settings(server, **addresses, arm_ca_file=""))
+    try:
+        with pytest.raises(CloudUnavailable, match="certificate verify failed"):
+            await made.instances()
+    finally:
+        await made.close()
+
+    assert await server.requests() == []
