@@ -126,13 +126,13 @@ def test_r17_a_quiet_day_costs_no_list_and_tells_nobody_anything_again() -> None
     assert 24 * 6 < len(wire.asked) < 24 * 15
 
 
-def test_r6_r12_a_watch_is_given_up_after_90_silent_seconds_or_5_too_many() -> None:
+def test_r6_r12_a_watch_is_given_up_after_80_silent_seconds_or_5_too_many() -> None:
     wire = Wire()
 
     lived(6 * HOUR, wire, followed)
 
     seconds = [int(call.params["timeoutSeconds"]) for _, call in wire.asked]
-    assert {idle for idle, _ in wire.limits} == {90.0}
+    assert {idle for idle, _ in wire.limits} == {80.0}
     assert [total for _, total in wire.limits] == [each + 5 for each in seconds]
     assert all(300 <= each < 600 for each in seconds)
     assert max(seconds) - min(seconds) > 150
