@@ -135,7 +135,7 @@ class AksCloud:
         A page that is throttled is asked for again: to begin anew would ask for more of them.
         """
         for last in (*(False,) * (PAGE_TRIES - 1), True):
-            await self.turns.wait("list")
+            await self._turn()
             try:
                 async with self._call("list"):
                     pools = self._client.agent_pools.list(
@@ -149,6 +149,15 @@ class AksCloud:
                 if last or not address:
                     raise
         raise AssertionError("a page is tried at least once")
+
+    async def _turn(self) -> None:
+        """Wait for the list's turn, unless that is so long that it must be told."""
+        left = self.turns.seconds("list")
+        if left > self._call_seconds:
+            said = f"The cloud asked for a pause, of which {left:.0f} s are left"
+            raise CloudThrottled("Paused", said, retry_after_seconds=left)
+        if left > 0:
+            await self.turns.wait("list")
 
     async def _rows(self, path: str, params: Mapping[str, str]) -> tuple[object, ...]:
         """All items of a list of ARM, through all pages."""

@@ -134,6 +134,18 @@ async def test_a_list_goes_on_at_the_page_that_was_throttled(
     assert lists == [200, 429, 429, 200, 200]
 
 
+async def test_a_long_pause_is_told_and_not_waited_for(server: Server, cloud: AksCloud) -> None:
+    await server.play({"match": {"operation": "PUT"}, "fault": "throttle", "retryAfterSeconds": 60})
+    with pytest.raises(CloudThrottled):
+        await cloud.launch(spec())
+
+    with pytest.raises(CloudThrottled, match=r"6[56] s are left") as caught:
+        await cloud.instances()
+
+    assert 60 < caught.value.retry_after_seconds <= 66
+    assert "LIST" not in [each["operation"] for each in await server.requests()]
+
+
 FAULTS = [
     ("quota", QuotaExceeded),
     ("sku", SkuUnavailable),
