@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl
 
 import aiohttp
 from aiohttp import web
-from yarl import URL
 
 from hack.cluster.layout import Layout
 from hack.cluster.probe import client_context
@@ -184,7 +183,7 @@ class Proxy:
         await self.until(lambda: bool(self._streams))
 
     async def handle(
-        self, request: web.Request, session: aiohttp.ClientSession, target: str
+        self, request: web.Request, session: aiohttp.ClientSession
     ) -> web.StreamResponse:
         """One request: the first rule that concerns it, or straight through."""
         self.seen.append(f"{request.method} {request.path_qs}")
@@ -196,9 +195,7 @@ class Proxy:
 
         async def let_through() -> web.StreamResponse:
             headers = {**_kept(request.headers), **self.added}
-            async with session.request(
-                request.method, URL(f"{target}{url}", encoded=True), data=body, headers=headers
-            ) as answer:
+            async with session.request(request.method, url, data=body, headers=headers) as answer:
                 if answer.status == 200 and is_watch(request):
                     return await self._pipe(request, answer)
                 return web.Response(
@@ -271,11 +268,11 @@ async def proxying(layout: Layout) -> AsyncIterator[Proxy]:
     nobody = ssl.create_default_context(cafile=str(layout.ca_certificate))
     target = f"https://127.0.0.1:{layout.ports.api_server}"
     proxy = Proxy()
-    async with _session(trusted) as admin, _session(nobody) as others:
+    async with _session(target, trusted) as admin, _session(target, nobody) as others:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             session = others if "Authorization" in request.headers else admin
-            return await proxy.handle(request, session, target)
+            return await proxy.handle(request, session)
 
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/{path:.*}", handle)
@@ -291,8 +288,9 @@ async def proxying(layout: Layout) -> AsyncIterator[Proxy]:
             await runner.cleanup()
 
 
-def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+def _session(target: str, context: ssl.SSLContext) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
+        target,
         connector=aiohttp.TCPConnector(ssl=context, limit=0),
         timeout=aiohttp.ClientTimeout(total=None),
         auto_decompress=False,
