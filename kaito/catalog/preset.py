@@ -40,6 +40,8 @@ class Image(CatalogModel):
         weights_path: folder of the weights; a volume where they come from the hub.
         token_variable: environment variable in which the server looks for the hub's token.
         command: argument vector of the container's PID 1, with `PLACEHOLDERS`.
+        needs_root: why its container runs as root and writes to its own file system; None: it runs
+            as an ordinary user, and writes to volumes only.
         pre_stop: command that ends the server, where its launcher would not pass SIGTERM on.
         port: TCP port of the server.
         health_path: answers 200 once the model is loaded.
@@ -58,6 +60,7 @@ class Image(CatalogModel):
     weights_path: str = Field(default="/workspace/weights", pattern=r"^/")
     token_variable: str | None = None
     command: tuple[str, ...] = Field(min_length=1)
+    needs_root: Reason | None = None
     pre_stop: tuple[str, ...] = ()
     port: int = Field(ge=1, le=65535)
     health_path: str = Field(default="/healthz", pattern=r"^/")

@@ -12,6 +12,7 @@ from kaito.workloads.image import model_image, preset_of
 from kaito.workloads.launch import launch_command
 from kaito.workloads.owner import pod_labels
 from kaito.workloads.placement import TOLERATIONS, affinity
+from kaito.workloads.security import container_security, home, pod_security, writable_folders
 
 _PROBE_SECONDS = 2
 _LIVENESS_SECONDS = 10
@@ -45,7 +46,7 @@ def rendered_deployment(
     template: Manifest = {
         "metadata": {"labels": pod_labels(workspace)},
         "spec": {
-            **_pod(workspace, dedicated=dedicated),
+            **_pod(workspace, preset.image, dedicated=dedicated),
             "imagePullSecrets": [{"name": name} for name in image.pull_secrets],
             "containers": [server],
             "volumes": _volumes(preset.image),
@@ -54,14 +55,14 @@ def rendered_deployment(
     return deployment_of(workspace, template, deadline_seconds=preset.readiness_timeout_seconds)
 
 
-def _pod(workspace: Workspace, *, dedicated: bool) -> Manifest:
+def _pod(workspace: Workspace, image: Image, *, dedicated: bool) -> Manifest:
     """Spec of the pods, without what depends on the image."""
     return {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "affinity": affinity(workspace, dedicated=dedicated),
         "tolerations": list(TOLERATIONS),
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": pod_security(image),
     }
 
 
@@ -74,13 +75,10 @@ def _container(
         "name": workspace.metadata.name,
         "image": image,
         "command": command,
-        "env": _environment(workspace, preset.image),
+        "env": [*_environment(workspace, preset.image), *home(preset.image)],
         "ports": [{"name": "http", "containerPort": preset.port, "protocol": "TCP"}],
         "resources": {"requests": resources, "limits": resources},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(preset.image),
         "startupProbe": {
             **_probe(preset, every_seconds=_PROBE_SECONDS),
             "failureThreshold": preset.readiness_timeout_seconds // _PROBE_SECONDS,
@@ -107,8 +105,9 @@ def _environment(workspace: Workspace, image: Image) -> list[Manifest]:
 
 
 def _volumes(image: Image) -> list[Manifest]:
-    """Shared memory for torch, and room for weights that are fetched at every start."""
+    """Shared memory for torch, room for weights that are fetched at every start, and for caches."""
     volumes: list[Manifest] = [{"name": "dshm", "emptyDir": {"medium": "Memory"}}]
+    volumes += [{"name": name, "emptyDir": {}} for name in writable_folders(image)]
     if image.weights == "hub":
         volumes.append({"name": "weights", "emptyDir": {}})
     return volumes
@@ -117,6 +116,7 @@ def _volumes(image: Image) -> list[Manifest]:
 def _mounts(image: Image) -> list[Manifest]:
     """Where those volumes are seen."""
     mounts: list[Manifest] = [{"name": "dshm", "mountPath": "/dev/shm"}]
+    mounts += [{"name": name, "mountPath": at} for name, at in writable_folders(image).items()]
     if image.weights == "hub":
         mounts.append({"name": "weights", "mountPath": image.weights_path})
     return mounts

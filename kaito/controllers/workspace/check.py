@@ -16,6 +16,7 @@ from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.errors import InvalidSpec
 from kaito.nodes.hardware import acceptable_types, fit_on
 from kaito.nodes.selector import match_labels
+from kaito.sizing import sentences
 from kaito.sizing.answer import Fit
 from kaito.workloads.image import preset_of
 
@@ -97,9 +98,9 @@ def _check_supported(workspace: Workspace) -> Step | None:
             Reason.UNSUPPORTED,
             "inference.adapters: this version serves presets without adapters: remove them",
         )
-    if workspace.resource.count > 1:
+    if workspace.resource.count > 1 and preset_of(workspace):
         return _refused(
-            Reason.UNSUPPORTED, "resource.count: this version runs one node per model: set it to 1"
+            Reason.UNSUPPORTED, "resource.count: this version runs one node per preset: set it to 1"
         )
     return None
 
@@ -114,7 +115,8 @@ def _check_model(seen: Observed) -> Step | None:
     preset = catalog.presets.get(name)
     if preset is None:
         close = ", ".join(catalog.close_names(name))
-        message = f"inference.preset.name: no preset is named {name}: use one of {close}"
+        unknown = sentences.UNKNOWN_PRESET.format(name=name)
+        message = f"inference.preset.name: {unknown}: use one of {close}"
         return _refused(Reason.UNKNOWN_PRESET, message)
     return _check_image(workspace, preset) or _check_type(seen, preset)
 
@@ -145,8 +147,7 @@ def _check_one_type(seen: Observed, preset: Preset | None, name: str) -> Step | 
     if sku is None:
         return _refused(
             Reason.UNKNOWN_INSTANCE_TYPE,
-            f"{field}: {name} is not in the table of GPU instance types:"
-            " check its spelling, upper and lower case count",
+            f"{field}: {sentences.UNKNOWN_TYPE.format(name=name)}",
         )
     if preset is None:
         return None
@@ -169,8 +170,7 @@ def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
     if preset.access == "private" and not is_own:
         return _refused(
             Reason.INVALID_SPEC,
-            f"inference.preset: {preset.name} has no public image: set accessMode to private and"
-            " presetOptions.image to yours",
+            f"inference.preset: {sentences.PRIVATE_ONLY.format(name=preset.name)}",
         )
     if preset.images:
         return None

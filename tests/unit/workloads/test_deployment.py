@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.controllers.workspace.worlds import UID, workspace
+from kaito.workloads.inference import rendered_deployment
+from tests.unit.controllers.workspace.worlds import PRESET, UID, workspace
 from tests.unit.workloads.wire import OWNER, at, container, deployment, pod
 
 HASH = "workspace.kaito.io/hash"
@@ -130,21 +131,48 @@ def test_a_busy_server_is_not_killed_within_a_minute() -> None:
 
 
 def test_shared_memory_is_mounted_for_torch() -> None:
-    assert pod(deployment())["volumes"] == [{"name": "dshm", "emptyDir": {"medium": "Memory"}}]
-    (mount,) = container(deployment())["volumeMounts"]
-    assert mount["name"] == "dshm"
-    assert PurePosixPath(mount["mountPath"]).parts == ("/", "dev", "shm")
+    assert {"name": "dshm", "emptyDir": {"medium": "Memory"}} in pod(deployment())["volumes"]
+    mounts = {one["name"]: one["mountPath"] for one in container(deployment())["volumeMounts"]}
+    assert PurePosixPath(mounts["dshm"]).parts == ("/", "dev", "shm")
 
 
 def test_a_pod_cannot_talk_to_the_api_server_nor_gain_rights() -> None:
     found = pod(deployment())
 
     assert found["automountServiceAccountToken"] is False
-    assert found["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
+    # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    assert found["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert found["securityContext"]["runAsNonRoot"] is True
+    assert found["securityContext"]["runAsUser"] > 0
     assert container(deployment())["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
     }
+
+
+def test_a_server_writes_to_its_home_and_to_tmp_alone() -> None:
+    made = deployment()
+    folders = {one["name"]: one.get("emptyDir") for one in pod(made)["volumes"]}
+    places = {one["mountPath"]: folders[one["name"]] for one in container(made)["volumeMounts"]}
+    (home,) = [one["value"] for one in container(made)["env"] if one["name"] == "HOME"]
+
+    assert places[home] == {}
+    assert places[str(PurePosixPath("/", "tmp"))] == {}
+
+
+def test_an_image_that_needs_root_gets_it_and_nothing_else() -> None:
+    reason = "its launcher writes beside its own files"
+    image = PRESET.image.model_copy(update={"needs_root": reason})
+    preset = PRESET.model_copy(update={"images": (image,)})
+    made = rendered_deployment(workspace(), preset, registry="", gpus=1, dedicated=True)
+
+    assert pod(made)["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
+    assert container(made)["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container(made)["env"] == []
 
 
 def test_a_private_model_is_pulled_with_the_user_s_secrets() -> None:

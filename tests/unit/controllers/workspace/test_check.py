@@ -168,6 +168,14 @@ def test_a_template_needs_an_instance_type_that_is_known() -> None:
     assert first(workspace(inference=template)).satisfied
 
 
+def test_a_template_may_run_on_several_nodes_and_a_preset_not_yet() -> None:
+    several = selecting(instanceType="Standard_X", count=3)
+    template: dict[str, object] = {"template": {"spec": {"containers": []}}}
+
+    assert first(workspace(inference=template, resource=several)).satisfied
+    assert first(workspace(resource=several)).reason is Reason.UNSUPPORTED
+
+
 def test_every_acceptable_type_is_checked_and_named_by_its_place() -> None:
     types = {
         "instanceTypes": ["Standard_X", "Standard_Tiny"],

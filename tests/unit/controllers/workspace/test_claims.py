@@ -194,6 +194,24 @@ def test_nodes_may_be_asked_for_by_node_claims_of_a_class() -> None:
     assert "NodeClaimReady" in {one.type for one in stored(seen).workspace.status.conditions}
 
 
+def test_several_nodes_are_asked_for_at_once_and_each_is_followed_by_itself() -> None:
+    template: dict[str, object] = {"template": {"spec": {"containers": []}}}
+    resource = {
+        "count": 3,
+        "instanceType": FIRST,
+        "labelSelector": {"matchLabels": {"apps": "phi"}},
+    }
+    held = observed().workspace.metadata.model_dump(by_alias=True)
+    wide = workspace(metadata=held, resource=resource, inference=template)
+    asked = acted(observed(workspace=wide))
+    lost, *others = asked.claims
+    again = stored(replace(asked, claims=(deleted(lost), *others)))
+    gone = acted(replace(again, claims=tuple(others)))
+
+    assert sorted(map(claim_place, asked.claims)) == [(0, 0), (1, 0), (2, 0)]
+    assert sorted(map(claim_place, gone.claims)) == [(0, 1), (1, 0), (2, 0)]
+
+
 def test_claims_of_the_other_kind_keep_their_place_when_the_setting_is_flipped() -> None:
     asked = stored(acted(observed()))
     flipped = replace(asked, options=Options(registry="", node_class="kaito.sh/KaitoNodeClass/d"))
