@@ -10,11 +10,13 @@ from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.order import STORAGE, is_gpu
 from provisioner.controllers.machine.reasons import Reason
-from provisioner.controllers.machine.registration import TRUE
 from provisioner.controllers.machine.step import LabelNode, Step, done, hold
 from provisioner.quantity import amount
 
 _ASPECT = Aspect.INITIALIZED
+
+TRUE = "true"
+"""Value of the labels that say how far a node has come."""
 
 EPHEMERAL_TAINTS = frozenset(
     {
@@ -32,14 +34,19 @@ def ensure_initialized(seen: Observed) -> Step:
     node = seen.nodes[0]
     if node.metadata.labels.get(labels.INITIALIZED) == TRUE:
         return done(_ASPECT, Reason.INITIALIZED)
-    waiting = _taints(seen, node) or _resources(seen, node)
-    if not is_ready(node):
-        waiting = hold(_ASPECT, Reason.NODE_NOT_READY, f"Node {node.metadata.name} is not ready")
+    waiting = awaited(seen, node)
     if waiting:
         return waiting
     said = f"Node {node.metadata.name} is being labelled"
     label = LabelNode(node, ((labels.INITIALIZED, TRUE),))
     return hold(_ASPECT, Reason.INITIALIZING, said, label)
+
+
+def awaited(seen: Observed, node: Node) -> Step | None:
+    """What the node still lacks to be usable; None when it is."""
+    if not is_ready(node):
+        return hold(_ASPECT, Reason.NODE_NOT_READY, f"Node {node.metadata.name} is not ready")
+    return _taints(seen, node) or _resources(seen, node)
 
 
 def is_ready(node: Node) -> bool:

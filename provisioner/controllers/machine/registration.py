@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kaito.api import labels
 from kaito.kube.kinds import Node
+from provisioner.controllers.machine.initialization import TRUE, awaited
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.reasons import Reason
@@ -13,8 +14,6 @@ _ASPECT = Aspect.REGISTERED
 
 RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "kubernetes.azure.com")
 """Labels of these domains describe the machine; who made it sets them."""
-
-TRUE = "true"
 
 
 def ensure_registered(seen: Observed) -> Step:
@@ -72,6 +71,8 @@ def registration(seen: Observed, node: Node) -> LabelNode | None:
     if not missing:
         return None
     startup = seen.claim.spec.startup_taints
+    if not startup and awaited(seen, node) is None:
+        missing[labels.INITIALIZED] = TRUE  # a node that came up meanwhile needs one label less
     if labels.REGISTERED not in missing or not startup:
         return LabelNode(node, tuple(missing.items()))
     have = tuple((each.key, each.value, each.effect) for each in node.spec.taints)
