@@ -31,6 +31,11 @@ class Sku(CatalogModel):
     successor: str | None = None
 
     @property
+    def has_cuda(self) -> bool:
+        """Whether its GPUs are NVIDIA's, which all our run-times need."""
+        return self.model.startswith("NVIDIA ")
+
+    @property
     def total_memory_gib(self) -> float:
         """Memory of all GPUs together, in GiB."""
         return self.gpus * self.gpu_memory_gib

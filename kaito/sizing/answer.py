@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kaito.catalog.sku import Sku
+from kaito.sizing.sentences import FOREIGN, REFUSAL
 
 Basis = Literal["geometry", "stated"]
 
@@ -64,6 +65,26 @@ def hardware(sku: Sku, *, nodes: int) -> str:
     many = f"{nodes} x " if nodes > 1 else ""
     gpus = counted(nodes * sku.gpus, "GPU")
     return f"{many}{sku.name} has {gpus} with {gib(sku.gpu_memory_gib)}{each}"
+
+
+def foreign_fit(model: str, sku: Sku) -> Fit:
+    """The answer on GPUs of another maker."""
+    sentence = FOREIGN.format(name=model, offer=foreign(sku))
+    return Fit(model, sku.name, fits=False, sentence=sentence, basis="stated")
+
+
+def foreign(sku: Sku) -> str:
+    """What a node with GPUs of another maker has."""
+    return f"{sku.name} has {counted(sku.gpus, 'GPU')} of another kind ({sku.model})"
+
+
+def refusal(need: str, offer: str) -> str:
+    """Why a model does not fit: what it needs, and what each node has.
+
+    The two halves do not depend on each other, so that an admission policy can put together the
+    same sentence from a table of each.
+    """
+    return REFUSAL.format(need=need, offer=offer)
 
 
 def retirement(sku: Sku) -> str:

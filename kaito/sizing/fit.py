@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
-from kaito.catalog.geometry import GIB, Geometry
-from kaito.catalog.preset import Preset, Requirements
+from kaito.catalog.geometry import Geometry
+from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
-from kaito.sizing.answer import Fit, counted, gib, hardware, retirement
+from kaito.sizing.answer import Fit, counted, foreign_fit, gib, refusal, retirement
 from kaito.sizing.layout import MAX_NODES, Layout, layouts
-from kaito.sizing.memory import (
-    LEAST_CONTEXT_TOKENS,
-    RUNTIME_BYTES,
-    held_tokens,
-    needed_bytes,
-    usable_bytes,
+from kaito.sizing.memory import LEAST_CONTEXT_TOKENS, held_tokens
+from kaito.sizing.need import (
+    needed_gib,
+    server_parallel,
+    serving_need,
+    serving_offer,
+    serving_requirements,
+    widest,
 )
 from kaito.sizing.precision import dtype
 from kaito.sizing.stated import stated_fit
-
-Parallel = Literal["none", "layers", "tensor"]
-_ONE_GPU = "; its server uses one GPU"
 
 
 def fit(
@@ -39,14 +37,12 @@ def fit(
         The fewest nodes that hold the least context; on them the layout with the fewest GPUs
         that holds the model's whole context, else the one with the most context.
     """
-    if not sku.model.startswith("NVIDIA "):
-        maker = f"{sku.name} has {counted(sku.gpus, 'GPU')} of another kind ({sku.model})"
-        sentence = f"{preset.name} needs nvidia.com/gpu, {maker}: choose a type with NVIDIA GPUs"
-        return Fit(preset.name, sku.name, fits=False, sentence=sentence, basis="stated")
-    parallel: Parallel = preset.image.parallel if preset.images else "none"
+    if not sku.has_cuda:
+        return foreign_fit(preset.name, sku)
+    parallel = server_parallel(preset)
     most = nodes or (MAX_NODES if preset.distributed and parallel == "tensor" else 1)
     if preset.geometry is None:
-        needs = _stated(preset, parallel)
+        needs = serving_requirements(preset)
         answer = stated_fit(preset.name, needs, sku, least=nodes or 1, most=most, verb="serve")
         return replace(answer, dtype=dtype(preset, sku) if answer.fits else "")
     least = min(tokens, preset.geometry.context_tokens)
@@ -59,17 +55,6 @@ def fit(
         if holding:
             return _accepted(preset, preset.geometry, sku, holding, least)
     return _refused(preset, preset.geometry, sku, most=most, tokens=least)
-
-
-def _stated(preset: Preset, parallel: Parallel) -> Requirements:
-    """What the authors ask for; on a single GPU, where the server uses no more."""
-    needs = preset.inference
-    if needs is None:
-        raise ValueError(f"{preset.name}: neither geometry nor a stated requirement")
-    if parallel != "none":
-        return needs
-    most = max(needs.total_gpu_memory_gib, needs.per_gpu_memory_gib)
-    return Requirements(gpu_count=1, total_gpu_memory_gib=most, per_gpu_memory_gib=most)
 
 
 def _accepted(
@@ -90,7 +75,7 @@ def _accepted(
     )
     place = f"{counted(chosen.nodes, 'node')} of {sku.name}"
     used = f"{chosen.gpus} of {counted(chosen.nodes * sku.gpus, 'GPU')}"
-    needed = _needed_gib(geometry, chosen, tokens=least)
+    needed = needed_gib(geometry, chosen, tokens=least)
     return Fit(
         preset.name,
         sku.name,
@@ -114,37 +99,15 @@ def _accepted(
 
 def _refused(preset: Preset, geometry: Geometry, sku: Sku, *, most: int, tokens: int) -> Fit:
     """The answer where no layout holds enough; its figures are those of the widest one."""
-    parallel: Parallel = preset.image.parallel if preset.images else "none"
-    widest = [
-        layout
-        for count in range(1, most + 1)
-        for layout in layouts(geometry, parallel, gpus=sku.gpus, nodes=count)
-    ]
-    best = min(widest, key=lambda layout: needed_bytes(geometry, layout, tokens=tokens))
-    needed = _needed_gib(geometry, best, tokens=tokens)
-    over = f" over {counted(best.gpus, 'GPU')}" if best.gpus > 1 else ""
-    limit = _ONE_GPU if parallel == "none" and sku.gpus > 1 else ""
-    usable = gib(_usable_gib(sku))
+    parallel = server_parallel(preset)
+    best = widest(geometry, parallel, gpus=sku.gpus, nodes=most, tokens=tokens)
+    need = serving_need(preset, gpus=sku.gpus, nodes=most, tokens=tokens)
     return Fit(
         preset.name,
         sku.name,
         fits=False,
-        sentence=(
-            f"{preset.name} needs {gib(needed)} on each GPU{over} for its weights, {tokens} tokens"
-            f" and the run-time, {hardware(sku, nodes=best.nodes)}, of which {usable} can be used"
-            f"{limit}: choose a larger instance type"
-        ),
+        sentence=refusal(need, serving_offer(preset, sku)),
         basis="geometry",
         gpu_memory_gib=sku.gpu_memory_gib,
-        needed_gib=needed,
+        needed_gib=needed_gib(geometry, best, tokens=tokens),
     )
-
-
-def _needed_gib(geometry: Geometry, layout: Layout, *, tokens: int) -> float:
-    """Memory of the fullest GPU with the run-time's own, in GiB."""
-    return (needed_bytes(geometry, layout, tokens=tokens) + RUNTIME_BYTES) / GIB
-
-
-def _usable_gib(sku: Sku) -> float:
-    """Memory of one GPU that a server may use, the run-time's own included, in GiB."""
-    return (usable_bytes(sku) + RUNTIME_BYTES) / GIB

@@ -8,6 +8,9 @@ from typing import Literal
 
 from kaito.catalog.geometry import Geometry
 
+Parallel = Literal["none", "layers", "tensor"]
+"""How a server uses several GPUs: not, whole layers on each, or each layer cut."""
+
 MAX_NODES = 8
 """More nodes than this make a pipeline that mostly waits; nobody's preset asks for more."""
 
@@ -41,9 +44,7 @@ class Layout:
         return -(-geometry.layers // self.pipeline)
 
 
-def layouts(
-    geometry: Geometry, parallel: Literal["none", "layers", "tensor"], *, gpus: int, nodes: int
-) -> Iterator[Layout]:
+def layouts(geometry: Geometry, parallel: Parallel, *, gpus: int, nodes: int) -> Iterator[Layout]:
     """Every layout of `geometry` on exactly `nodes` nodes with `gpus` GPUs each, fewest GPUs first.
 
     Args:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kaito.catalog.preset import Requirements
 from kaito.catalog.sku import Sku
-from kaito.sizing.answer import Fit, counted, gib, hardware, retirement
+from kaito.sizing.answer import Fit, counted, hardware, refusal, retirement
+from kaito.sizing.need import stated_need, wish
 
 
 def stated_fit(
@@ -27,10 +28,7 @@ def stated_fit(
         model,
         sku.name,
         fits=False,
-        sentence=(
-            f"{model} needs {_wish(needs)} to {verb}, {hardware(sku, nodes=most)}:"
-            " choose a larger instance type"
-        ),
+        sentence=refusal(stated_need(model, needs, nodes=most, verb=verb), hardware(sku, nodes=1)),
         basis="stated",
         gpu_memory_gib=sku.gpu_memory_gib,
         needed_gib=needs.total_gpu_memory_gib,
@@ -54,7 +52,7 @@ def _accepted(model: str, needs: Requirements, sku: Sku, *, nodes: int, verb: st
         fits=True,
         sentence=(
             f"{model} fits {counted(nodes, 'node')} of {sku.name} by its authors' figure: it needs"
-            f" {_wish(needs)} to {verb}, {hardware(sku, nodes=nodes)}; its context is not computed,"
+            f" {wish(needs)} to {verb}, {hardware(sku, nodes=nodes)}; its context is not computed,"
             f" since its geometry is not known{retirement(sku)}"
         ),
         basis="stated",
@@ -64,12 +62,3 @@ def _accepted(model: str, needs: Requirements, sku: Sku, *, nodes: int, verb: st
         gpu_memory_gib=sku.gpu_memory_gib,
         needed_gib=needs.total_gpu_memory_gib,
     )
-
-
-def _wish(needs: Requirements) -> str:
-    """What is asked for, e.g. "2 GPUs and 90 GiB of GPU memory"."""
-    if needs.gpu_count == 1 and needs.per_gpu_memory_gib == needs.total_gpu_memory_gib:
-        return f"one GPU with {gib(needs.total_gpu_memory_gib)}"
-    each = f" ({gib(needs.per_gpu_memory_gib)} on each)" if needs.per_gpu_memory_gib else ""
-    total = gib(needs.total_gpu_memory_gib)
-    return f"{counted(needs.gpu_count, 'GPU')} and {total} of GPU memory{each}"

@@ -16,8 +16,9 @@ from typing import Literal
 from kaito.catalog.geometry import GIB, Geometry
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
-from kaito.sizing.answer import Fit, counted, gib, hardware, retirement
+from kaito.sizing.answer import Fit, counted, foreign_fit, gib, hardware, refusal, retirement
 from kaito.sizing.memory import RUNTIME_BYTES
+from kaito.sizing.need import stated_need
 from kaito.sizing.precision import dtype
 from kaito.sizing.stated import stated_fit
 
@@ -52,25 +53,24 @@ def tuning_fit(preset: Preset, sku: Sku, *, method: Method) -> Fit:
         method: how.
     """
     if preset.tuning is None:
-        sentence = f"{preset.name} cannot be tuned: {preset.left_out.get('tuning', 'not offered')}"
+        sentence = untunable(preset)
         return Fit(preset.name, sku.name, fits=False, sentence=sentence, basis="stated")
+    if not sku.has_cuda:
+        return foreign_fit(preset.name, sku)
     if preset.geometry is None:
         return stated_fit(preset.name, preset.tuning, sku, least=1, most=1, verb="tune")
     needed = tuning_bytes(preset.geometry, method)
-    fits = needed <= sku.gpu_memory_gib * GIB and sku.model.startswith("NVIDIA ")
-    need = (
-        f"{gib(needed / GIB)} of GPU memory for {method} with sequences of {SEQUENCE_TOKENS} tokens"
-    )
+    fits = needed <= sku.gpu_memory_gib * GIB
     had = hardware(sku, nodes=1)
     return Fit(
         preset.name,
         sku.name,
         fits=fits,
         sentence=(
-            f"{preset.name} fits {counted(1, 'node')} of {sku.name}: it needs {need}, {had}"
-            f"{retirement(sku)}"
+            f"{preset.name} fits {counted(1, 'node')} of {sku.name}: it needs"
+            f" {_memory(needed, method)}, {had}{retirement(sku)}"
             if fits
-            else f"{preset.name} needs {need} on one GPU, {had}: choose a larger instance type"
+            else refusal(tuning_need(preset, method=method), had)
         ),
         basis="geometry",
         nodes=int(fits),
@@ -81,4 +81,30 @@ def tuning_fit(preset: Preset, sku: Sku, *, method: Method) -> Fit:
         dtype=dtype(preset, sku) if fits else "",
         gpu_memory_gib=sku.gpu_memory_gib,
         needed_gib=needed / GIB,
+    )
+
+
+def tuning_need(preset: Preset, *, method: Method) -> str:
+    """What tuning needs on a node, for a preset that can be tuned.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if preset.tuning is None:
+        raise ValueError(untunable(preset))
+    if preset.geometry is None:
+        return stated_need(preset.name, preset.tuning, nodes=1, verb="tune")
+    needed = tuning_bytes(preset.geometry, method)
+    return f"{preset.name} needs {_memory(needed, method)} on one GPU"
+
+
+def untunable(preset: Preset) -> str:
+    """Why a preset cannot be tuned."""
+    return f"{preset.name} cannot be tuned: {preset.left_out.get('tuning', 'not offered')}"
+
+
+def _memory(needed: int, method: Method) -> str:
+    """An amount of memory, and what it is for."""
+    return (
+        f"{gib(needed / GIB)} of GPU memory for {method} with sequences of {SEQUENCE_TOKENS} tokens"
     )

@@ -27,6 +27,14 @@ TUNING = {
         (quick_start("1-digit-first"), "metadata.name must start with a letter"),
         (quick_start("w" * 53), "at most 52 characters long"),
         (
+            quick_start("unknown", inference={"preset": {"name": "phi-3-mini-4k-instuct"}}),
+            "inference.preset.name: no preset is named phi-3-mini-4k-instuct",
+        ),
+        (
+            quick_start("small", inference={"preset": {"name": "falcon-40b"}}),
+            "falcon-40b needs one GPU with 90 GiB to serve, Standard_NC6s_v3 has 1 GPU with 16 GiB",
+        ),
+        (
             quick_start("template-too", inference={"preset": {"name": "x"}, "template": {}}),
             "exactly one of inference.preset and inference.template must be set",
         ),
@@ -35,7 +43,10 @@ TUNING = {
             "presetOptions.image must be set when accessMode is private",
         ),
     ],
-    ids=["neither", "both", "digit first", "long name", "preset and template", "no image"],
+    ids=[
+        *("neither", "both", "digit first", "long name", "unknown preset", "too small"),
+        *("preset and template", "no image"),
+    ],
 )
 async def test_a_wrong_object_is_refused(cluster: Bystander, text: str, said: str) -> None:
     refused = await cluster.kubectl("apply", "-f", "-", stdin=text)
@@ -44,11 +55,18 @@ async def test_a_wrong_object_is_refused(cluster: Bystander, text: str, said: st
     assert said in refused.errors
 
 
-async def test_an_unknown_preset_is_reported_and_buys_nothing(cluster: Bystander) -> None:
+async def test_without_the_table_an_unknown_preset_is_reported_and_buys_nothing(
+    cluster: Bystander,
+) -> None:
     text = quick_start("unknown", inference={"preset": {"name": "phi-3-mini-4k-instuct"}})
+    table = ("configmap", "kaito-sizing", "--namespace=kaito-system")
+    kept = (await cluster.kubectl("get", *table, "--output=json")).output
+    assert (await cluster.kubectl("delete", *table)).code == 0
 
-    applied = await cluster.kubectl("apply", "-f", "-", stdin=text)
-    assert applied.code == 0, applied.errors
+    async def applied() -> bool:
+        return (await cluster.kubectl("apply", "-f", "-", stdin=text)).code == 0
+
+    await until("nothing to be looked up", applied)
 
     async def reported() -> object:
         found = condition(await cluster.workspace("unknown"), "ResourceReady")
@@ -61,10 +79,22 @@ async def test_an_unknown_preset_is_reported_and_buys_nothing(cluster: Bystander
     assert "use one of phi-3-mini-4k-instruct" in found["message"]
     assert await cluster.machines("unknown") == []
     assert (await cluster.kubectl("delete", "workspace", "unknown", "--timeout=20s")).code == 0
+    assert (await cluster.kubectl("create", "-f", "-", stdin=kept)).code == 0
+
+
+async def test_a_type_that_is_no_longer_sold_is_a_warning(cluster: Bystander) -> None:
+    applied = await cluster.kubectl(
+        "apply", "--dry-run=server", "-f", "-", stdin=quick_start("old")
+    )
+
+    assert applied.code == 0, applied.errors
+    assert "Warning: " in applied.errors
+    assert "stopped selling it on 2025-09-30, use Standard_NC4as_T4_v3" in applied.errors
 
 
 async def test_the_instance_type_cannot_be_changed(cluster: Bystander) -> None:
-    broken = {"preset": {"name": "no-such-model"}}
+    adapter = {"name": "a", "image": "ACR_REPO_HERE.azurecr.io/IMAGE_NAME_HERE:0.0.1"}
+    broken = {"preset": {"name": "phi-3-mini-4k-instruct"}, "adapters": [{"source": adapter}]}
     created = await cluster.kubectl(
         "apply", "-f", "-", stdin=quick_start("fixed", inference=broken)
     )
