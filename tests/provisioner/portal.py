@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import aiohttp
@@ -28,6 +30,21 @@ class Portal:
         body = {"properties": {"count": 1, "vmSize": vm_size}}
         assert await self._ask("PUT", pool, body) == HTTPStatus.CREATED
 
+    async def create_all(self, pools: Mapping[str, Json]) -> None:
+        """Begin to create pools with these properties, all at once and signed in once."""
+        async with self._session() as session:
+            headers = await self._headers(session)
+
+            async def create(pool: str, properties: Json) -> None:
+                body = {"properties": properties}
+                url = self._url(pool)
+                async with session.put(url, json=body, headers=headers) as answer:
+                    assert answer.status == HTTPStatus.CREATED, await answer.text()
+
+            async with asyncio.TaskGroup() as tasks:
+                for pool, properties in pools.items():
+                    tasks.create_task(create(pool, properties))
+
     async def abort(self, pool: str) -> None:
         """Abort the operation that a pool is in."""
         assert await self._ask("POST", f"{pool}/abort") == HTTPStatus.ACCEPTED
@@ -37,12 +54,20 @@ class Portal:
         assert await self._ask("DELETE", pool) == HTTPStatus.ACCEPTED
 
     async def _ask(self, method: str, path: str, body: Json = None) -> int:
-        url = f"{self._layout.arm_url}{addresses.pools_path()}/{path}?api-version={VERSION}"
-        connector = aiohttp.TCPConnector(ssl=self._trust)
-        async with aiohttp.ClientSession(connector=connector) as session:
-            headers = {"Authorization": f"Bearer {await self._token(session)}"}
+        async with self._session() as session:
+            headers = await self._headers(session)
+            url = self._url(path)
             async with session.request(method, url, json=body, headers=headers) as answer:
                 return answer.status
+
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._trust))
+
+    def _url(self, path: str) -> str:
+        return f"{self._layout.arm_url}{addresses.pools_path()}/{path}?api-version={VERSION}"
+
+    async def _headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {await self._token(session)}"}
 
     async def _token(self, session: aiohttp.ClientSession) -> str:
         form = {

@@ -39,7 +39,7 @@ from tests.provisioner.portal import Portal
 
 LIMIT_SECONDS = 30.0
 SERVICE_ACCOUNT = "/api/v1/namespaces/kaito-system/serviceaccounts/provisioner"
-PACE = {"provision_seconds": 0.5, "delete_seconds": 0.3, "page_size": 20}
+PACE: Mapping[str, float] = {"provision_seconds": 0.5, "delete_seconds": 0.3, "page_size": 20}
 QUICK: Mapping[str, str] = {
     "PROVISIONER_POLL_SECONDS": "2",
     "PROVISIONER_POLL_BUSY_SECONDS": "0.25",
@@ -215,8 +215,13 @@ class Stack:
 
 
 @asynccontextmanager
-async def stacked(evidence: Path) -> AsyncIterator[Stack]:
-    """A stack without a provisioner; what it logged is copied to `evidence` in the end."""
+async def stacked(evidence: Path, *, pace: Mapping[str, float] = PACE) -> AsyncIterator[Stack]:
+    """A stack without a provisioner; what it logged is copied to `evidence` in the end.
+
+    Args:
+        evidence: a folder.
+        pace: of the cloud.
+    """
     async with realserver.serving(cached=True) as layout:
         layout.arm.mkdir()
         settings = Settings(
@@ -225,7 +230,7 @@ async def stacked(evidence: Path) -> AsyncIterator[Stack]:
             key=layout.key("arm"),
             issuer_key=layout.service_account_public_key,
             port=layout.ports.arm,
-            **PACE,  # type: ignore[arg-type]  # numbers of both kinds
+            **pace,  # type: ignore[arg-type]  # numbers of both kinds
         )
         door, client = Door(settings), await realserver.connect(layout, "tests")
         see = Bystander(layout)
