@@ -57,14 +57,14 @@ class Lateness:
         is_over: ends that before its time.
         silent_seconds: how long the connection says nothing.
         breaks: whether the connection then ends.
-        expires: whether the server has forgotten the version by then.
+        expires: called when it is over, if the server has then forgotten the version.
     """
 
     lag_seconds: float = 0.0
     is_over: Callable[[], bool] = lambda: False
     silent_seconds: float = 0.0
     breaks: bool = False
-    expires: bool = False
+    expires: Callable[[], object] | None = None
 
 
 FAIR = Fate()
@@ -160,7 +160,10 @@ class Link:
             await asyncio.sleep(_LOOK_SECONDS)
         if late.breaks:
             raise Unavailable(0, "StreamBroken", "a fault")
-        return EXPIRED if late.expires else line
+        if late.expires is None:
+            return line
+        late.expires()
+        return EXPIRED
 
     @property
     def is_cut(self) -> bool:

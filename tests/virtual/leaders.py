@@ -74,7 +74,8 @@ class Leaders:
         if event.by not in term.holders:
             self._say(f"{event.by} wrote to {metadata['name']} and never led")
             return
-        turn = term.holders.index(event.by)
+        # The latest of its terms: one that it never heard of, it may have had before.
+        turn = max(n for n, holder in enumerate(term.holders) if holder == event.by)
         key = (_program(event.by), metadata["uid"])
         newest = self._newest.get(key, turn)
         if turn < newest:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatch
 from functools import cache
 
 from hack.cluster.arm.faults import Fault
@@ -129,7 +130,8 @@ def verdict(plan: str) -> Verdict:
 
 FAMILIES: Mapping[str, Callable[[Workload], list[str]]] = {
     "killed": kills,
-    "standing": standstills,
+    "late": standstills,
+    "unseen": standstills,
     "dropped": gaps,
     "refused": refusals,
     "struck": strikes,
@@ -137,15 +139,17 @@ FAMILIES: Mapping[str, Callable[[Workload], list[str]]] = {
 
 
 def expanded(asked: str) -> list[str]:
-    """The plans of a name: `killed/AGAIN/*`, `seed/0-40`, or just that plan; a number is a seed."""
+    """The plans of a name: `unseen/AGAIN/*`, `seed/0-40`, or just that plan; a number is a seed."""
     kind, _, rest = asked.partition("/")
     if not rest:
         return [f"seed/{asked}"]
     first, dash, last = rest.partition("-")
     if kind == "seed" and dash:
         return seeds(int(first), int(last))
-    workload, _, which = rest.partition("/")
-    return FAMILIES[kind](Workload[workload]) if which == "*" else [asked]
+    if "*" not in rest:
+        return [asked]
+    found = FAMILIES[kind](Workload[rest.partition("/")[0]])
+    return [plan for plan in found if fnmatch(plan, asked)]
 
 
 def failure(plan: str) -> str:
@@ -163,20 +167,27 @@ def _killed(workload: Workload, number: str) -> Script:
     return Script(workload, _sniper(Calls(int(number))))
 
 
-def _stale(workload: Workload, name: str, version: str, *, expires: bool = False) -> Script:
-    fog = Fog(int(version), STALE_SECONDS, expires)
+def _stale(workload: Workload, name: str, version: str) -> Script:
+    fog = Fog(int(version), STALE_SECONDS, None)
     return Script(workload, _only(name, lambda _stage, _life: fog))
 
 
 def _unseen(workload: Workload, name: str, version: str) -> Script:
-    return _stale(workload, name, version, expires=True)
+    fog = Fog(int(version), STALE_SECONDS, None)
+
+    def climate(stage: Stage, _life: Life) -> Weather:
+        fog.expires = stage.api.compact
+        return fog
+
+    return Script(workload, _only(name, climate))
 
 
 def _dropped(workload: Workload, name: str, number: str) -> Script:
     line = _heard(workload, name)[int(number)]
 
     def climate(stage: Stage, _life: Life) -> Weather:
-        return Gap(line.path, line.version, STALE_SECONDS, stage.api.newest)
+        api = stage.api
+        return Gap(line.path, line.version, STALE_SECONDS, api.newest, api.compact)
 
     return Script(workload, _only(name, climate))
 

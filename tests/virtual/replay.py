@@ -1,6 +1,6 @@
 """Replay runs until one goes wrong, and say what was wrong: `python -m tests.virtual.replay PLAN…`.
 
-Plans are named as `tests.virtual.plans` names them; `killed/AGAIN/*` and `seed/0-40` are several,
+Plans are named as `tests.virtual.plans` names them; `unseen/AGAIN/*` and `seed/0-40` are several,
 and a number alone is a seed. With `--trace` all changes of the last one are told.
 """
 

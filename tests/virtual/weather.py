@@ -86,7 +86,7 @@ class Storm:
             lambda: Lateness(lag_seconds=seconds),
             lambda: Lateness(silent_seconds=2 * seconds),
             lambda: Lateness(breaks=True),
-            lambda: Lateness(expires=True),
+            lambda: Lateness(expires=_nothing),
         )
         return self.chance.choice(fates)()
 
@@ -229,12 +229,12 @@ class Fog:
     Attributes:
         version: lines about later versions wait.
         seconds: how long each watch waits, once.
-        expires: whether the version is then forgotten: what came in between is never seen.
+        expires: makes the server forget all versions, if what came in between is not to be seen.
     """
 
     version: int
     seconds: float
-    expires: bool
+    expires: Callable[[], object] | None
     waited: set[str] = field(default_factory=set)
 
     def fate(self, what: str) -> Fate:
@@ -259,12 +259,14 @@ class Gap:
         version: of the change.
         seconds: how long it stands still at most.
         versions: the present version of each object, by uid; none when it is gone.
+        expires: makes the server forget all versions before that.
     """
 
     path: str
     version: int
     seconds: float
     versions: Mapping[str, int]
+    expires: Callable[[], object]
     is_past: bool = False
 
     def fate(self, what: str) -> Fate:
@@ -280,8 +282,12 @@ class Gap:
         return Lateness(
             lag_seconds=self.seconds,
             is_over=lambda: self.versions.get(uid) != version,
-            expires=True,
+            expires=self.expires,
         )
+
+
+def _nothing() -> None:
+    """The server says that it has forgotten, and has not."""
 
 
 def _about(line: bytes) -> tuple[int, str]:
