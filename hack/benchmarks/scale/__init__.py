@@ -1,0 +1,1 @@
+"""Many workspaces created at once: how long until all are ready, beside the floor."""

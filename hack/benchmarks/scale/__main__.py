@@ -1,0 +1,90 @@
+"""Workspaces created at once: how long until all are ready, beside the floor.
+
+The floor is a bare script that makes the same objects with the same HTTP client and as many
+requests in flight, and checks nothing; it is timed to the same end, on the same servers and the
+same infrastructure. Servers are started anew for each figure. Progress goes to stderr; the last
+line is JSON with a row for each number of workspaces. A whole run takes about six minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from hack.benchmarks.scale.arrivals import Late
+from hack.benchmarks.scale.programs import imports_mb
+from hack.benchmarks.scale.rows import Row, row
+
+WHOLE = {"instant": (1, 20, 100, 300, 1000), "pools": (1, 20, 90)}
+QUICK = {"instant": (3,), "pools": (1,)}
+UPSTREAM: Mapping[int, tuple[float, float | None]] = {
+    1: (0.13, 1.75),
+    100: (5.5, 47.0),
+    300: (21.0, 145.0),
+}
+"""KAITO v0.12 on a machine of this size, instant infrastructure: the floor there, and its own
+seconds. It sent 14.5 requests for each workspace, the floor 4."""
+
+
+async def measured(wanted: Mapping[str, Sequence[int]]) -> Sequence[Row]:
+    """All rows, in order."""
+    imported = await imports_mb()
+    rows = []
+    for infrastructure, counts in wanted.items():
+        for count in counts:
+            found = await row(infrastructure, count, imports_mb=imported, say=_say)
+            _say(_beside(found))
+            rows.append(found)
+    return rows
+
+
+def main() -> int:
+    """Measure, and print what was found."""
+    asked = _parser().parse_args()
+    wanted: Mapping[str, Sequence[int]] = QUICK if asked.quick else WHOLE
+    if asked.instant is not None or asked.pools is not None:
+        wanted = {"instant": asked.instant or (), "pools": asked.pools or ()}
+    try:
+        rows = asyncio.run(measured(wanted))
+    except Late as failure:
+        _say(f"not all workspaces became ready: {failure}")
+        return 1
+    print(json.dumps({"benchmark": "scale", "rows": [asdict(each) for each in rows]}))
+    return 0
+
+
+def _beside(row: Row) -> str:
+    """A row in words, with the figures of upstream where there are any."""
+    said = (
+        f"{row.infrastructure} {row.n}: {row.ready_seconds} s, {row.ratio} x the floor of"
+        f" {row.floor_seconds} s; {row.requests_per_workspace} requests each,"
+        f" {row.above_imports_mb} MiB above imports"
+    )
+    if row.infrastructure != "instant" or row.n not in UPSTREAM:
+        return said
+    floor, whole = UPSTREAM[row.n]
+    return f"{said}; upstream v0.12: {whole} s, its floor {floor} s"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hack/bench scale", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few, to see that it works")
+    for name in WHOLE:
+        parser.add_argument(f"--{name}", type=_counts, metavar="N,N", help="only these numbers")
+    return parser
+
+
+def _counts(text: str) -> Sequence[int]:
+    return tuple(int(word) for word in text.split(","))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,127 @@
+"""One row: workspaces created at once, with the controllers and with the bare script."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hack.benchmarks.scale.arrivals import arriving
+from hack.benchmarks.scale.grounds import GROUNDS, Ground
+from hack.benchmarks.scale.programs import Used, controlling, scripting
+from hack.benchmarks.scale.record import Record, recorded, workspace
+from hack.benchmarks.scale.script import Order, claim
+
+LIMIT_SECONDS = 240.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was found for one number of workspaces.
+
+    Attributes:
+        infrastructure: "instant", or "pools" of five seconds with the provisioner.
+        n: workspaces created at once.
+        ready_seconds: from the first request on until all of them are ready.
+        floor_seconds: the same for a bare script that makes the same objects.
+        ratio: of the two.
+        p50_seconds: from the creation of one until it is ready, median.
+        p99_seconds: the same, 99th percentile.
+        requests_per_workspace: of the workspace controller, its Events included.
+        cpu_seconds: of the workspace controller.
+        peak_mb: most memory that it ever had, in MiB.
+        above_imports_mb: the same, less that of a process that has imported the same.
+    """
+
+    infrastructure: str
+    n: int
+    ready_seconds: float
+    floor_seconds: float
+    ratio: float
+    p50_seconds: float
+    p99_seconds: float
+    requests_per_workspace: float
+    cpu_seconds: float
+    peak_mb: float
+    above_imports_mb: float
+
+
+async def row(infrastructure: str, count: int, *, imports_mb: float, say: Say) -> Row:
+    """Measure for so many workspaces."""
+    place = GROUNDS[infrastructure]
+    async with place(controlled=True) as ground:
+        latencies, ready, used, record, pool = await _controlled(ground, count)
+    say(f"{infrastructure} {count}: {ready:.2f} s")
+    pools = {claim(number): record.pool(pool, number) for number in range(count) if pool}
+    async with place(controlled=False) as ground:
+        floor = await _floor(ground, count, record, pools)
+    say(f"{infrastructure} {count}: {floor:.2f} s is the floor")
+    return Row(
+        infrastructure=infrastructure,
+        n=count,
+        ready_seconds=round(ready, 2),
+        floor_seconds=round(floor, 2),
+        ratio=round(ready / floor, 2),
+        p50_seconds=round(percentile(latencies, 50), 2),
+        p99_seconds=round(percentile(latencies, 99), 2),
+        requests_per_workspace=round(used.requests / count, 2),
+        cpu_seconds=round(used.cpu_seconds, 2),
+        peak_mb=round(used.peak_mb, 1),
+        above_imports_mb=round(used.peak_mb - imports_mb, 1),
+    )
+
+
+def percentile(seconds: Sequence[float], percent: int) -> float:
+    """The least value that `percent` of all do not exceed."""
+    return sorted(seconds)[math.ceil(len(seconds) * percent / 100) - 1]
+
+
+async def _controlled(
+    ground: Ground, count: int
+) -> tuple[Sequence[float], float, Used, Record, object]:
+    """Run with the controllers.
+
+    Returns:
+        Seconds of each workspace and of all, what the controller used for that, what it made for
+        one, and the pool of that one.
+    """
+    order = Order(
+        kubeconfig=str(ground.layout.admin_kubeconfig),
+        count=count,
+        workspace=workspace(finalizer=False),
+    )
+    async with controlling(ground.layout) as controller, scripting(order) as script:
+        async with arriving(ground.client, count) as arrivals:
+            before = await controller.used()
+            begun = await script.run()
+            await arrivals.complete(LIMIT_SECONDS)
+            after = await controller.used()
+        used = Used(
+            after.requests - before.requests,
+            after.cpu_seconds - before.cpu_seconds,
+            after.peak_mb,
+        )
+        record = await recorded(ground.client)
+        pool = ground.pool(record.claim)
+    latencies = [at - begun[name] for name, at in arrivals.moments.items()]
+    return latencies, _span(begun, arrivals.moments), used, record, pool
+
+
+async def _floor(ground: Ground, count: int, record: Record, pools: Mapping[str, object]) -> float:
+    """Run with the bare script; its seconds."""
+    order = Order(
+        kubeconfig=str(ground.layout.admin_kubeconfig),
+        count=count,
+        workspace=workspace(finalizer=True),
+        others=record.others,
+    )
+    async with scripting(order) as script, arriving(ground.client, count) as arrivals:
+        begun, _ = await asyncio.gather(script.run(), ground.buy(pools))
+        await arrivals.complete(LIMIT_SECONDS)
+    return _span(begun, arrivals.moments)
+
+
+def _span(begun: Mapping[str, float], moments: Mapping[str, float]) -> float:
+    return max(moments.values()) - min(begun.values())

@@ -1,0 +1,66 @@
+"""What `hack/bench scale` makes of what it sees; a whole run is in the behaviour ring."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hack.benchmarks.scale.arrivals import Arrivals, Late
+from hack.benchmarks.scale.record import Record, workspace
+from hack.benchmarks.scale.rows import percentile
+from hack.benchmarks.scale.script import CLAIM, NAME, UID, filled
+
+
+def told(name: str, **status: object) -> dict[str, object]:
+    """An object in wire form."""
+    return {"metadata": {"name": name}, "status": status}
+
+
+async def test_a_workspace_has_arrived_when_it_says_so_and_its_pod_runs() -> None:
+    arrivals = Arrivals(2)
+
+    arrivals.hear_workspace(told("a", conditions=[{"type": "Ready", "status": "True"}]))
+    arrivals.hear_workspace(told("b", conditions=[{"type": "Ready", "status": "False"}]))
+    arrivals.hear_deployment(told("a", readyReplicas=1))
+    arrivals.hear_deployment(told("b", readyReplicas=1))
+
+    assert list(arrivals.moments) == ["a"]
+    with pytest.raises(Late, match="1 of 2 in 0 s"):
+        await arrivals.complete(0)
+
+
+async def test_all_have_arrived_once_the_last_one_has() -> None:
+    arrivals = Arrivals(1)
+    arrivals.hear_deployment(told("a", readyReplicas=1))
+    arrivals.hear_workspace(told("a", conditions=[{"type": "Ready", "status": "True"}]))
+    first = arrivals.moments["a"]
+
+    arrivals.hear_deployment(told("a", readyReplicas=1))
+    await arrivals.complete(1)
+
+    assert arrivals.moments == {"a": first}
+
+
+@pytest.mark.parametrize(
+    ("percent", "expected"), [(50, 2.0), (99, 4.0), (25, 1.0)], ids=("half", "most", "quarter")
+)
+def test_a_percentile_is_a_value_that_was_seen(percent: int, expected: float) -> None:
+    assert percentile([4.0, 1.0, 3.0, 2.0], percent) == expected
+
+
+def test_the_floor_has_its_own_words_where_the_first_workspace_had_others() -> None:
+    record = Record("ws123", {"bench-0000": NAME, "some-uid": UID, "ws123": CLAIM}, ())
+    carried = {"kaito.sh/workspace": "bench-0000", "kaito.sh/workspace-uid": "some-uid"}
+
+    pool = record.pool({"count": 1, "nodeLabels": carried, "name": "ws123"}, 7)
+
+    labels = {"kaito.sh/workspace": "bench-0007", "kaito.sh/workspace-uid": ""}
+    assert pool == {"count": 1, "nodeLabels": labels, "name": "floor0007"}
+
+
+def test_each_workspace_has_a_selector_of_its_own() -> None:
+    body = json.loads(filled(workspace(finalizer=False).body, {NAME: "bench-0001"}))
+
+    assert body["metadata"] == {"name": "bench-0001", "namespace": "default"}
+    assert body["resource"]["labelSelector"] == {"matchLabels": {"apps": "bench-0001"}}
