@@ -32,6 +32,9 @@ RECONCILING = "Reconciling"
 STALLED = "Stalled"
 """True while nothing will change until a person acts; absent otherwise."""
 
+State = Literal["Pending", "Ready", "NotReady", "Running", "Succeeded", "Failed"]
+"""The conditions in one word: of serving the first three, of tuning all but Ready and NotReady."""
+
 _NAME_LIMIT = 52
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
@@ -58,7 +61,7 @@ class WorkspaceStatus(KubeModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    state: Literal["Pending", "Ready", "NotReady", "Running", "Succeeded", "Failed"] | None = None
+    state: State | None = None
     """The conditions in one word."""
     observed_generation: int = Field(default=-1, json_schema_extra={"format": "int64"})
     """Generation of the spec that the conditions speak of; -1 before the first look."""

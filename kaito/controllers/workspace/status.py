@@ -18,6 +18,7 @@ from kaito.api.workspace import (
     WORKSPACE_READY,
     WORKSPACE_SUCCEEDED,
     Attempt,
+    State,
     WorkspaceStatus,
 )
 from kaito.controllers.workspace.nodes import chosen_nodes, claims_ready, model
@@ -72,12 +73,23 @@ def status(seen: Observed, steps: tuple[Step, ...]) -> WorkspaceStatus:
     after = merged(seen.workspace.status.conditions, stages + found, now=seen.now)
     over = {*PASSING, *CLAIMS_READY} - {each.type for each in stages + found}
     return WorkspaceStatus(
+        state=_state(seen, whole),
         observed_generation=generation,
         worker_nodes=_worker_nodes(seen, steps),
         instance_type=_instance_type(seen, spoken),
         attempts=_attempts(seen, steps, is_ready=whole.ready),
         conditions=tuple(each for each in after if each.type not in over),
     )
+
+
+def _state(seen: Observed, whole: Verdict) -> State:
+    """The conditions in one word; what has answered once is not ready rather than pending."""
+    if seen.workspace.tuning:
+        return "Succeeded" if whole.ready else "Failed" if whole.stalled else "Pending"
+    if whole.ready:
+        return "Ready"
+    has_answered = seen.workspace.status.state in ("Ready", "NotReady")
+    return "NotReady" if has_answered or whole.stalled else "Pending"
 
 
 def stage_types(seen: Observed) -> tuple[str, ...]:
@@ -114,6 +126,7 @@ def _summary(whole: Verdict, *, is_deleting: bool) -> dict[str, bool]:
 def status_manifest(status: WorkspaceStatus) -> Manifest:
     """A status in wire form, every field that we own and only those."""
     return {
+        **({"state": status.state} if status.state else {}),
         "observedGeneration": status.observed_generation,
         "workerNodes": list(status.worker_nodes),
         **({"instanceType": status.instance_type} if status.instance_type else {}),

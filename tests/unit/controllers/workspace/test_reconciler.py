@@ -89,7 +89,7 @@ async def test_the_status_is_applied_with_our_fields_and_no_others(bench: Bench)
         assert set(body) == {"apiVersion", "kind", "metadata", "status"}
         assert set(body["metadata"]) == {"name", "namespace", "uid", "resourceVersion"}
         assert body["metadata"]["uid"] == UID
-        assert set(body["status"]) == {"observedGeneration", "workerNodes", "conditions"}
+        assert set(body["status"]) == {"state", "observedGeneration", "workerNodes", "conditions"}
 
 
 async def test_y6_a_status_is_written_only_over_the_version_it_was_decided_on(

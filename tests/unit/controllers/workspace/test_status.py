@@ -192,7 +192,7 @@ def test_the_wire_form_is_metav1_condition_with_whole_seconds() -> None:
 
     manifest = status_manifest(said(odd))
 
-    assert set(manifest) == {"observedGeneration", "workerNodes", "conditions"}
+    assert set(manifest) == {"state", "observedGeneration", "workerNodes", "conditions"}
     conditions = manifest["conditions"]
     assert isinstance(conditions, list)
     for one in conditions:
@@ -226,3 +226,18 @@ def test_a_workspace_that_others_hold_is_not_said_to_be_ready() -> None:
 
     assert statuses(where)["Ready"] == "False"
     assert "example.com/hold" in found(where, "WorkspaceDeleting").message
+
+
+def test_one_word_says_whether_the_model_comes_answers_or_has_stopped() -> None:
+    assert [said(seen).state for seen in (EMPTY, PROVISIONED, LOADING, UP)] == [
+        "Pending",
+        "Pending",
+        "Pending",
+        "Ready",
+    ]
+    assert after(UP, LOADING).state == "NotReady"
+    assert said(knowing(LOADING, after(UP, LOADING))).state == "NotReady"
+    assert (
+        said(observed(workspace=workspace(inference={"preset": {"name": "x"}}))).state == "NotReady"
+    )
+    assert status_manifest(said(UP))["state"] == "Ready"
