@@ -13,18 +13,6 @@ from tests.realserver import compact
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
 
 
-async def test_r13_the_real_server_streams_the_list(
-    link: Proxy, client: Client, maps: Maps
-) -> None:
-    await maps.create("a")
-
-    async with following(client, maps) as seen:
-        await seen.until(await maps.state())
-
-    assert len(link.seen) == 1
-    assert "sendInitialEvents=true" in link.seen[0]
-
-
 async def test_r7_what_was_missed_in_a_short_gap_is_told_without_a_list(
     link: Proxy, client: Client, maps: Maps
 ) -> None:

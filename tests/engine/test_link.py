@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from kaito.kube.client import Client
-from kaito.kube.errors import AlreadyExists, Conflict, Invalid, KubeError, Throttled, Unavailable
+from kaito.kube.errors import Conflict, KubeError, Throttled, Unavailable
 from tests.engine.maps import CONFIG_MAPS, Maps, following
-from tests.engine.proxy import Fault, Proxy, is_method, is_watch, lost, refused, says, unanswered
+from tests.engine.proxy import Fault, Proxy, is_method, is_watch, refused, says, unanswered
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
 
@@ -82,60 +82,6 @@ async def test_r14_a_first_list_that_is_refused_is_asked_for_again(
         await seen.until(await maps.state())
 
     assert seen.told == {"a": "1"}
-
-
-async def test_y2_a_create_whose_answer_was_lost_has_happened_once(
-    link: Proxy, client: Client, maps: Maps
-) -> None:
-    link.next(lost, is_method("POST"))
-
-    with pytest.raises(Unavailable):
-        await client.create(CONFIG_MAPS, maps.wire("a", "1"))
-    with pytest.raises(AlreadyExists):
-        await client.create(CONFIG_MAPS, maps.wire("a", "1"))
-
-    assert list((await maps.state()).values()) == ["1"]
-
-
-async def test_y6_a_patch_whose_answer_was_lost_is_refused_the_second_time(
-    link: Proxy, client: Client, maps: Maps
-) -> None:
-    made = await maps.create("a")
-    version = made.metadata.resource_version
-    patch = {"metadata": {"resourceVersion": version}, "data": {"value": "2"}}
-    link.next(lost, is_method("PATCH"))
-
-    with pytest.raises(Unavailable):
-        await client.merge_patch(CONFIG_MAPS, made.ref, patch)
-    with pytest.raises(Conflict):
-        await client.merge_patch(CONFIG_MAPS, made.ref, patch)
-
-    assert list((await maps.state()).values()) == ["2"]
-
-
-async def test_y6_apply_and_delete_over_another_version_or_object_are_refused(
-    client: Client, maps: Maps
-) -> None:
-    made = await maps.create("a")
-    await maps.change("a", "2")
-    wire = dict(maps.wire("a", "3"))
-    seen = {"uid": made.metadata.uid, "resourceVersion": made.metadata.resource_version}
-    metadata = wire["metadata"]
-    assert isinstance(metadata, dict)
-
-    with pytest.raises(Conflict):
-        await client.apply(CONFIG_MAPS, {**wire, "metadata": {**metadata, **seen}})
-    with pytest.raises(Conflict):
-        await client.delete(
-            CONFIG_MAPS,
-            made.ref,
-            uid=seen["uid"],
-            resource_version=seen["resourceVersion"],
-        )
-    with pytest.raises(Invalid):
-        await client.apply(CONFIG_MAPS, {**wire, "metadata": {**metadata, "uid": "another"}})
-
-    assert list((await maps.state()).values()) == ["2"]
 
 
 @pytest.mark.parametrize(
