@@ -1,4 +1,4 @@
-"""Leadership goes over, once for each trouble; `hack/test takeover` does it thirty times."""
+"""Leadership goes over, once for each trouble; `hack/test takeover` does it two dozen times."""
 
 from __future__ import annotations
 

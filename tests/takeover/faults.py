@@ -15,6 +15,8 @@ from tests.engine.proxy import Fault, Pass
 from tests.takeover.replica import RENEW_SECONDS, Replica
 
 FOR_EVER = 10**9
+GATHER_SECONDS = 1.0
+"""In this time something comes up about most objects."""
 
 Undo = Callable[[], Awaitable[None]]
 Place = tuple[str, str, str]
@@ -120,6 +122,7 @@ async def _race(old: Replica, new: Replica) -> None:
     kept = Held()
     rule = new.link.next(kept.fault, changes, FOR_EVER)
     await kept.arrived.wait()
+    await asyncio.sleep(GATHER_SECONDS)
     await _go_on(old)
     rule.left = 0
     kept.released.set()

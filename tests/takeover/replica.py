@@ -59,6 +59,9 @@ class Replica:
             _environment(layout),
         )
         process = await Process.start(command, folder=REPO, logs=layout.logs)
+        # One CPU, as in a small pod: its threads take turns, and none sees to the others.
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(process.pid, {processors[process.pid % len(processors)]})
         return cls(name, link, process, opened)
 
     @property
