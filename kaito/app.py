@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from kaito.api import labels
 from kaito.api.machine import MACHINES, Machine
@@ -12,9 +13,12 @@ from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.catalog.catalog import read_catalog
 from kaito.controllers.workspace.controller import WorkspaceReconciler
 from kaito.controllers.workspace.observe import (
+    BY_NODE,
+    BY_TRAIT,
     BY_WORKSPACE,
     Options,
     Stores,
+    by_node,
     by_workspace,
     workspace_of,
 )
@@ -28,6 +32,7 @@ from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS, SERVICES, Deployment, Nod
 from kaito.kube.lease import Elector
 from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
+from kaito.nodes.selection import traits, wanted_traits
 from kaito.nodes.selector import is_selected
 from kaito.settings import Settings
 
@@ -61,7 +66,10 @@ class Informers:
 
     def concerned(self, node: Node) -> Iterable[Ref]:
         """Workspaces that may run on `node`."""
-        for workspace in self.workspaces.store.list():
+        known = self.workspaces.store
+        for workspace in chain.from_iterable(
+            known.by_index(BY_TRAIT, trait) for trait in traits(node)
+        ):
             if is_selected(workspace.resource.label_selector, node.metadata.labels):
                 yield workspace.ref
 
@@ -113,10 +121,12 @@ def _informers(manager: Manager) -> Informers:
     """Watch what is ours; of nodes, all."""
     ours, indexes = labels.WORKSPACE, {BY_WORKSPACE: by_workspace}
     return Informers(
-        workspaces=manager.informer(WORKSPACES),
+        workspaces=manager.informer(
+            WORKSPACES, indexes={BY_NODE: by_node, BY_TRAIT: wanted_traits}
+        ),
         machines=manager.informer(MACHINES, labels=ours, indexes=indexes, optional=True),
         node_claims=manager.informer(NODECLAIMS, labels=ours, indexes=indexes, optional=True),
-        nodes=manager.informer(NODES),
+        nodes=manager.informer(NODES, indexes={BY_TRAIT: traits}),
         services=manager.informer(SERVICES, labels=ours),
         deployments=manager.informer(DEPLOYMENTS, labels=ours),
         pods=manager.informer(PODS, labels=ours, indexes=indexes),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from kaito.api import labels
 from kaito.api.workspace import Workspace
 from kaito.kube.conditions import condition
+from kaito.kube.errors import InvalidSpec
 from kaito.kube.kinds import Node
 from kaito.nodes.selector import is_matching, match_labels
 
@@ -20,6 +21,28 @@ def suitable_nodes(workspace: Workspace, nodes: Iterable[Node]) -> tuple[Node, .
     """
     suitable = [node for node in nodes if _is_suitable(workspace, node)]
     return tuple(sorted(suitable, key=lambda node: _rank(workspace, node)))
+
+
+def traits(node: Node) -> tuple[str, ...]:
+    """Words under which workspaces find the nodes that may serve them; see `wanted_traits`.
+
+    A node that was created for a workspace, or for something else, has one word only.
+    """
+    carried = node.metadata.labels
+    if _is_reserved(node):
+        return (_made_for(carried.get(labels.CREATED_FOR, "")),)
+    return tuple(_with_label(key, value) for key, value in carried.items())
+
+
+def wanted_traits(workspace: Workspace) -> tuple[str, ...]:
+    """Words of which every node has one that could be suitable; few other nodes do."""
+    own = _made_for(workspace.metadata.uid)
+    try:
+        wanted = match_labels(workspace.resource.label_selector)
+    except InvalidSpec:
+        return (own,)
+    first = sorted(wanted.items())[:1]
+    return (own, *(_with_label(key, value) for key, value in first))
 
 
 def named_types(workspace: Workspace) -> tuple[str, ...]:
@@ -55,11 +78,24 @@ def _is_suitable(workspace: Workspace, node: Node) -> bool:
         return False
     if not is_matching(node.metadata.labels, match_labels(workspace.resource.label_selector)):
         return False
-    if {labels.WORKSPACE, labels.RAGENGINE} & node.metadata.labels.keys():
+    if _is_reserved(node):
         return is_created_for(workspace, node)
     named = named_types(workspace)
     is_wanted = node.metadata.labels.get(labels.INSTANCE_TYPE) in named if named else gpus(node) > 0
     return is_wanted or node.metadata.name in workspace.resource.preferred_nodes
+
+
+def _is_reserved(node: Node) -> bool:
+    """Whether the node was provisioned for somebody."""
+    return not {labels.WORKSPACE, labels.RAGENGINE}.isdisjoint(node.metadata.labels)
+
+
+def _made_for(uid: str) -> str:
+    return f"made for {uid}"
+
+
+def _with_label(key: str, value: str) -> str:
+    return f"{key}={value}"
 
 
 def _rank(workspace: Workspace, node: Node) -> tuple[bool, bool, bool, str]:

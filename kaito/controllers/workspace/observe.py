@@ -16,11 +16,16 @@ from kaito.kube.kinds import Deployment, Node, Pod, Service
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.store import Store
 from kaito.nodes.claim import Claim
+from kaito.nodes.selection import wanted_traits
 
 T = TypeVar("T", bound=KubeObject)
 
 BY_WORKSPACE = "workspace"
 """Index of pods and claims by `namespace/name` of their workspace."""
+BY_TRAIT = "trait"
+"""Index of nodes by the words under which workspaces look for them, and of workspaces likewise."""
+BY_NODE = "node"
+"""Index of workspaces by the names of the nodes that they use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Observed:
         workspace: the object itself.
         now: time of the look.
         claims: Machines and NodeClaims made for this very workspace (by uid), by name.
-        nodes: every node of the cluster.
+        nodes: those that may serve it, and those that its pods are on.
         service: its Service, None when absent.
         deployment: its Deployment, None when absent.
         pods: its pods; a stray pod that carries its label is not.
@@ -93,6 +98,12 @@ def observe(
     workspace = stores.workspaces.get(ref)
     if workspace is None:
         return None
+    pods = tuple(
+        pod
+        for pod in stores.pods.by_index(BY_WORKSPACE, str(ref))
+        if _is_of(pod, workspace.metadata.name)
+    )
+    nodes = _nodes(workspace, pods, stores.nodes)
     return Observed(
         workspace=workspace,
         now=now,
@@ -101,15 +112,11 @@ def observe(
             for claim in stores.claims(ref)
             if claim.metadata.labels.get(labels.CREATED_FOR) == workspace.metadata.uid
         ),
-        nodes=stores.nodes.list(),
+        nodes=nodes,
         service=_owned(stores.services.get(ref), workspace),
         deployment=_owned(stores.deployments.get(ref), workspace),
-        pods=tuple(
-            pod
-            for pod in stores.pods.by_index(BY_WORKSPACE, str(ref))
-            if _is_of(pod, workspace.metadata.name)
-        ),
-        taken=_taken(workspace, stores.workspaces.list()),
+        pods=pods,
+        taken=_taken(workspace, nodes, stores.workspaces),
         catalog=catalog,
         options=options,
     )
@@ -137,6 +144,11 @@ def workspace_of(obj: KubeObject) -> tuple[Ref, ...]:
     return (Ref(namespace, name),) if name and namespace else ()
 
 
+def by_node(workspace: Workspace) -> tuple[str, ...]:
+    """Index values of a workspace under `BY_NODE`."""
+    return workspace.status.worker_nodes
+
+
 def by_workspace(obj: KubeObject) -> tuple[str, ...]:
     """Index values of an object under `BY_WORKSPACE`."""
     return tuple(str(ref) for ref in workspace_of(obj))
@@ -158,14 +170,26 @@ def _is_of(pod: Pod, workspace_name: str) -> bool:
     )
 
 
-def _taken(workspace: Workspace, everybody: Iterable[Workspace]) -> frozenset[str]:
-    """Nodes that other workspaces use; where two claim one, the older workspace has it."""
+def _nodes(workspace: Workspace, pods: Iterable[Pod], known: Store[Node]) -> tuple[Node, ...]:
+    """Nodes that may serve a workspace, and those that its pods are on, by name."""
+    on = (known.get(Ref("", pod.spec.node_name)) for pod in pods)
+    candidates = (
+        node for trait in wanted_traits(workspace) for node in known.by_index(BY_TRAIT, trait)
+    )
+    found = {node.ref: node for node in (*candidates, *on) if node}
+    return tuple(found[ref] for ref in sorted(found))
+
+
+def _taken(
+    workspace: Workspace, nodes: Iterable[Node], everybody: Store[Workspace]
+) -> frozenset[str]:
+    """Of these nodes, those that others use; where two claim one, the older workspace has it."""
     ours = set(workspace.status.worker_nodes)
     return frozenset(
         name
-        for other in everybody
+        for name in (node.metadata.name for node in nodes)
+        for other in everybody.by_index(BY_NODE, name)
         if other.metadata.uid != workspace.metadata.uid
-        for name in other.status.worker_nodes
         if name not in ours or _age(other) < _age(workspace)
     )
 

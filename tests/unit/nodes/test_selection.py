@@ -6,7 +6,15 @@ import pytest
 
 from kaito.api.workspace import Workspace
 from kaito.kube.kinds import Node
-from kaito.nodes.selection import gpus, is_created_for, is_ready, is_usable, suitable_nodes
+from kaito.nodes.selection import (
+    gpus,
+    is_created_for,
+    is_ready,
+    is_usable,
+    suitable_nodes,
+    traits,
+    wanted_traits,
+)
 from tests.unit.controllers.workspace.worlds import workspace
 from tests.unit.nodes.builders import OURS, THEIRS, node
 
@@ -90,3 +98,43 @@ def test_gpus_are_those_that_pods_can_ask_for() -> None:
 
     assert gpus(node("n")) == 1
     assert gpus(Node.model_validate(capacity)) == 0
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"matchLabels": {"apps": "phi"}},
+        {"matchLabels": {"apps": "phi", "zone": "1"}},
+        {"matchExpressions": [{"key": "apps", "operator": "In", "values": ["phi"]}]},
+    ],
+    ids=("a label", "two labels", "an expression"),
+)
+def test_whatever_node_is_suitable_is_found_by_its_traits(selector: object) -> None:
+    resource = {"instanceType": "Standard_X", "labelSelector": selector}
+    subject = workspace(resource=resource)
+    kinds: tuple[dict[str, str], ...] = (
+        {},
+        OURS,
+        THEIRS,
+        {"kaito.sh/workspace": "w"},
+        {"apps": "other"},
+    )
+    nodes = [node("n", labels={**kind, "zone": zone}) for kind in kinds for zone in "12"]
+
+    suitable = [each for each in nodes if suitable_nodes(subject, [each])]
+    found = [each for each in nodes if not set(traits(each)).isdisjoint(wanted_traits(subject))]
+
+    assert len(suitable) in {2, 4}
+    assert [each for each in suitable if each not in found] == []
+
+
+def test_a_node_made_for_another_is_not_even_found() -> None:
+    assert set(traits(node("n", labels=THEIRS))).isdisjoint(wanted_traits(wanting()))
+    assert set(traits(node("n", labels={"apps": "other"}))).isdisjoint(wanted_traits(wanting()))
+
+
+def test_a_selector_that_cannot_be_stamped_finds_what_was_made_for_its_workspace() -> None:
+    expression = {"key": "apps", "operator": "Exists"}
+    subject = workspace(resource={"labelSelector": {"matchExpressions": [expression]}})
+
+    assert set(traits(node("n", labels=OURS))) == set(wanted_traits(subject))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,15 +13,24 @@ from kaito.api.machine import MACHINES
 from kaito.api.nodeclaim import NODECLAIMS
 from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.controllers.workspace.controller import WorkspaceReconciler
-from kaito.controllers.workspace.observe import BY_WORKSPACE, Options, Stores, by_workspace
+from kaito.controllers.workspace.observe import (
+    BY_NODE,
+    BY_TRAIT,
+    BY_WORKSPACE,
+    Options,
+    Stores,
+    by_node,
+    by_workspace,
+)
 from kaito.kube.client import Client
 from kaito.kube.events import Recorder
 from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS, SERVICES
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.outcome import Outcome
 from kaito.kube.resource import Resource
-from kaito.kube.store import Store, T
+from kaito.kube.store import Index, Store, T
 from kaito.kube.transport import Endpoint, Transport
+from kaito.nodes.selection import traits, wanted_traits
 from tests.unit.controllers.workspace.worlds import CATALOG, NOW, UID
 from tests.unit.kube import apiserver
 from tests.unit.kube.apiserver import Api, Seen
@@ -111,17 +120,24 @@ class Bench:
 
     def _caches(self, without: Resource[KubeObject] | None) -> Stores:
         return Stores(
-            workspaces=self._cache(WORKSPACES, without),
+            workspaces=self._cache(
+                WORKSPACES, without, {BY_NODE: by_node, BY_TRAIT: wanted_traits}
+            ),
             machines=self._cache(MACHINES, without),
             node_claims=self._cache(NODECLAIMS, without),
-            nodes=self._cache(NODES, without),
+            nodes=self._cache(NODES, without, {BY_TRAIT: traits}),
             services=self._cache(SERVICES, without),
             deployments=self._cache(DEPLOYMENTS, without),
             pods=self._cache(PODS, without),
         )
 
-    def _cache(self, resource: Resource[T], without: Resource[KubeObject] | None) -> Store[T]:
-        store: Store[T] = Store({BY_WORKSPACE: by_workspace})
+    def _cache(
+        self,
+        resource: Resource[T],
+        without: Resource[KubeObject] | None,
+        indexes: Mapping[str, Index[T]] | None = None,
+    ) -> Store[T]:
+        store: Store[T] = Store(indexes or {BY_WORKSPACE: by_workspace})
         if resource == without:
             return store
         for path, wire in self.api.objects.items():

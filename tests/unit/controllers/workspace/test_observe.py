@@ -1,0 +1,109 @@
+"""What one look takes in of a large cluster, and what it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kaito.api.machine import Machine
+from kaito.api.nodeclaim import NodeClaim
+from kaito.api.workspace import Workspace
+from kaito.controllers.workspace.observe import (
+    BY_NODE,
+    BY_TRAIT,
+    BY_WORKSPACE,
+    Observed,
+    Options,
+    Stores,
+    by_node,
+    by_workspace,
+    observe,
+)
+from kaito.kube.kinds import Deployment, Node, Pod, Service
+from kaito.kube.store import Store
+from kaito.nodes.selection import traits, wanted_traits
+from tests.unit.controllers.workspace.worlds import CATALOG, NOW, workspace
+from tests.unit.nodes.builders import OURS, THEIRS, node
+
+OWNER = {"kind": "ReplicaSet", "name": "w-123", "uid": "r", "apiVersion": "apps/v1"}
+
+
+def look(
+    subject: Workspace,
+    *,
+    others: Sequence[Workspace] = (),
+    nodes: Sequence[Node] = (),
+    pods: Sequence[Pod] = (),
+) -> Observed:
+    """One look at a workspace, with caches that hold these."""
+    stores = Stores(
+        workspaces=Store({BY_NODE: by_node, BY_TRAIT: wanted_traits}),
+        machines=Store[Machine]({BY_WORKSPACE: by_workspace}),
+        node_claims=Store[NodeClaim]({BY_WORKSPACE: by_workspace}),
+        nodes=Store({BY_TRAIT: traits}),
+        services=Store[Service](),
+        deployments=Store[Deployment](),
+        pods=Store({BY_WORKSPACE: by_workspace}),
+    )
+    for each in (subject, *others):
+        stores.workspaces.put(each)
+    for one in nodes:
+        stores.nodes.put(one)
+    for pod in pods:
+        stores.pods.put(pod)
+    seen = observe(stores, subject.ref, now=NOW, catalog=CATALOG, options=Options(registry=""))
+    assert seen is not None
+    return seen
+
+
+def using(name: str, *nodes: str, since: str) -> Workspace:
+    """Another workspace, which uses nodes."""
+    metadata = {"name": name, "namespace": "default", "uid": f"u-{name}"}
+    return workspace(
+        metadata={**metadata, "creationTimestamp": since}, status={"workerNodes": list(nodes)}
+    )
+
+
+def test_nodes_that_cannot_serve_are_left_out() -> None:
+    nodes = (
+        node("free"),
+        node("made-for-it", labels=OURS),
+        node("made-for-another", labels=THEIRS),
+        node("elsewhere", labels={"apps": "other"}),
+    )
+
+    seen = look(workspace(), nodes=nodes)
+
+    assert [each.metadata.name for each in seen.nodes] == ["free", "made-for-it"]
+
+
+def test_the_node_that_a_pod_is_on_is_seen_whatever_its_labels() -> None:
+    metadata = {"name": "p", "namespace": "default", "labels": {"kaito.sh/workspace": "w"}}
+    wire = {
+        "metadata": {**metadata, "uid": "p", "ownerReferences": [OWNER]},
+        "spec": {"nodeName": "relabelled"},
+    }
+
+    seen = look(
+        workspace(),
+        nodes=(node("relabelled", labels={"apps": "other"}),),
+        pods=(Pod.model_validate(wire),),
+    )
+
+    assert [each.metadata.name for each in seen.nodes] == ["relabelled"]
+
+
+def test_a_node_that_another_workspace_uses_is_taken() -> None:
+    others = (using("a", "theirs", since="2026-01-01T00:00:00Z"),)
+
+    seen = look(workspace(), others=others, nodes=(node("theirs"), node("free")))
+
+    assert seen.taken == {"theirs"}
+
+
+def test_of_two_that_use_one_node_the_older_has_it() -> None:
+    older = using("a", "both", since="2026-01-01T00:00:00Z")
+    younger = using("b", "both", since="2026-01-02T00:00:00Z")
+    nodes = (node("both"),)
+
+    assert look(older, others=(younger,), nodes=nodes).taken == frozenset()
+    assert look(younger, others=(older,), nodes=nodes).taken == {"both"}
