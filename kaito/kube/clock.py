@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock(Protocol):
     """The two times that controllers need, and the delays that nobody can foresee."""
@@ -45,7 +47,7 @@ class SystemClock:
         CLOCK_MONOTONIC stands still while a virtual machine is suspended, and a lease
         does not; CLOCK_BOOTTIME goes on (Linux only).
         """
-        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+        return time.clock_gettime(_STEADY)
 
     def between(self, low_seconds: float, high_seconds: float) -> float:
         """A delay drawn evenly from [low, high)."""

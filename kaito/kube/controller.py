@@ -54,7 +54,7 @@ class Controller:
         """
         self.name = name
         self._clock = clock
-        self.queue = Workqueue(name, clock=clock)
+        self.queue = queue = Workqueue(name, clock=clock)
         self._reconcile = reconcile
         self._workers = workers
         self._policies = {**POLICIES, **(policies or {})}
@@ -64,6 +64,7 @@ class Controller:
         self._gate = Gate(name, clock=clock)
         self._meter = _Meter(name)
         metrics.WORKERS.labels(name).set(workers)
+        metrics.ACTIVE_WORKERS.labels(name).set_function(lambda: len(queue.ages))
 
     def watch(self, informer: Informer[T], keys: Callable[[T], Iterable[Ref]]) -> None:
         """Reconcile the keys that a change concerns.
@@ -95,16 +96,15 @@ class Controller:
                 ref = await self.queue.get()
             except ShutDown:
                 return
+            # A worker's own context: the next key takes the place of this one.
+            structlog.contextvars.bind_contextvars(
+                controller=self.name, namespace=ref.namespace, name=ref.name
+            )
+            began = self._clock.monotonic()
             try:
-                with (
-                    structlog.contextvars.bound_contextvars(
-                        controller=self.name, namespace=ref.namespace, name=ref.name
-                    ),
-                    self._meter.active.track_inprogress(),
-                    self._meter.seconds.time(),
-                ):
-                    await self._visit(ref)
+                await self._visit(ref)
             finally:
+                self._meter.seconds.observe(self._clock.monotonic() - began)
                 self.queue.done(ref)
 
     async def _visit(self, ref: Ref) -> None:
@@ -193,7 +193,6 @@ class _Meter:
         self.deferred = metrics.RECONCILES_DEFERRED.labels(name)
         self.panics = metrics.RECONCILE_PANICS.labels(name)
         self.seconds = metrics.RECONCILE_SECONDS.labels(name)
-        self.active = metrics.ACTIVE_WORKERS.labels(name)
 
     def count(self, level: Level, *, terminal: bool) -> None:
         """Count one failure; debug is an expected race, not an error."""

@@ -77,7 +77,7 @@ class Informer(Generic[T]):
         self._handlers: list[Handler[T]] = []
         self._is_initial = True
         self._handler_errors = metrics.HANDLER_ERRORS.labels(resource.plural)
-        self._count = metrics.INFORMER_OBJECTS.labels(resource.plural)
+        metrics.INFORMER_OBJECTS.labels(resource.plural).set_function(self.store.__len__)
         self._readable = metrics.INFORMER_READABLE.labels(resource.plural)
 
     def on_change(self, handler: Handler[T]) -> None:
@@ -143,7 +143,6 @@ class Informer(Generic[T]):
         self._readable.set(0)
 
     def _tell(self, changes: Iterable[Change[T]]) -> None:
-        self._count.set(len(self.store))
         for old, new in changes:
             for handler in self._handlers:
                 self._call(handler, old, new)

@@ -148,13 +148,18 @@ class Reflector(Generic[T]):
         self._server_errors = 0
         self._listed_at = float("-inf")
         self._heard_at = patience.clock.monotonic()
-        self._heard = metrics.INFORMER_HEARD.labels(resource.plural)
+        self._has_heard = False
+        metrics.INFORMER_HEARD.labels(resource.plural).set_function(self._heard_timestamp)
         metrics.INFORMER_AGE.labels(resource.plural).set_function(self._age)
         for reason in _REASONS:
             metrics.INFORMER_LISTS.labels(resource.plural, reason)
 
     def _age(self) -> float:
         return self._patience.clock.monotonic() - self._heard_at
+
+    def _heard_timestamp(self) -> float:
+        """Unix time of the last word, 0 before the first."""
+        return self._patience.clock.now().timestamp() - self._age() if self._has_heard else 0.0
 
     async def run(self) -> None:
         """Follow until cancelled; no failure ends it."""
@@ -237,7 +242,7 @@ class Reflector(Generic[T]):
         self._sink.reached(version)
         self._server_errors = 0
         self._heard_at = self._patience.clock.monotonic()
-        self._heard.set(self._patience.clock.now().timestamp())
+        self._has_heard = True
 
     async def _watch(self) -> None:
         """Take in changes until the stream ends.

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from functools import partial
 from itertools import count
-
-from prometheus_client import Gauge
 
 from kaito.kube import metrics
 from kaito.kube.backoff import doubled
@@ -64,6 +63,10 @@ class Workqueue:
     def __len__(self) -> int:
         """Keys that a worker could take now."""
         return len(self._queued)
+
+    def depth(self, level: int) -> int:
+        """Keys of one priority that a worker could take now."""
+        return sum(self._levels[key] == level for key in self._queued)
 
     @property
     def ages(self) -> tuple[float, ...]:
@@ -158,7 +161,6 @@ class Workqueue:
     def _promote(self, key: Ref, priority: int) -> None:
         """Put a key to the end of a higher level."""
         if key in self._queued:
-            self._meter.depth(self._levels[key]).dec()
             self._levels[key] = priority
             self._enqueue(key)
         self._levels[key] = priority
@@ -168,7 +170,7 @@ class Workqueue:
         number = self._queued[key] = next(self._numbers)
         rank = self._clock.monotonic() - _LEVEL_SECONDS * level
         heapq.heappush(self._queue, (rank, number, key))
-        self._meter.depth(level).inc()
+        self._meter.know(level)
         self._changed.set()
 
     def _take(self) -> Ref:
@@ -180,7 +182,6 @@ class Workqueue:
         del self._queued[key]
         now = self._clock.monotonic()
         self._meter.wait_seconds.observe(now - self._dirty.pop(key))
-        self._meter.depth(self._levels[key]).dec()
         self._processing[key] = now
         return key
 
@@ -208,9 +209,10 @@ class _Meter:
 
     def __init__(self, name: str, queue: Workqueue) -> None:
         self._name = name
-        self._depths: dict[int, Gauge] = {}
+        self._queue = queue
+        self._levels: set[int] = set()
         for level in (NORMAL, LOW):
-            self.depth(level)
+            self.know(level)
         self.adds = metrics.QUEUE_ADDS.labels(name, name)
         self.retries = metrics.QUEUE_RETRIES.labels(name, name)
         self.wait_seconds = metrics.QUEUE_WAIT_SECONDS.labels(name, name)
@@ -220,11 +222,12 @@ class _Meter:
             lambda: max(queue.ages, default=0.0)
         )
 
-    def depth(self, level: int) -> Gauge:
-        """How many keys of a level are ready."""
-        if level not in self._depths:
-            self._depths[level] = metrics.QUEUE_DEPTH.labels(self._name, self._name, str(level))
-        return self._depths[level]
+    def know(self, level: int) -> None:
+        """Have a level measured from now on."""
+        if level not in self._levels:
+            self._levels.add(level)
+            child = metrics.QUEUE_DEPTH.labels(self._name, self._name, str(level))
+            child.set_function(partial(self._queue.depth, level))
 
 
 def _level(priority: int | None, held: int | None) -> int:

@@ -59,6 +59,26 @@ async def test_every_series_of_a_controller_is_there_from_the_start() -> None:
         assert value("workqueue_depth", **labels) == 0
 
 
+async def test_a_key_is_counted_where_it_is() -> None:
+    controller = Controller("counted", nothing)
+    first, second, third = (Ref("", name) for name in "abc")
+    controller.queue.add(first)
+    controller.queue.add(second, priority=-100)
+    controller.queue.add(third, priority=7)
+    controller.queue.add(second, priority=7)
+    taken = await controller.queue.get()
+
+    depths = {
+        priority: value(
+            "workqueue_depth", name="counted", controller="counted", priority=str(priority)
+        )
+        for priority in (0, -100, 7)
+    }
+    assert taken == third
+    assert value("controller_runtime_active_workers", controller="counted") == 1
+    assert depths == {0: 1, -100: 0, 7: 1}
+
+
 async def test_every_series_of_a_client_is_there_from_the_start() -> None:
     endpoint = Endpoint("http://fresh.test:1", Anonymous())
     transport = Transport(endpoint, user_agent="tests/1", max_in_flight=1)
