@@ -6,6 +6,7 @@ reaches the controller all the same, which then says the same sentence in its st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -29,18 +30,34 @@ class Rule:
         field: name of the part's field that is to blame, as on the wire; "": the part itself.
         holds: the same as `cel` on the part as it was read. Of a change only the API server sees
             both sides, so such a rule has none.
+        only_new: whether it is asked of new parts only: the API server finds too dear what it would
+            take to ask it of the earlier self.
+        is_entry: whether the part is an entry of a list: it has no earlier self.
+
+    An object that broke a rule before stays as it is, and can be deleted. The API server sees to
+    that only for parts that have not changed, and takes every part with a free-form field in it,
+    and the object as a whole, for changed; so each rule says it itself.
     """
 
     cel: str
     message: str
     field: str = ""
     holds: Callable[..., bool] | None = None
+    only_new: bool = False
+    is_entry: bool = False
 
     def wire(self) -> JsonValue:
         """The rule as a schema holds it."""
         wire: dict[str, JsonValue] = {"rule": self.cel, "message": self.message}
         if self.field:
             wire["fieldPath"] = f".{self.field}"
+        if self.holds is not None and not self.is_entry:
+            earlier = re.sub(r"\bself\b", "oldSelf.value()", self.cel)
+            excused = "" if self.only_new else f" && !({earlier})"
+            wire |= {
+                "rule": f"({self.cel}) || (oldSelf.hasValue(){excused})",
+                "optionalOldSelf": True,
+            }
         return wire
 
 

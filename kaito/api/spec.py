@@ -46,6 +46,7 @@ class LabelExpression(Ruled):
             "self.operator == 'In' && has(self.values) && size(self.values) == 1",
             "cannot be stamped on a new node: use matchLabels, or the operator In with one value",
             holds=lambda it: it.operator == "In" and len(it.values) == 1,
+            is_entry=True,
         ),
     )
 
@@ -187,29 +188,18 @@ class DataDestination(Ruled):
     """Secret to push that image with."""
 
 
+def _is_adapter_name(name: str | None) -> bool:
+    """Whether requests can name an adapter so."""
+    return _ADAPTER_NAME.fullmatch(name or "") is not None
+
+
+def _is_in_one_place(source: DataSource) -> bool:
+    """Whether a source is an image or a volume."""
+    return not source.urls and bool(source.image) != (source.volume_source is not None)
+
+
 class AdapterSpec(Ruled):
     """A LoRA adapter that is served on top of the model."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            f"has(self.source.name) && self.source.name.matches('^{_ADAPTER_NAME.pattern}$')",
-            "source.name must be set, of letters, digits and '-' between them: requests name the"
-            " adapter by it",
-            "source",
-            holds=lambda it: _ADAPTER_NAME.fullmatch(it.source.name or "") is not None,
-        ),
-        Rule(
-            "!(has(self.source.urls) && size(self.source.urls) > 0)"
-            " && ((has(self.source.image) && self.source.image != '')"
-            " != has(self.source.volumeSource))",
-            "exactly one of source.image and source.volumeSource must be set, and no urls",
-            "source",
-            holds=lambda it: (
-                not it.source.urls
-                and bool(it.source.image) != (it.source.volume_source is not None)
-            ),
-        ),
-    )
 
     source: DataSource
     """Where the adapter comes from."""
@@ -233,6 +223,23 @@ class InferenceSpec(Ruled):
             "has(self.template) == has(oldSelf.template)",
             f"template can be changed but neither added nor removed: {RECREATE}",
             "template",
+        ),
+        Rule(
+            "!has(self.adapters) || self.adapters.all(one, has(one.source.name)"
+            f" && one.source.name.matches('^{_ADAPTER_NAME.pattern}$'))",
+            "adapters need a source.name each, of letters, digits and '-' between them: requests"
+            " name the adapter by it",
+            "adapters",
+            holds=lambda it: all(_is_adapter_name(one.source.name) for one in it.adapters),
+        ),
+        Rule(
+            "!has(self.adapters) || self.adapters.all(one,"
+            " !(has(one.source.urls) && size(one.source.urls) > 0)"
+            " && ((has(one.source.image) && one.source.image != '')"
+            " != has(one.source.volumeSource)))",
+            "adapters need exactly one of source.image and source.volumeSource each, and no urls",
+            "adapters",
+            holds=lambda it: all(_is_in_one_place(one.source) for one in it.adapters),
         ),
         Rule(
             "!has(self.adapters) || self.adapters.all(one, !has(one.source.name)"
@@ -296,6 +303,7 @@ class TuningSpec(Ruled):
             "every one of urls must begin with https:// or http://",
             "input",
             holds=lambda it: all(_URL.fullmatch(url) for url in it.input.urls),
+            only_new=True,
         ),
     )
 

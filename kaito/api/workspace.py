@@ -86,8 +86,9 @@ class Workspace(KubeObject, Ruled):
             holds=lambda it: (it.inference is None) != (it.tuning is None),
         ),
         Rule(
-            "has(self.inference) == has(oldSelf.inference)",
-            f"inference and tuning cannot be exchanged: {RECREATE}",
+            "has(self.inference) == has(oldSelf.inference)"
+            " && has(self.tuning) == has(oldSelf.tuning)",
+            f"inference and tuning can be neither added, removed nor exchanged: {RECREATE}",
         ),
         Rule(
             f"size(self.metadata.name) <= {_NAME_LIMIT}"
@@ -95,6 +96,7 @@ class Workspace(KubeObject, Ruled):
             "metadata.name must start with a letter, hold only a-z, 0-9 and '-', and be at"
             f" most {_NAME_LIMIT} characters long: Services and pods are named after it",
             holds=lambda it: _is_label(it.metadata.name),
+            only_new=True,
         ),
         Rule(
             "!has(self.tuning) || !has(self.resource.count) || self.resource.count == 1",

@@ -169,29 +169,54 @@ REFUSED = (
         "an adapter without a name",
         SERVING,
         {"inference.adapters": [adapter(None)]},
-        "inference.adapters[0].source",
-        "source.name must be set",
+        "inference.adapters",
+        "a source.name each",
     ),
     Case(
         "an adapter's name with a dot",
         SERVING,
         {"inference.adapters": [adapter("a.b")]},
-        "inference.adapters[0].source",
-        "source.name must be set",
+        "inference.adapters",
+        "a source.name each",
     ),
     Case(
         "an adapter from nowhere",
         SERVING,
         {"inference.adapters": [adapter("a", imagePullSecrets=["s"])]},
-        "inference.adapters[0].source",
+        "inference.adapters",
         "exactly one of source.image and source.volumeSource",
     ),
     Case(
         "an adapter from an address",
         SERVING,
         {"inference.adapters": [adapter("a", image="i", urls=["https://example.com/a"])]},
-        "inference.adapters[0].source",
+        "inference.adapters",
         "and no urls",
+    ),
+    Case(
+        "an adapter in two places",
+        SERVING,
+        {
+            "inference.adapters": [
+                adapter("a", image="i", volumeSource={"hostPath": {"path": "/a"}})
+            ]
+        },
+        "inference.adapters",
+        "exactly one of source.image and source.volumeSource",
+    ),
+    Case(
+        "data in two places, one of them a volume",
+        TUNING,
+        {"tuning.input.volumeSource": {"hostPath": {"path": "/a"}}},
+        "tuning.input",
+        "exactly one of urls, volumeSource and image",
+    ),
+    Case(
+        "a volume to put the adapter, and an image without a secret",
+        TUNING,
+        {"tuning.output": {"image": "i", "volumeSource": {"hostPath": {"path": "/a"}}}},
+        "tuning.output.imagePushSecret",
+        "must be set with image",
     ),
     Case(
         "adapters of a template",
@@ -354,6 +379,7 @@ FROZEN = (
         "",
         "exchanged",
     ),
+    Case("tuning beside serving", SERVING, {"tuning": TUNING["tuning"]}, "", "neither added"),
     Case("base model", TUNING, {"tuning.preset.name": "phi-4"}, "tuning.preset", RECREATE),
     Case("method", TUNING, {"tuning.method": "lora"}, "tuning.method", "method is immutable"),
     Case("name of the data", TUNING, {"tuning.input.name": "other"}, "tuning.input", "input.name"),

@@ -65,7 +65,8 @@ def node_at(root: Any, path: list[str]) -> Any:
 
 def read_by(rule: str) -> set[str]:
     """Paths below `self` whose values a rule reads; `has` looks at presence only."""
-    without = re.sub(r"has\([^)]*\)", "", rule)
+    plain = rule.replace("oldSelf.value()", "oldSelf").replace("oldSelf.hasValue()", "true")
+    without = re.sub(r"has\([^)]*\)", "", plain)
     return {found.group(1) for found in re.finditer(r"\b(?:self|oldSelf)((?:\.\w+)*)", without)}
 
 
