@@ -29,7 +29,7 @@ InstanceType = Annotated[str, Field(min_length=1, max_length=128)]
 """The cloud's name of a kind of virtual machine."""
 
 
-Address = Annotated[str, Field(max_length=2048)]
+Address = Annotated[str, Field(max_length=4096)]
 """A URL."""
 
 
@@ -101,8 +101,9 @@ class ResourceSpec(Ruled):
 
     count: int = Field(default=1, ge=1, le=100)
     """Number of GPU nodes."""
-    instance_type: InstanceType | None = None
-    """Type of the GPU nodes, e.g. Standard_NC24ads_A100_v4. `python -m kaito skus` lists them."""
+    instance_type: str | None = Field(default=None, max_length=128)
+    """Type of the GPU nodes, e.g. Standard_NC24ads_A100_v4. `python -m kaito skus` lists them.
+    Empty, as with nodes of one's own, is the same as not there."""
     instance_types: tuple[InstanceType, ...] = Field(default=(), max_length=16)
     """Acceptable types, best first; the next is tried where one cannot be had. instanceType,
     where it is given, comes before them."""
@@ -204,7 +205,7 @@ class AdapterSpec(Ruled):
     source: DataSource
     """Where the adapter comes from."""
     strength: str | None = Field(
-        default=None, pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$", max_length=8
+        default=None, pattern=r"^(0?\.[0-9]{1,16}|0(\.[0-9]{0,16})?|1(\.0{0,16})?)$", max_length=18
     )
     """Weight of the adapter, from 0.0 to 1.0."""
 

@@ -283,7 +283,7 @@ UNREADABLE = (
             "inference.adapters[0].strength",
             "should match",
         )
-        for strength in ("abc", "1.1", "-0.5", "1e-1", "", "0.5.0", ".5")
+        for strength in ("abc", "1.1", "-0.5", "1e-1", "", ".", "0.5.0", "1.01", "00.5")
     ),
 )
 """What the schema alone refuses: the controller could not even read it."""
@@ -294,6 +294,15 @@ ACCEPTED = (
     Case("longest name", SERVING, {"metadata.name": "w" * 52}),
     Case("LoRA in capitals", TUNING, {"tuning.method": "LoRA"}),
     Case("no type", SERVING, {"resource.instanceType": GONE}),
+    Case("an empty type", SERVING, {"resource.instanceType": ""}),
+    *(
+        Case(
+            f"strength {strength}",
+            SERVING,
+            {"inference.adapters": [{**adapter(), "strength": strength}]},
+        )
+        for strength in ("0", "1", "0.5", ".5", "1.", "1.0", "0.12345678901")
+    ),
     Case("types", SERVING, {"resource.instanceTypes": ["Standard_NC24ads_A100_v4", "B"]}),
     Case(
         "an expression",

@@ -207,6 +207,7 @@ async def test_the_controller_says_the_same_in_the_status(
         serving("phi-3-mini-128k-instruct", "Standard_NC6s_v3"),
         tuning("phi-3-mini-4k-instruct", "Standard_NC6s_v3", "qLoRA"),
         Case("no type", SERVING, {"resource.instanceType": GONE}),
+        Case("an empty type", SERVING, {"resource.instanceType": ""}),
         Case("a template", SERVING, {"inference": {"template": {"spec": {}}}}),
         Case("an image of one's own", SERVING, PRIVATE),
         Case(
