@@ -106,6 +106,7 @@ class Link:
         is_dead: whether the process is no more.
         on_send: called with each request's method and path when it is sent; what it returns
             is called when the process is done with the request.
+        refused: writes that the server has refused.
     """
 
     def __init__(self, who: str, weather: Weather, main: VirtualLoop) -> None:
@@ -114,6 +115,7 @@ class Link:
         self._whole.set()
         self.is_dead = False
         self.on_send: Callable[[Link, str], Callable[[], None]] = lambda _link, _what: _nothing
+        self.refused: list[str] = []
         self.weather = weather
         self._main = main
         self.killed = asyncio.Event()
@@ -236,6 +238,8 @@ class Door:
         except ConnectionError as error:
             raise Unavailable(0, "NoAnswer", str(error)) from error
         if answer.code >= 300:
+            if call.method != "GET":
+                self._link.refused.append(f"{call.method} {call.path}: {answer.code}")
             raise failure(answer.code, answer.text, {})
         return answer.text
 

@@ -17,7 +17,8 @@ The numbers are those of the ten invariants that every run is held to:
    last: `Judge.left`, and the end of `story`.
 10. All that also holds wherever a process is killed: `plans`.
 
-Besides, nothing is reported as an error that no fault explains: `Judge.log`.
+Besides, nothing is reported as an error that no fault explains (`Judge.log`), and where nothing
+goes wrong no write is refused (`Judge.unhindered`).
 """
 
 from __future__ import annotations
@@ -118,6 +119,12 @@ class Judge:
             if life.manager is not None:
                 self.caches.compare(life.link.who, life.manager)
                 idle(life.link.who, life.manager, self.say)
+
+    def unhindered(self, lives: list[Life]) -> None:
+        """When nothing goes wrong nobody is refused: each knows of its own writes."""
+        for life in lives:
+            for what in life.link.refused:
+                self.say(f"{life.link.who} was refused {what}")
 
     def told_to_end(self, life: Life) -> None:
         """Judge a process whose time to end in order is over."""

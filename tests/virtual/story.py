@@ -161,6 +161,8 @@ async def _play(script: Script, stage: Stage) -> None:
     is_gone = script.act or script.workload in (Workload.DELETE, Workload.REGRET)
     wanted = 0 if is_gone else 1
     stage.judge.end(list(stage.lives.values()), wanted=wanted, is_late=is_late)
+    if script.climate is fair and not script.elects:
+        stage.judge.unhindered(list(stage.lives.values()))
     await _close(stage, keepers)
     for task in others:
         if task.done():
