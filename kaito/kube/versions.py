@@ -6,12 +6,15 @@ guessed about: its objects are refused where they come in, and the order raises.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from kaito.kube.errors import Undecodable
 
 _LONGEST = 39
 """Digits of the largest number of 128 bits."""
 
 
+@lru_cache(1024)
 def is_version(version: str) -> bool:
     """Whether that is a resourceVersion: a decimal number without a leading zero."""
     return (
