@@ -132,6 +132,11 @@ class Row:
     says: tuple[str, ...]
 
     @property
+    def claim(self) -> Mapping[str, object]:
+        """The claim."""
+        return self.kind.claim(self.pool)
+
+    @property
     def in_operation(self) -> bool:
         """Whether the PUT was accepted, and failed later."""
         return self.rule["fault"] in {"allocation", "stuck-creating"}
