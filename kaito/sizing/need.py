@@ -76,6 +76,11 @@ def serving_offer(preset: Preset, sku: Sku) -> str:
     """What one node has to serve a model with."""
     if preset.geometry is None:
         return hardware(sku, nodes=1)
+    return usable_offer(sku)
+
+
+def usable_offer(sku: Sku) -> str:
+    """What one node has, and how much of it a server may use."""
     usable = gib((usable_bytes(sku) + RUNTIME_BYTES) / GIB)
     return f"{hardware(sku, nodes=1)}, of which {usable} can be used"
 

@@ -1,36 +1,43 @@
-"""Every verdict of sizing, as a flat table of texts: where an admission policy looks things up.
+"""Every verdict of sizing, as a table of texts: where an admission policy looks things up.
 
-Keys are those of a ConfigMap: letters, digits, `-`, `_` and `.`; for a slash stands an underscore.
-A row of verdicts is a text with one letter for each type: on how many nodes the model fits at
-least, `a` for one; `-` where it fits on none of up to `MAX_NODES`. Digits would do, but kustomize
-takes the quotes off a long number.
+Each text has a line for each preset, for each instance type or for each name, in one order; `-`
+stands for nothing. Keys have letters only: kubectl prints others in another order each time.
 
-    say.SENTENCE            a sentence with braces to fill in
-    most                    `MAX_NODES`
-    name.NAME               the preset that a name means
-    index.TYPE              place of the type in the rows
-    gpus.TYPE               its GPUs
-    offer.TYPE              what a node of it has, in words
-    usable.TYPE             the same, with what a server may use of it
-    foreign.TYPE            the same, of another maker
-    retired.TYPE            since when it is not sold, and what to use instead
-    serve.PRESET            the row of verdicts, as are lora.PRESET and qlora.PRESET
-    need.PRESET.GPUS.NODES  how much the preset needs, in words; need.PRESET.NODES where GPUs do not
-                            count
-    tail.PRESET             what for
-    limit.PRESET            why more GPUs on a node do not help
-    basis.PRESET            which other half of the sentence goes with it: usable or offer
-    tune.PRESET.METHOD      what tuning needs, in words
-    untunable.PRESET        why it cannot be tuned
-    private.PRESET          "true": the image is the user's own
+    most        the most nodes that were tried
+    say...      sentences with braces to fill in
+
+    names       every name of a preset, in lower case
+    meanings    the preset that each of these is
+    presets     the presets
+    serve       verdicts: a letter for each type, on how many nodes the preset fits at least, `a`
+                for one, `-` where it fits on none of up to `most`
+    lora, qlora verdicts on tuning, so
+    amounts     how much serving needs, in words; where GPUs count, for each of `counts` of them,
+                and where nodes count, for 1 to `most` of them
+    tails       what that is for
+    limits      why more GPUs on a node do not help
+    bases       which text has the other half of the sentence: `usable` or `offers`
+    needslora, needsqlora    what tuning needs
+    untunable   why the preset cannot be tuned
+    private     `private`: the image is the user's own
+
+    types       the instance types
+    gpus        the GPUs of each
+    offers      what a node of it has, in words
+    usable      the same, with what a server may use of it
+    foreign     the same, where the GPUs are another maker's
+    retired     since when it is not sold, and what to use instead
+
+    counts      all different counts of GPUs
 """
 
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from kaito.catalog.catalog import Catalog
+from kaito.catalog.geometry import Geometry
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
 from kaito.sizing import sentences
@@ -42,71 +49,86 @@ from kaito.sizing.need import (
     server_parallel,
     serving_amount,
     serving_limit,
-    serving_offer,
     serving_purpose,
+    usable_offer,
 )
 from kaito.sizing.tuning import Method, tuning_fit, tuning_need, untunable
 
 SENTENCES = {
-    "unknownPreset": sentences.UNKNOWN_PRESET,
-    "unknownType": sentences.UNKNOWN_TYPE,
-    "privateOnly": sentences.PRIVATE_ONLY,
-    "refusal": sentences.REFUSAL,
-    "foreign": sentences.FOREIGN,
+    "sayunknownpreset": sentences.UNKNOWN_PRESET,
+    "sayunknowntype": sentences.UNKNOWN_TYPE,
+    "sayprivateonly": sentences.PRIVATE_ONLY,
+    "sayrefusal": sentences.REFUSAL,
+    "sayforeign": sentences.FOREIGN,
 }
-ROW = "-" + string.ascii_lowercase[:MAX_NODES]
+NOTHING = "-"
+BETWEEN = "|"
+"""Between the amounts of a line."""
+ROW = NOTHING + string.ascii_lowercase[:MAX_NODES]
 METHODS: tuple[Method, ...] = ("lora", "qlora")
 
 
 def verdicts(catalog: Catalog) -> Mapping[str, str]:
     """The table of a catalogue."""
-    skus = tuple(catalog.skus.values())
-    found = {f"say.{name}": sentence for name, sentence in SENTENCES.items()}
-    found["most"] = str(MAX_NODES)
-    found |= {f"name.{key(name)}": preset.name for name, preset in catalog.presets.items()}
-    for index, sku in enumerate(skus):
-        found |= _of_type(sku, index)
-    for preset in catalog.models():
-        found |= _of_preset(preset, skus)
-    return found
-
-
-def key(name: str) -> str:
-    """The spelling of a name in keys: upper and lower case do not count in names of presets."""
-    return name.casefold().replace("/", "_")
-
-
-def _of_type(sku: Sku, index: int) -> dict[str, str]:
-    """What is known of one instance type."""
-    found = {
-        f"index.{sku.name}": str(index),
-        f"gpus.{sku.name}": str(sku.gpus),
-        f"offer.{sku.name}": hardware(sku, nodes=1),
+    skus, presets = tuple(catalog.skus.values()), catalog.models()
+    counts = sorted({sku.gpus for sku in skus})
+    found = SENTENCES | {
+        "most": str(MAX_NODES),
+        "counts": _lines(str(count) for count in counts),
+        "names": _lines(name.casefold() for name in catalog.presets),
+        "meanings": _lines(preset.name for preset in catalog.presets.values()),
     }
-    if not sku.has_cuda:
-        found[f"foreign.{sku.name}"] = foreign(sku)
-    if sku.retired:
-        found[f"retired.{sku.name}"] = retirement(sku).removeprefix("; ")
-    return found
+    return found | _of_types(skus) | _of_presets(presets, skus, counts)
 
 
-def _of_preset(preset: Preset, skus: tuple[Sku, ...]) -> dict[str, str]:
-    """What is known of one preset."""
-    found = {f"serve.{preset.name}": "".join(ROW[_nodes(preset, sku)] for sku in skus)}
-    found |= dict(_needs(preset, sorted({sku.gpus for sku in skus})))
-    found[f"tail.{preset.name}"] = serving_purpose(preset, tokens=LEAST_CONTEXT_TOKENS)
-    found[f"limit.{preset.name}"] = serving_limit(preset)
-    found[f"basis.{preset.name}"] = "usable" if preset.geometry else "offer"
-    found |= {f"usable.{sku.name}": serving_offer(preset, sku) for sku in skus if preset.geometry}
-    if preset.access == "private":
-        found[f"private.{preset.name}"] = "true"
-    if preset.tuning is None:
-        return found | {f"untunable.{preset.name}": untunable(preset)}
+def _lines(texts: Iterable[str]) -> str:
+    """A line for each text."""
+    return "\n".join(text or NOTHING for text in texts)
+
+
+def _of_types(skus: tuple[Sku, ...]) -> dict[str, str]:
+    """What is known of the instance types."""
+    return {
+        "types": _lines(sku.name for sku in skus),
+        "gpus": _lines(str(sku.gpus) for sku in skus),
+        "offers": _lines(hardware(sku, nodes=1) for sku in skus),
+        "usable": _lines(usable_offer(sku) for sku in skus),
+        "foreign": _lines("" if sku.has_cuda else foreign(sku) for sku in skus),
+        "retired": _lines(retirement(sku).removeprefix("; ") for sku in skus),
+    }
+
+
+def _of_presets(
+    presets: tuple[Preset, ...], skus: tuple[Sku, ...], counts: list[int]
+) -> dict[str, str]:
+    """What is known of the presets."""
+    found = {
+        "presets": _lines(preset.name for preset in presets),
+        "serve": _lines(_row(_nodes(preset, sku) for sku in skus) for preset in presets),
+        "amounts": _lines(BETWEEN.join(_amounts(preset, counts)) for preset in presets),
+        "tails": _lines(serving_purpose(one, tokens=LEAST_CONTEXT_TOKENS) for one in presets),
+        "limits": _lines(serving_limit(preset) for preset in presets),
+        "bases": _lines("usable" if preset.geometry else "offers" for preset in presets),
+        "untunable": _lines("" if one.tuning else untunable(one) for one in presets),
+        "private": _lines("private" if one.access == "private" else "" for one in presets),
+    }
     for method in METHODS:
-        fits = (tuning_fit(preset, sku, method=method).nodes for sku in skus)
-        found[f"{method}.{preset.name}"] = "".join(ROW[nodes] for nodes in fits)
-        found[f"tune.{preset.name}.{method}"] = tuning_need(preset, method=method)
+        found[method] = _lines(_tuning_row(preset, skus, method) for preset in presets)
+        needs = (tuning_need(one, method=method) if one.tuning else "" for one in presets)
+        found[f"needs{method}"] = _lines(needs)
     return found
+
+
+def _tuning_row(preset: Preset, skus: tuple[Sku, ...], method: Method) -> str:
+    """The verdicts on tuning; "" where it cannot be tuned anywhere."""
+    if preset.tuning is None:
+        return ""
+    return _row(tuning_fit(preset, sku, method=method).nodes for sku in skus)
+
+
+def _row(verdicts_: Iterable[int]) -> str:
+    """Counts of nodes as letters."""
+    return "".join(ROW[nodes] for nodes in verdicts_)
 
 
 def _nodes(preset: Preset, sku: Sku) -> int:
@@ -117,11 +139,12 @@ def _nodes(preset: Preset, sku: Sku) -> int:
     return 0
 
 
-def _needs(preset: Preset, counts: list[int]) -> Iterator[tuple[str, str]]:
-    """What serving needs, for each count of GPUs and of nodes that changes it."""
-    most = MAX_NODES if server_parallel(preset) == "tensor" or not preset.geometry else 1
-    for nodes in range(1, most + 1):
-        for gpus in counts if preset.geometry else counts[:1]:
-            part = f"{gpus}.{nodes}" if preset.geometry else str(nodes)
-            amount = serving_amount(preset, gpus=gpus, nodes=nodes, tokens=LEAST_CONTEXT_TOKENS)
-            yield f"need.{preset.name}.{part}", amount
+def _amounts(preset: Preset, counts: list[int]) -> list[str]:
+    """How much serving needs, for each count of GPUs and of nodes that changes it."""
+    geometry: Geometry | None = preset.geometry
+    is_spread = geometry is None or server_parallel(preset) == "tensor"
+    return [
+        serving_amount(preset, gpus=gpus, nodes=nodes, tokens=LEAST_CONTEXT_TOKENS)
+        for gpus in (counts if geometry else counts[:1])
+        for nodes in range(1, MAX_NODES + 1 if is_spread else 2)
+    ]
