@@ -33,8 +33,8 @@ IMPORTED_AS = {
     "pytest-asyncio": "pytest_asyncio",
     "pytest-timeout": "pytest_timeout",
 }
-BROUGHT_BY_OTHERS = {"azure", "pydantic_core", "starlette", "tokenizers"}
-"""Comes with azure-identity, pydantic, fastapi and transformers, at versions that fit them."""
+BROUGHT_BY_OTHERS = {"azure", "pydantic_core", "starlette", "tokenizers", "yarl"}
+"""Comes with azure-identity, pydantic, fastapi, transformers and aiohttp, at versions that fit."""
 
 OUR_OWN = {"kaito", "provisioner", "hack", "tests", "presets", "serving"}
 LOCKS = sorted((ROOT / "hack" / "locks").glob("*.txt"))

@@ -48,6 +48,15 @@ def made_of(body: object) -> dict[str, object]:
     return {key: body[key] for key in ("metadata", "spec")}
 
 
+async def test_a_name_and_a_selector_arrive_as_they_are_meant(api: Api, client: Client) -> None:
+    await client.get(THINGS, ref("system:a b%2F?#é"))
+    await client.list(THINGS, labels="a in (b, c),d!=e&f=+")
+
+    named, listed = api.seen
+    assert named.path == f"{COLLECTION}/system:a b%2F?#é"
+    assert listed.query["labelSelector"] == "a in (b, c),d!=e&f=+"
+
+
 async def test_w1_apply_is_server_side_and_forced(api: Api, client: Client) -> None:
     api.put(path("a"), spec={})
 
