@@ -145,7 +145,8 @@ class Manager:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        gc.collect()
+        if gc.get_freeze_count():
+            gc.collect()  # An earlier manager of this interpreter may have left something.
         gc.freeze()
         gc.set_threshold(*_COLLECTOR_THRESHOLDS)
         async with health.served(
