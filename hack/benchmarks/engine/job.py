@@ -12,6 +12,8 @@ from typing import Literal
 GROUP, VERSION, PLURAL = "bench.example", "v1", "widgets"
 NAMESPACE = "bench"
 PART_COUNT = 8
+WORKER_COUNT = 32
+"""Of our engine: as many as it lets requests be under way. kopf has no limit of its own."""
 
 Kind = Literal["widgets", "nodes"]
 """Widgets are given a status; nodes are only listed and watched."""

@@ -109,7 +109,9 @@ async def run(task: job.Task, settings: ProcessSettings, probe: Probe) -> int:
 def main() -> int:
     """Run the operator of this process's arguments."""
     task, reports = job.Task.read(sys.argv[1:])
-    settings = ProcessSettings(host="127.0.0.1", health_port=0, metrics_port=0)
+    settings = ProcessSettings(
+        host="127.0.0.1", health_port=0, metrics_port=0, workers=job.WORKER_COUNT
+    )
     logs.configure(settings.log_format, settings.log_level)
     return asyncio.run(run(task, settings, Probe(reports)))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from hack.benchmarks.engine import job
 from hack.benchmarks.engine.cases import Row
 from hack.benchmarks.engine.operators import Imports
 
@@ -26,7 +27,7 @@ API server is in memory, a third process. Time, CPU and memory count from the en
 - kopf as its documentation has it for a whole cluster (`clusterwide`, `standalone`; resume, create
   and update handlers), all settings at their defaults. Its record of each object is an annotation,
   which is a second write for each status.
-- The engine as in `kaito` and `provisioner`, with its default number of workers.
+- The engine as in `kaito` and `provisioner`, with `--workers={workers}`.
 - Imports: {imports}
 """
 _START = """
@@ -101,6 +102,7 @@ def page(rows: Sequence[Row], facts: Facts, *, today: date) -> str:
                 date=today,
                 machine=machine(),
                 versions=", ".join(f"{name} {text}" for name, text in facts.versions.items()),
+                workers=job.WORKER_COUNT,
                 imports="; ".join(_imports(*pair) for pair in facts.imports.items()),
             ),
             _START.format(changes=facts.changes),
