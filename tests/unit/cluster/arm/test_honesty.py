@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -24,7 +25,7 @@ from hack.cluster.arm.frontdoor import FrontDoor
 from hack.cluster.arm.server import serving
 from provisioner.azure import agentpool
 from provisioner.azure.agentpool import Custom
-from tests.conformance.cloud.test_cloud import SPEC
+from provisioner.cloud import InstanceSpec, Owner
 from tests.unit.cluster.arm.conftest import Credentials, Server, credentials, server
 from tests.unit.cluster.arm.strict import misfits, read_only
 
@@ -32,6 +33,17 @@ __all__ = ["credentials", "server"]
 
 VERSION = "2026-08-01"
 SUBNET = "/subscriptions/s/resourceGroups/g/providers/n/virtualNetworks/v/subnets/s"
+SPEC = InstanceSpec(
+    name="ws1",
+    vm_size="Standard_NC24ads_A100_v4",
+    owner=Owner("Machine", "ws1", "uid", "phi"),
+    created=datetime(2026, 1, 2, tzinfo=UTC),
+    disk_gib=50,
+    labels={"kaito.sh/workspace": "phi"},
+    taints=("sku=gpu:NoSchedule",),
+    zones=("1", "2"),
+    spot=True,
+)
 BODY: Any = agentpool.body(SPEC, Custom(SUBNET, installs_driver=False, tags={"team": "a"}))
 ALWAYS = frozenset(
     (
