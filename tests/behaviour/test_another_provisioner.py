@@ -1,0 +1,127 @@
+"""A claim controller of another make serves NodeClaims of its own class; ours leaves them alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from hack.cluster.process import Process, Program
+from tests.bystander import Bystander, Json, condition, holds, quick_start, until
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+
+GROUP, KIND, CLASS = "another.example", "AnotherNodeClass", "gpu"
+CLAIMS = "/apis/karpenter.sh/v1/nodeclaims"
+OURS = "--namespace=kaito-system"
+SERVED_ALONE, SERVED_BESIDE = "served-alone", "served-beside"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(cluster: Bystander) -> AsyncIterator[Bystander]:
+    """The cluster without our provisioner, where kaito asks the other one for nodes."""
+    chosen = ("KAITO_CLAIM_KIND=NodeClaim", f"KAITO_NODE_CLASS={GROUP}/{KIND}/{CLASS}")
+    for words in (
+        ("scale", "deployment", "provisioner", OURS, "--replicas=0"),
+        ("set", "env", "deployment/kaito", OURS, *chosen),
+        ("rollout", "status", "deployment/kaito", OURS, "--timeout=60s"),
+    ):
+        done = await cluster.kubectl(*words)
+        assert done.code == 0, done.errors
+    await until("the provisioner to be gone", lambda: is_alone(cluster))
+    layout = cluster.layout
+    words = ("--home", str(layout.home), "--group", GROUP, "--kind", KIND)
+    program = Program(
+        "another",
+        (sys.executable, "-m", "tests.behaviour.karpenter", *words),
+        {**os.environ, "PYTHONPATH": str(layout.repo)},
+        stop_seconds=30,
+    )
+    another = await Process.start(program, folder=layout.repo, logs=layout.logs)
+    try:
+        yield cluster
+    finally:
+        await another.stop()
+
+
+async def is_alone(cluster: Bystander) -> bool:
+    """Whether kaito is the only one of ours that runs."""
+    pods = await cluster.items("/api/v1/namespaces/kaito-system/pods")
+    return [each["metadata"]["labels"]["app.kubernetes.io/name"] for each in pods] == ["kaito"]
+
+
+async def claim_of(cluster: Bystander, name: str) -> Json:
+    (claim,) = await cluster.items(CLAIMS, f"kaito.sh/workspace={name}")
+    return claim
+
+
+async def purchases(cluster: Bystander) -> list[Json]:
+    """Requests by which anybody has asked ARM for a machine."""
+    return [each for each in await cluster.journal() if each["method"] == "PUT"]
+
+
+async def bring_up(cluster: Bystander, name: str) -> None:
+    """Apply the quick start under a name and wait until it is ready."""
+    applied = await cluster.kubectl("apply", "-f", "-", stdin=quick_start(name))
+    assert applied.code == 0, applied.errors
+
+    async def is_ready() -> bool:
+        return holds(await cluster.workspace(name), "Ready")
+
+    await until(f"{name} to be ready", is_ready)
+
+
+async def test_a_workspace_answers_on_a_node_of_another_make(served: Bystander) -> None:
+    await bring_up(served, SERVED_ALONE)
+
+    status, answer = await served.chat({"prompt": "What is KAITO?"}, SERVED_ALONE)
+
+    assert status == 200, answer
+    assert answer["Result"]
+    workspace = await served.workspace(SERVED_ALONE)
+    claim = await claim_of(served, SERVED_ALONE)
+    assert condition(workspace, "NodeClaimReady")["status"] == "True"
+    assert workspace["status"]["workerNodes"] == [claim["status"]["nodeName"]]
+    assert claim["spec"]["nodeClassRef"] == {"group": GROUP, "kind": KIND, "name": CLASS}
+
+
+async def test_we_write_nothing_to_its_claim_but_the_claim_itself(served: Bystander) -> None:
+    claim = await claim_of(served, SERVED_ALONE)
+
+    writers = {
+        (each["manager"], each.get("subresource", ""))
+        for each in claim["metadata"]["managedFields"]
+    }
+    assert writers == {("kaito", ""), ("another", ""), ("another", "status")}
+
+
+async def test_its_workspace_is_deleted_with_claim_and_node(served: Bystander) -> None:
+    node = (await claim_of(served, SERVED_ALONE))["status"]["nodeName"]
+
+    deleted = await served.kubectl("delete", "workspace", SERVED_ALONE, "--timeout=120s")
+
+    assert deleted.code == 0, deleted.errors
+    assert await served.items(CLAIMS) == []
+    assert await served.get(f"/api/v1/nodes/{node}") is None
+
+
+async def test_our_provisioner_beside_it_buys_nothing(served: Bystander) -> None:
+    back = await served.kubectl("scale", "deployment", "provisioner", OURS, "--replicas=1")
+    assert back.code == 0, back.errors
+    rolled = await served.kubectl("rollout", "status", "deployment/provisioner", OURS)
+    assert rolled.code == 0, rolled.errors
+
+    await bring_up(served, SERVED_BESIDE)
+    status, answer = await served.chat({"prompt": "What is KAITO?"}, SERVED_BESIDE)
+    managers = (await claim_of(served, SERVED_BESIDE))["metadata"]["managedFields"]
+    deleted = await served.kubectl("delete", "workspace", SERVED_BESIDE, "--timeout=120s")
+
+    assert status == 200, answer
+    assert deleted.code == 0, deleted.errors
+    assert {each["manager"] for each in managers} == {"kaito", "another"}
+    assert await served.items(CLAIMS) == []
+    assert await purchases(served) == []
+    assert await served.pools() == []
