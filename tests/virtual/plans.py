@@ -8,8 +8,9 @@
 - `refused/WORKLOAD/FAULT/N`: the cloud has that fault for its first N requests.
 - `outage/WORKLOAD`: there is no API server for most of an hour; nobody asks it too often.
 - `fair/WORKLOAD`, `turns/WORKLOAD`: nothing goes wrong; with one process of each program, or two.
+- `next/WORKLOAD`: nothing goes wrong, and nodes are asked for by NodeClaims.
 - `seed/N`: a workload, and faults of all kinds by chance for its first 15 minutes; odd ones with
-  two processes of each program, which take turns.
+  two processes of each program, which take turns; the second ten of each twenty with NodeClaims.
 - `struck/WORKLOAD/PROGRAM/HOW/N`: there are two of each program, and the leader is killed, paused
   or cut off while its write N is under way, which arrives when the other one leads.
 
@@ -28,7 +29,7 @@ from functools import cache
 from hack.cluster.arm.faults import Fault
 from tests.virtual import process
 from tests.virtual.door import Weather
-from tests.virtual.process import Life
+from tests.virtual.process import Life, Manner
 from tests.virtual.story import Climate, Script, Stage, Verdict, Workload, played
 from tests.virtual.troubles import STRIKES, Strike, trouble
 from tests.virtual.weather import Calls, Ear, Fog, Gap, Heard, Outage, Sniper, Storm
@@ -117,7 +118,8 @@ def verdict(plan: str) -> Verdict:
         return _outage(workload)
     climates: dict[str, Callable[..., Script]] = {
         "fair": Script,
-        "turns": lambda workload: Script(workload, elects=True),
+        "turns": lambda workload: Script(workload, manner=Manner(elects=True)),
+        "next": lambda workload: Script(workload, manner=Manner(claim_kind="NodeClaim")),
         "killed": _killed,
         "late": _stale,
         "unseen": _unseen,
@@ -202,7 +204,7 @@ def _struck(workload: Workload, name: str, how: str, number: str) -> Script:
     def climate(stage: Stage, life: Life) -> Weather:
         return strike.on(lambda: STRIKES[how](stage, life))
 
-    return Script(workload, _only(name, climate), elects=True)
+    return Script(workload, _only(name, climate), manner=Manner(elects=True))
 
 
 def _seeded(seed: int) -> Verdict:
@@ -218,8 +220,7 @@ def _seeded(seed: int) -> Verdict:
             workload,
             climate,
             lambda stage: trouble(stage, chance, until=STORM_SECONDS),
-            seed=seed,
-            elects=bool(seed % 2),
+            Manner(seed, bool(seed % 2), "NodeClaim" if seed // 10 % 2 else "Machine"),
         )
     )
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -32,12 +31,23 @@ KAITO, PROVISIONER = kaito.app.NAME, provisioner.app.NAME
 NAMES = (KAITO, PROVISIONER)
 
 PRESETS = Path(__file__).parents[2] / "presets"
-COLLECTOR = SimpleNamespace(
-    collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_counts: None
-)
-"""Hundreds of processes share this one's memory: it is not theirs to manage."""
 CATALOG = cache(read_catalog)
 """The real one, read once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How all processes run.
+
+    Attributes:
+        seed: of all chance.
+        elects: whether there are two of each program, which take turns.
+        claim_kind: what nodes are asked for by.
+    """
+
+    seed: int = 0
+    elects: bool = False
+    claim_kind: Literal["Machine", "NodeClaim"] = "Machine"
 
 
 @dataclass(slots=True)
@@ -58,10 +68,10 @@ class Life:
     task: asyncio.Task[int] | None = None
     manager: Manager | None = None
 
-    def start(self, *, seed: int, elects: bool) -> None:
-        """Begin to run; `seed` and its identity make its chance."""
-        clock = VirtualClock(self.loop, random.Random(f"{seed}/{self.link.who}"))
-        main = _main(self.name, self.link.who, clock, elects=elects)
+    def start(self, manner: Manner) -> None:
+        """Begin to run; the seed and its identity make its chance."""
+        clock = VirtualClock(self.loop, random.Random(f"{manner.seed}/{self.link.who}"))
+        main = _main(self.name, self.link.who, clock, manner)
         self.task = self.loop.create_task(main)
         self.task.add_done_callback(lambda _: self.link.killed.set())
 
@@ -76,6 +86,13 @@ class Life:
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
         self.loop.call_soon(self.loop.signals[signal.SIGTERM])
+
+
+class Collector:
+    """In place of the module gc: all processes share a memory, and it is not theirs to manage."""
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        return lambda *_asked: 0
 
 
 class Nobody:
@@ -117,7 +134,7 @@ def wired(api: Api, arm: Arm, lives: dict[VirtualLoop, Life]) -> Iterator[None]:
         patch.setattr(Client, "connect", connect)
         patch.setattr(Manager, "run", run)
         patch.setattr(health, "served", _served)
-        patch.setattr(manager, "gc", COLLECTOR)
+        patch.setattr(manager, "gc", Collector())
         patch.setattr(manager, "watch_stalls", _forever)
         patch.setattr(lease, "Watchdog", Nobody)
         patch.setattr(kaito.app, "read_catalog", CATALOG)
@@ -125,14 +142,19 @@ def wired(api: Api, arm: Arm, lives: dict[VirtualLoop, Life]) -> Iterator[None]:
         yield
 
 
-async def _main(name: str, who: str, clock: VirtualClock, *, elects: bool) -> int:
+async def _main(name: str, who: str, clock: VirtualClock, manner: Manner) -> int:
     """What `python -m` runs once the settings are read."""
     if name == KAITO:
-        settings = KaitoSettings(leader_elect=elects, identity=who, presets_dir=PRESETS)
+        settings = KaitoSettings(
+            leader_elect=manner.elects,
+            identity=who,
+            presets_dir=PRESETS,
+            claim_kind=manner.claim_kind,
+        )
         return await kaito.app.run(settings, clock=clock)
     required = ("subscription_id", "resource_group", "cluster_name", "client_id", "tenant_id")
     given = dict.fromkeys(required, "x")
-    asked = ProvisionerSettings(leader_elect=elects, identity=who, **given)
+    asked = ProvisionerSettings(leader_elect=manner.elects, identity=who, **given)
     return await provisioner.app.run(asked, clock=clock)
 
 

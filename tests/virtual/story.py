@@ -24,7 +24,7 @@ from tests.virtual.cloud import Arm
 from tests.virtual.door import Fair, Link, Weather, mark
 from tests.virtual.invariants import Judge
 from tests.virtual.loop import Timeline, VirtualLoop
-from tests.virtual.process import Life
+from tests.virtual.process import Life, Manner
 from tests.virtual.world import World
 
 REST_SECONDS = 1.0
@@ -77,7 +77,7 @@ class Stage:
         link.weather = self.script.climate(self, life)
         link.on_send = self.judge.send
         self.lives[life.loop] = life
-        life.start(seed=self.script.seed, elects=self.script.elects)
+        life.start(self.script.manner)
         return life
 
     def buried(self, life: Life) -> None:
@@ -104,16 +104,14 @@ class Script:
         workload: what the user does.
         climate: what befalls requests.
         trouble: what else happens, beside it.
-        seed: of all chance.
-        elects: whether there are two of each program, which take turns.
+        manner: of all processes.
         act: what the user does instead; nothing of it is left in the end.
     """
 
     workload: Workload
     climate: Climate = fair
     trouble: Callable[[Stage], object] = lambda _stage: None
-    seed: int = 0
-    elects: bool = False
+    manner: Manner = field(default_factory=Manner)
     act: Callable[[Stage], Awaitable[None]] | None = None
 
 
@@ -150,7 +148,7 @@ def played(script: Script) -> Verdict:
 
 
 async def _play(script: Script, stage: Stage) -> None:
-    slots = (0, 1) if script.elects else (0,)
+    slots = (0, 1) if script.manner.elects else (0,)
     keepers = [
         asyncio.create_task(_keep(name, slot, stage)) for slot in slots for name in process.NAMES
     ]
@@ -161,7 +159,7 @@ async def _play(script: Script, stage: Stage) -> None:
     is_gone = script.act or script.workload in (Workload.DELETE, Workload.REGRET)
     wanted = 0 if is_gone else 1
     stage.judge.end(list(stage.lives.values()), wanted=wanted, is_late=is_late)
-    if script.climate is fair and not script.elects:
+    if script.climate is fair and not script.manner.elects:
         stage.judge.unhindered(list(stage.lives.values()))
     await _close(stage, keepers)
     for task in others:
@@ -175,7 +173,7 @@ async def _play(script: Script, stage: Stage) -> None:
 
 async def _is_late(stage: Stage) -> bool:
     """Wait until nobody has written for long; whether that took too long."""
-    quiet_seconds = QUIET_SECONDS / 3 if stage.script.elects else QUIET_SECONDS
+    quiet_seconds = QUIET_SECONDS / 3 if stage.script.manner.elects else QUIET_SECONDS
     last_call = stage.timeline.seconds() + SETTLE_SECONDS + quiet_seconds
     while (now := stage.timeline.seconds()) < last_call:
         quiet_at = max(stage.judge.written + quiet_seconds, now)
@@ -206,14 +204,14 @@ async def _keep(name: str, slot: int, stage: Stage) -> None:
     for number in count():
         life = stage.born(name, f"{name}-{slot}-{number}")
         await life.link.killed.wait()
-        stage.judge.left(life, elects=stage.script.elects)
+        stage.judge.left(life, elects=stage.script.manner.elects)
         stage.buried(life)
         await asyncio.sleep(REST_SECONDS)
 
 
 async def _act(stage: Stage) -> None:
     """What the user does, over an hour at most."""
-    workload, chance = stage.script.workload, random.Random(stage.script.seed)
+    workload, chance = stage.script.workload, random.Random(stage.script.manner.seed)
     if workload is Workload.SOLD_OUT:
         stage.arm.fail(Fault.ALLOCATION, times=1)
     await asyncio.sleep(5)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.mark.parametrize("workload", Workload)
-@pytest.mark.parametrize("kind", ["fair", "turns"])
+@pytest.mark.parametrize("kind", ["fair", "turns", "next"])
 def test_every_workload_ends_as_the_user_wants(workload: Workload, kind: str) -> None:
     assert list(plans.failures([f"{kind}/{workload.name}"])) == []
 
