@@ -107,6 +107,7 @@ async def stack(cloud: Stack) -> AsyncIterator[Stack]:
         await cloud.start(**GARBAGE)
     yield cloud
     cloud.door.trap = None
+    cloud.play()
     await cloud.raze()
 
 
@@ -158,6 +159,20 @@ async def test_a_request_that_arrives_when_its_claim_is_gone_leaves_nothing(stac
 
     assert appeared
     assert len(accepted(await stack.see.journal(), "PUT", "ghost")) == 1
+
+
+async def test_an_answer_that_is_lost_is_looked_up_and_not_asked_for_again(stack: Stack) -> None:
+    match = {"pool": "mute", "operation": "PUT|DELETE"}
+    stack.play({"fault": "drop", "takesEffect": True, "times": 2, "match": match})
+    claim = MACHINE.claim("mute")
+
+    await stack.apply(claim)
+    await stack.until_ready((MACHINE, "mute"))
+    await stack.delete(claim)
+
+    assert len(await stack.asked("PUT", "mute")) == 1
+    assert len(await stack.asked("DELETE", "mute")) == 1
+    assert stack.states() == {}
 
 
 async def succeed(stack: Stack) -> None:
