@@ -35,6 +35,7 @@ QUIET_SECONDS = 3600.0
 """How long nobody may write after that; a third of it where a lease is renewed all the time."""
 GRACE_SECONDS = 30.0
 """How long a process may take to end when it is told to."""
+PATIENCE_SECONDS = 10.0
 REF = Ref("default", "w")
 
 
@@ -223,7 +224,16 @@ async def _act(stage: Stage) -> None:
     delete(stage)
     if workload is Workload.AGAIN:
         await asyncio.sleep(chance.uniform(600, 1500))
+        await _gone(stage)
         create(stage)
+
+
+async def _gone(stage: Stage) -> None:
+    """Wait as a user does whose next Workspace of that name is refused."""
+    for _ in range(int(SETTLE_SECONDS / PATIENCE_SECONDS)):
+        if not stage.api.items(WORKSPACES.plural):
+            return
+        await asyncio.sleep(PATIENCE_SECONDS)
 
 
 def create(stage: Stage, ref: Ref = REF) -> None:
