@@ -70,7 +70,7 @@ def decoded(body: bytes) -> object:
         Undecodable: it is not JSON; the message shows how it begins.
     """
     try:
-        return pydantic_core.from_json(body, cache_strings="keys")
+        return pydantic_core.from_json(body, cache_strings="all")
     except ValueError as error:
         raise Undecodable(HTTPStatus.OK, "NotJSON", _text(body)) from error
 
