@@ -39,7 +39,7 @@ class Scale:
     objects: Sequence[int] = (1_000, 5_000, 10_000)
     nodes: int = 10_000
     fault_objects: int = 500
-    changes: int = 400
+    changes: int = 300
     burst: int = 50
     pause_seconds: float = 2.0
     idle_seconds: float = 10.0
@@ -93,7 +93,8 @@ class Row:
     lost: int | None = None
 
 
-Found = tuple[Row, Imports]
+Found = tuple[Row, Imports | None]
+"""What a case has found, and what the operator's imports cost, if it got that far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from hack.benchmarks.engine import job
-from hack.benchmarks.engine.__main__ import Report
-from hack.benchmarks.engine.cases import Row
-from hack.benchmarks.engine.operators import Imports
+from hack.benchmarks.engine.__main__ import Report, found
+from hack.benchmarks.engine.cases import QUICK, Bench, Row
+from hack.benchmarks.engine.operators import Imports, System
 from hack.benchmarks.engine.page import Facts, page
 
 IMPORTS = Imports(at=0, cpu_seconds=1, resident_mb=90, peak_mb=90, stall_ms=0, seconds=0.5)
@@ -60,6 +60,16 @@ def test_only_an_object_that_the_engine_lost_fails_the_run(
     report.add((Row(case="drop", system=system, objects=500, lost=lost), IMPORTS))
 
     assert report.has_loss() is fails
+
+
+async def test_an_operator_that_dies_has_lost_everything(tmp_path: Path) -> None:
+    system = System("kaito", Path("/bin/false"))
+    bench = Bench(system, QUICK, tmp_path)
+
+    row, imports = await found(bench, "drop", 50, Bench.drop)
+
+    assert (row.case, row.system, row.lost) == ("drop", "kaito", 50)
+    assert imports is None
 
 
 def test_a_widget_is_settled_when_its_status_follows_from_its_spec() -> None:
