@@ -31,6 +31,12 @@ from kaito.nodes.claim import (
 )
 from kaito.nodes.hardware import acceptable_types, instance_type
 
+_SILENCE_SECONDS = 2.0
+"""How long the first claims may be there before people are told that nobody has taken them up.
+
+Whoever takes them up says so at once, and then that is what is told.
+"""
+
 
 def ensure_claims(seen: Observed) -> Step:
     """A claim exists, and is ready, for every node that the user does not bring.
@@ -128,7 +134,23 @@ def _awaited(seen: Observed) -> Step:
     failed = [claim for claim, state in states if state is ClaimState.FAILED]
     reason = Reason.MACHINE_FAILED if failed else Reason.WAITING_FOR_MACHINES
     step = hold(claims_ready(seen), reason, "; ".join(claim_stage(claim) for claim in waiting))
+    if _is_silent(seen, waiting):
+        return replace(step, told=False, recheck_seconds=_SILENCE_SECONDS)
     return replace(step, lasting=_is_lasting(failed))
+
+
+def _is_silent(seen: Observed, waiting: Iterable[Claim]) -> bool:
+    """Whether these are the first claims, and nobody can have said anything of them yet."""
+    return not seen.workspace.status.conditions and all(
+        not claim.status.conditions and 0 <= _age_seconds(seen, claim) < _SILENCE_SECONDS
+        for claim in waiting
+    )
+
+
+def _age_seconds(seen: Observed, claim: Claim) -> float:
+    """How long a claim has been there; of one that does not say so, very long."""
+    since = claim.metadata.creation_timestamp
+    return (seen.now - since).total_seconds() if since else float("inf")
 
 
 def _is_lasting(failed: Iterable[Claim]) -> bool:

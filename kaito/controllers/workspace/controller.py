@@ -99,7 +99,7 @@ class WorkspaceReconciler:
         """
         workspace = seen.workspace
         found = status(seen, steps)
-        if found == workspace.status or _has_moved(steps):
+        if found == workspace.status or _has_moved(steps) or not all(step.told for step in steps):
             return
         await Writer(self.client).apply_status(WORKSPACES, workspace, status_manifest(found))
         self._announce(workspace, found, steps)

@@ -79,6 +79,7 @@ class Step:
         recheck_seconds: when to look again even if nothing happens; None: only on events.
         lasting: False while a reason that is terminal may still pass by itself.
         failed: claims that came to nothing, for the status to keep.
+        told: False while it is too early to tell people: what follows at once would replace it.
     """
 
     condition: str
@@ -89,6 +90,7 @@ class Step:
     recheck_seconds: float | None = None
     lasting: bool = True
     failed: tuple[Attempt, ...] = ()
+    told: bool = True
 
 
 def hold(condition: str, reason: Reason, message: str, *actions: Action) -> Step:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -292,3 +293,41 @@ def test_nothing_is_given_back_that_is_not_on_record(reachable: list[Observed]) 
         for action in ensure_claims(seen).actions:
             if isinstance(action, Delete):
                 assert claim_place(action.seen) in failed  # type: ignore[arg-type]  # a claim
+
+
+def made(seen: Observed, *, seconds_ago: float) -> Observed:
+    """The same world, whose claim was made a while ago."""
+    claim = only(seen)
+    since = {"creation_timestamp": NOW - timedelta(seconds=seconds_ago)}
+    metadata = claim.metadata.model_copy(update=since)
+    return replace(seen, claims=(claim.model_copy(update={"metadata": metadata}),))
+
+
+def test_of_a_claim_that_is_just_made_nothing_is_told() -> None:
+    step = ensure_claims(made(acted(observed()), seconds_ago=1))
+
+    assert not step.told
+    assert not step.satisfied
+    assert step.recheck_seconds == 2
+
+
+def test_it_is_told_that_nobody_takes_a_claim_up() -> None:
+    asked = acted(observed())
+
+    assert ensure_claims(made(asked, seconds_ago=2)).told
+    assert ensure_claims(made(asked, seconds_ago=-1)).told, "our clock is behind"
+    assert ensure_claims(asked).told, "nobody knows since when"
+
+
+def test_whatever_is_said_of_a_claim_is_told_at_once() -> None:
+    young = made(acted(observed()), seconds_ago=0)
+    begun = with_condition(only(young), machine.LAUNCHED, "Unknown", reason="Launching")
+
+    assert ensure_claims(replace(young, claims=(begun,))).told
+    assert ensure_claims(replace(young, claims=(without_quota(only(young)),))).told
+
+
+def test_a_workspace_that_has_said_something_does_not_leave_it_standing() -> None:
+    before = stored(made(acted(observed()), seconds_ago=5))
+
+    assert ensure_claims(made(before, seconds_ago=0)).told

@@ -57,6 +57,22 @@ async def test_a_workspace_comes_up_step_by_step(bench: Bench) -> None:
     assert len(bench.sent("POST", CLAIMS)) == 1
 
 
+async def test_a_claim_that_is_answered_at_once_costs_no_word(bench: Bench) -> None:
+    bench.put_workspace()
+    await bench.reconcile()
+    await bench.reconcile()
+    bench.change_metadata(bench.claim_path, creationTimestamp=bench.now.isoformat())
+
+    outcome = await bench.reconcile()
+    written = bench.sent("PATCH", f"{WORKSPACE}/status")
+    bench.now += timedelta(seconds=3)
+    await bench.reconcile()
+
+    assert written == []
+    assert outcome.recheck_seconds == 2
+    assert conditions(bench)["MachineReady"] == "False"
+
+
 async def test_f1_the_finalizer_is_stored_before_a_node_is_bought(bench: Bench) -> None:
     bench.put_workspace()
     await bench.settle()
