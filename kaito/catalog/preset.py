@@ -35,6 +35,7 @@ class Image(CatalogModel):
         runtime: library that computes.
         parallel: how its server uses several GPUs: "none" uses one, "layers" puts whole layers on
             each, "tensor" cuts every layer.
+        compute_capability: the least CUDA compute capability that its run-time takes; None: any.
         dtype: number format that its authors launch the model with; "auto": what the files say.
         weights: where they are: in the image, or fetched from the hub at every start.
         weights_path: folder of the weights; a volume where they come from the hub.
@@ -55,6 +56,7 @@ class Image(CatalogModel):
     tag: str
     runtime: Literal["transformers", "vllm"] = "transformers"
     parallel: Literal["none", "layers", "tensor"] = "none"
+    compute_capability: float | None = Field(default=None, ge=1, le=20)
     dtype: Literal["auto", "bfloat16", "float16"] = "auto"
     weights: Literal["image", "hub"] = "image"
     weights_path: str = Field(default="/workspace/weights", pattern=r"^/")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kaito.catalog.sku import Sku
-from kaito.sizing.sentences import FOREIGN, REFUSAL
+from kaito.sizing.sentences import FOREIGN, OLD, REFUSAL
 
 Basis = Literal["geometry", "stated"]
 
@@ -76,6 +76,17 @@ def foreign_fit(model: str, sku: Sku) -> Fit:
 def foreign(sku: Sku) -> str:
     """What a node with GPUs of another maker has."""
     return f"{sku.name} has {counted(sku.gpus, 'GPU')} of another kind ({sku.model})"
+
+
+def old_fit(model: str, sku: Sku, *, least: float) -> Fit:
+    """The answer on GPUs that the run-time does not know any more."""
+    sentence = OLD.format(name=model, least=f"{least:g}", offer=old(sku))
+    return Fit(model, sku.name, fits=False, sentence=sentence, basis="stated")
+
+
+def old(sku: Sku) -> str:
+    """Of what compute capability the GPUs of a node are."""
+    return f"{sku.name} has {counted(sku.gpus, 'GPU')} of {sku.compute_capability:g} ({sku.model})"
 
 
 def refusal(need: str, offer: str) -> str:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from kaito.catalog.geometry import Geometry
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
-from kaito.sizing.answer import Fit, counted, foreign_fit, gib, refusal, retirement
+from kaito.sizing.answer import Fit, counted, foreign_fit, gib, old_fit, refusal, retirement
 from kaito.sizing.layout import MAX_NODES, Layout, layouts
 from kaito.sizing.memory import LEAST_CONTEXT_TOKENS, held_tokens
 from kaito.sizing.need import (
     needed_gib,
+    outdated,
     server_parallel,
     serving_need,
     serving_offer,
@@ -39,6 +40,8 @@ def fit(
     """
     if not sku.has_cuda:
         return foreign_fit(preset.name, sku)
+    if (least := outdated(preset, sku)) is not None:
+        return old_fit(preset.name, sku, least=least)
     parallel = server_parallel(preset)
     most = nodes or (MAX_NODES if preset.distributed and parallel == "tensor" else 1)
     if preset.geometry is None:

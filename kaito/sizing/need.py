@@ -90,6 +90,14 @@ def server_parallel(preset: Preset) -> Parallel:
     return preset.image.parallel if preset.images else "none"
 
 
+def outdated(preset: Preset, sku: Sku) -> float | None:
+    """The compute capability that the server needs, where the type's GPUs have less."""
+    least = preset.image.compute_capability if preset.images else None
+    if least is None or sku.compute_capability is None or sku.compute_capability >= least:
+        return None
+    return least
+
+
 def serving_requirements(preset: Preset) -> Requirements:
     """What the authors ask for; on a single GPU, where the server uses no more.
 

@@ -16,4 +16,7 @@ PRIVATE_ONLY = (
     "{name} has no public image: set accessMode to private and presetOptions.image to yours"
 )
 REFUSAL = "{need}, {offer}: choose a larger instance type"
+OLD = (
+    "{name} needs GPUs of compute capability {least} or more, {offer}: choose a newer instance type"
+)
 FOREIGN = "{name} needs nvidia.com/gpu, {offer}: choose a type with NVIDIA GPUs"

@@ -19,6 +19,7 @@ stands for nothing. Keys have letters only: kubectl prints others in another ord
     bases       which text has the other half of the sentence: `usable` or `offers`
     needslora, needsqlora    what tuning needs
     untunable   why the preset cannot be tuned
+    least       the compute capability that the server needs
     private     `private`: the image is the user's own
 
     types       the instance types
@@ -26,6 +27,7 @@ stands for nothing. Keys have letters only: kubectl prints others in another ord
     offers      what a node of it has, in words
     usable      the same, with what a server may use of it
     foreign     the same, where the GPUs are another maker's
+    capabilities, old        the compute capability of its GPUs, as a number and in words
     retired     since when it is not sold, and what to use instead
 
     counts      all different counts of GPUs
@@ -41,7 +43,7 @@ from kaito.catalog.geometry import Geometry
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
 from kaito.sizing import sentences
-from kaito.sizing.answer import foreign, hardware, retirement
+from kaito.sizing.answer import foreign, hardware, old, retirement
 from kaito.sizing.fit import fit
 from kaito.sizing.layout import MAX_NODES
 from kaito.sizing.memory import LEAST_CONTEXT_TOKENS
@@ -60,6 +62,7 @@ SENTENCES = {
     "sayprivateonly": sentences.PRIVATE_ONLY,
     "sayrefusal": sentences.REFUSAL,
     "sayforeign": sentences.FOREIGN,
+    "sayold": sentences.OLD,
 }
 NOTHING = "-"
 BETWEEN = "|"
@@ -94,6 +97,8 @@ def _of_types(skus: tuple[Sku, ...]) -> dict[str, str]:
         "offers": _lines(hardware(sku, nodes=1) for sku in skus),
         "usable": _lines(usable_offer(sku) for sku in skus),
         "foreign": _lines("" if sku.has_cuda else foreign(sku) for sku in skus),
+        "capabilities": _lines(_number(sku.compute_capability) for sku in skus),
+        "old": _lines(old(sku) if sku.compute_capability else "" for sku in skus),
         "retired": _lines(retirement(sku).removeprefix("; ") for sku in skus),
     }
 
@@ -110,6 +115,7 @@ def _of_presets(
         "limits": _lines(serving_limit(preset) for preset in presets),
         "bases": _lines("usable" if preset.geometry else "offers" for preset in presets),
         "untunable": _lines("" if one.tuning else untunable(one) for one in presets),
+        "least": _lines(_least_capability(preset) for preset in presets),
         "private": _lines("private" if one.access == "private" else "" for one in presets),
     }
     for method in METHODS:
@@ -117,6 +123,16 @@ def _of_presets(
         needs = (tuning_need(one, method=method) if one.tuning else "" for one in presets)
         found[f"needs{method}"] = _lines(needs)
     return found
+
+
+def _least_capability(preset: Preset) -> str:
+    """The compute capability that the server needs, as a text."""
+    return _number(preset.image.compute_capability) if preset.images else ""
+
+
+def _number(value: float | None) -> str:
+    """A number as a text."""
+    return "" if value is None else f"{value:g}"
 
 
 def _tuning_row(preset: Preset, skus: tuple[Sku, ...], method: Method) -> str:

@@ -93,9 +93,10 @@ def test_llama_2_13b_fits_two_gpus_of_16_gib_as_upstreams_own_example_has_it(
     assert fit(preset, ours.skus["Standard_NC12s_v3"], nodes=1).fits
 
 
-def test_phi_4_on_four_t4_is_cut_where_its_heads_allow(theirs: Catalog) -> None:
+def test_phi_4_on_four_gpus_of_16_gib_is_cut_where_its_heads_allow(theirs: Catalog) -> None:
     # 40 heads divide by 4, its 10 KV heads do not: two halves of each layer, two groups of layers.
-    answer = fit(theirs.presets["phi-4"], theirs.skus["Standard_NC64as_T4_v3"])
+    four = theirs.skus["Standard_NC64as_T4_v3"].model_copy(update={"compute_capability": 8.0})
+    answer = fit(theirs.presets["phi-4"], four)
 
     assert (answer.nodes, answer.tensor_parallel, answer.pipeline_parallel) == (1, 2, 2)
     assert answer.context_tokens == 16384
@@ -156,3 +157,14 @@ def test_nothing_is_chosen_where_nothing_fits(ours: Catalog) -> None:
     preset = ours.presets["llama-2-70b"]
 
     assert smallest(ours.skus.values(), lambda sku: fit(preset, sku)) is None
+
+
+def test_a_gpu_that_the_run_time_does_not_know_any_more_is_refused(ours: Catalog) -> None:
+    answer = fit(ours.presets["qwen3.5-4b"], ours.skus["Standard_NC64as_T4_v3"])
+
+    assert not answer.fits
+    assert answer.sentence == (
+        "qwen3.5-4b needs GPUs of compute capability 8 or more, Standard_NC64as_T4_v3 has 4 GPUs of"
+        " 7.5 (NVIDIA T4): choose a newer instance type"
+    )
+    assert fit(ours.presets["qwen3.5-4b"], ours.skus["Standard_NV36ads_A10_v5"]).fits

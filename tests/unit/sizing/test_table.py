@@ -5,6 +5,8 @@ KV cache per token, heads, layers. Upstream's own estimate, in floating point: m
 on an A10), less 2.3 GiB and a share of the KV cache of 2,048 tokens, one for each GPU of a node;
 the rest divided by 1.05 holds weights x 1.02; so many GPUs, so many nodes.
 
+That vLLM takes no GPU below compute capability 8.0 is set aside: upstream's own table has none.
+
 Ours differs in four rules and in nothing else. The oracle below has a switch for each, in floating
 point: with none it is upstream's estimate, with all it must be our answer on every single pair, and
 the count of pairs that each rule decides is written down.
@@ -42,7 +44,13 @@ CATALOGS = {
 }
 VLLM = {
     name: preset.model_copy(
-        update={"images": tuple(image for image in preset.images if image.runtime == "vllm")}
+        update={
+            "images": tuple(
+                image.model_copy(update={"compute_capability": None})
+                for image in preset.images
+                if image.runtime == "vllm"
+            )
+        }
     )
     for name, preset in read_catalog(PRESETS, origin="upstream").presets.items()
     if name in PUBLISHED
