@@ -10,7 +10,8 @@ import yaml
 
 from kaito.api.rule import broken
 from kaito.api.workspace import Workspace
-from tests.admission.cases import ACCEPTED, FREE, FROZEN, REFUSED, UNREADABLE, Case
+from tests.admission.cases import ACCEPTED, REFUSED, UNREADABLE, Case
+from tests.admission.changes import FREE, FROZEN
 from tests.admission.door import Door
 
 SEEDS = {
