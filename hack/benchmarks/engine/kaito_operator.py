@@ -20,6 +20,7 @@ from kaito.kube.objects import Condition, KubeModel, KubeObject, Ref
 from kaito.kube.outcome import DONE, Outcome
 from kaito.kube.resource import Resource
 from kaito.kube.settings import ProcessSettings
+from kaito.kube.writer import Writer
 
 assert kubernetes_asyncio  # a connection would import it: it belongs to the imports
 
@@ -54,7 +55,7 @@ class Reconciler:
     """Gives widgets their status."""
 
     def __init__(self, client: Client, widgets: Informer[Widget]) -> None:
-        self._client = client
+        self._writer = Writer(client)
         self._widgets = widgets
 
     async def reconcile(self, ref: Ref) -> Outcome:
@@ -62,14 +63,10 @@ class Reconciler:
         widget = self._widgets.store.get(ref)
         if widget is None:
             return DONE
-        metadata = widget.metadata
-        status = job.status(widget.spec.parts, metadata.generation)
-        if WidgetStatus.model_validate(status) == widget.status:
-            return DONE
-        version = {"uid": metadata.uid, "resourceVersion": metadata.resource_version}
-        patch = {"metadata": version, "status": status}
-        await self._client.merge_patch(WIDGETS, ref, patch, subresource="status")
-        log.info("widget.settled", generation=metadata.generation)
+        status = job.status(widget.spec.parts, widget.metadata.generation)
+        written = await self._writer.apply_status(WIDGETS, widget, status)
+        if written is not widget:
+            log.info("widget.settled", generation=widget.metadata.generation)
         return DONE
 
 
