@@ -61,7 +61,7 @@ class Lateness:
     """
 
     lag_seconds: float = 0.0
-    is_over: Callable[[], bool] = lambda: False
+    is_over: Callable[[], bool] | None = None
     silent_seconds: float = 0.0
     breaks: bool = False
     expires: Callable[[], object] | None = None
@@ -156,10 +156,7 @@ class Link:
             raise Unavailable(0, "StreamBroken", "silent") from error
         if late is PROMPT:
             return line
-        for _ in range(ceil(late.lag_seconds / _LOOK_SECONDS)):
-            if late.is_over():
-                break
-            await asyncio.sleep(_LOOK_SECONDS)
+        await _lag(late)
         if late.breaks:
             raise Unavailable(0, "StreamBroken", "a fault")
         if late.expires is None:
@@ -299,6 +296,17 @@ async def mark(api: Api) -> None:
     while True:
         await asyncio.sleep(BOOKMARK_SECONDS)
         api.bookmark()
+
+
+async def _lag(late: Lateness) -> None:
+    """Wait as long as the server is behind."""
+    if late.is_over is None:
+        await asyncio.sleep(late.lag_seconds)
+        return
+    for _ in range(ceil(late.lag_seconds / _LOOK_SECONDS)):
+        if late.is_over():
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _nothing() -> None:

@@ -220,10 +220,10 @@ async def _act(stage: Stage) -> None:
     if workload in (Workload.CREATE, Workload.SOLD_OUT):
         return
     half_way = chance.uniform(0, 150)
-    await asyncio.sleep(1500 if workload is Workload.DELETE else half_way)
+    await asyncio.sleep(500 if workload is Workload.DELETE else half_way)
     delete(stage)
     if workload is Workload.AGAIN:
-        await asyncio.sleep(chance.uniform(600, 1500))
+        await asyncio.sleep(chance.uniform(200, 700))
         await _gone(stage)
         create(stage)
 
