@@ -142,6 +142,11 @@ class Row:
         return self.rule["fault"] in {"allocation", "stuck-creating"}
 
     @property
+    def failed_operations(self) -> int:
+        """How many of its operations fail."""
+        return max(1, len(self.expected.waits)) if self.in_operation else 0
+
+    @property
     def is_aborted(self) -> bool:
         """Whether somebody else has to abort the operation."""
         return self.rule["fault"] == "stuck-creating"
