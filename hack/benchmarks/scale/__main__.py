@@ -3,7 +3,8 @@
 The floor is a bare script that makes the same objects with the same HTTP client and as many
 requests in flight, and checks nothing; it is timed to the same end, on the same servers and the
 same infrastructure. Servers are started anew for each figure. Progress goes to stderr; the last
-line is JSON with a row for each number of workspaces. A whole run takes about six minutes.
+line is JSON with a row for each number of workspaces. A whole run takes about six minutes and
+writes the page in docs/ anew.
 """
 
 from __future__ import annotations
@@ -14,20 +15,17 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 
 from hack.benchmarks.scale.arrivals import Late
+from hack.benchmarks.scale.page import UPSTREAM, page
 from hack.benchmarks.scale.programs import imports_mb
 from hack.benchmarks.scale.rows import Row, row
 
 WHOLE = {"instant": (1, 20, 100, 300, 1000), "pools": (1, 20, 90)}
 QUICK = {"instant": (3,), "pools": (1,)}
-UPSTREAM: Mapping[int, tuple[float, float | None]] = {
-    1: (0.13, 1.75),
-    100: (5.5, 47.0),
-    300: (21.0, 145.0),
-}
-"""KAITO v0.12 on a machine of this size, instant infrastructure: the floor there, and its own
-seconds. It sent 14.5 requests for each workspace, the floor 4."""
+PAGE = Path("docs/reference/scale.md")
 
 
 async def measured(wanted: Mapping[str, Sequence[int]]) -> Sequence[Row]:
@@ -45,14 +43,17 @@ async def measured(wanted: Mapping[str, Sequence[int]]) -> Sequence[Row]:
 def main() -> int:
     """Measure, and print what was found."""
     asked = _parser().parse_args()
+    is_part = asked.instant is not None or asked.pools is not None
     wanted: Mapping[str, Sequence[int]] = QUICK if asked.quick else WHOLE
-    if asked.instant is not None or asked.pools is not None:
+    if is_part:
         wanted = {"instant": asked.instant or (), "pools": asked.pools or ()}
     try:
         rows = asyncio.run(measured(wanted))
     except Late as failure:
         _say(f"not all workspaces became ready: {failure}")
         return 1
+    if asked.page or not (asked.quick or is_part):
+        Path(asked.page or PAGE).write_text(page(rows, today=datetime.now(UTC).date()))
     print(json.dumps({"benchmark": "scale", "rows": [asdict(each) for each in rows]}))
     return 0
 
@@ -66,13 +67,14 @@ def _beside(row: Row) -> str:
     )
     if row.infrastructure != "instant" or row.n not in UPSTREAM:
         return said
-    floor, whole = UPSTREAM[row.n]
+    whole, floor = UPSTREAM[row.n]
     return f"{said}; upstream v0.12: {whole} s, its floor {floor} s"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hack/bench scale", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few, to see that it works")
+    parser.add_argument("--page", help=f"write the page here; a whole run writes {PAGE}")
     for name in WHOLE:
         parser.add_argument(f"--{name}", type=_counts, metavar="N,N", help="only these numbers")
     return parser

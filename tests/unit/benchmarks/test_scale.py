@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import pytest
 
 from hack.benchmarks.scale.arrivals import Arrivals, Late
+from hack.benchmarks.scale.page import page
 from hack.benchmarks.scale.record import Record, workspace
-from hack.benchmarks.scale.rows import percentile
+from hack.benchmarks.scale.rows import Row, percentile
 from hack.benchmarks.scale.script import CLAIM, NAME, UID, filled
 
 
@@ -64,3 +66,27 @@ def test_each_workspace_has_a_selector_of_its_own() -> None:
 
     assert body["metadata"] == {"name": "bench-0001", "namespace": "default"}
     assert body["resource"]["labelSelector"] == {"matchLabels": {"apps": "bench-0001"}}
+
+
+def test_the_page_has_our_floor_beside_the_figures_of_upstream() -> None:
+    row = Row(
+        infrastructure="instant",
+        n=300,
+        ready_seconds=12.5,
+        floor_seconds=10.0,
+        ratio=1.25,
+        p50_seconds=6.0,
+        p99_seconds=12.0,
+        requests_per_workspace=5.2,
+        cpu_seconds=3.5,
+        peak_mb=110.0,
+        above_imports_mb=18.0,
+    )
+
+    text = page([row], today=date(2026, 1, 2))
+
+    assert "on 2026-01-02" in text
+    assert "| infrastructure | n | ready, s | floor, s | ratio |" in text
+    assert "| instant | 300 | 12.5 | 10.0 | 1.25 | 6.0 | 12.0 | 5.2 | 3.5 | 110.0 | 18.0 |" in text
+    assert "| 300 | 145.0 | 21.0 | 10.0 |" in text
+    assert "| 100 | 47.0" not in text
