@@ -1,8 +1,9 @@
 """A write leaves once: whether it is tried again is decided by whoever knows what it means.
 
 aiohttp repeats a PUT or a DELETE by itself when a connection that was kept open ends before the
-answer. The first one may have been carried out, and then the second is refused, or finds nothing
-to delete: an answer that tells the caller something else than what happened.
+answer, and has no switch for that (https://github.com/aio-libs/aiohttp/issues/10790). The first
+one may have been carried out, and then the second is refused, or finds nothing to delete: an
+answer that tells the caller something else than what happened.
 """
 
 from __future__ import annotations

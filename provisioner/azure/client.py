@@ -27,11 +27,11 @@ from azure.mgmt.containerservice.aio import ContainerServiceClient
 from azure.mgmt.containerservice.models import AgentPool
 
 from kaito.kube.clock import SYSTEM_CLOCK
+from kaito.kube.once import once
 from provisioner import metrics
 from provisioner.azure import agentpool, errors
 from provisioner.azure.agentpool import PLAIN, Custom
 from provisioner.azure.preflight import Preflight
-from provisioner.azure.writes import once
 from provisioner.cloud import Instance, InstanceSpec
 from provisioner.failures import CloudDenied, CloudError, CloudThrottled, CloudUnavailable
 from provisioner.turns import Turns
