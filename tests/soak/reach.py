@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass
+from functools import _lru_cache_wrapper
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -65,7 +66,12 @@ def grown(before: Holding, after: Holding, *, slack: int) -> list[str]:
 
 
 def _is_foreign(each: object) -> bool:
-    """Whether an object belongs to the harness, to the language or to no process at all."""
+    """Whether an object belongs to the harness, to the language or to no process at all.
+
+    A cache with a limit is none of ours either: it is to fill up.
+    """
+    if isinstance(each, _lru_cache_wrapper) and each.cache_info().maxsize is not None:
+        return True
     if isinstance(each, ModuleType | type | asyncio.AbstractEventLoop):
         return True
     return type(each).__module__.startswith("tests.")

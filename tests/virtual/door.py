@@ -106,7 +106,7 @@ class Link:
         is_dead: whether the process is no more.
         on_send: called with each request's method and path when it is sent; what it returns
             is called when the process is done with the request.
-        refused: writes that the server has refused.
+        refused: writes that the server has refused; to delete what is gone is no such thing.
     """
 
     def __init__(self, who: str, weather: Weather, main: VirtualLoop) -> None:
@@ -235,7 +235,7 @@ class Door:
         except ConnectionError as error:
             raise Unavailable(0, "NoAnswer", str(error)) from error
         if answer.code >= 300:
-            if call.method != "GET":
+            if call.method != "GET" and (call.method, answer.code) != ("DELETE", 404):
                 self._link.refused.append(f"{call.method} {call.path}: {answer.code}")
             raise failure(answer.code, answer.text, {})
         return answer.text
