@@ -17,6 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from hack.benchmarks.scale.script import IN_FLIGHT
 from kaito.api import labels
 from kaito.api.machine import MACHINES
 from kaito.kube.client import Client
@@ -33,15 +34,20 @@ Answer = Callable[[Json], Coroutine[Any, Any, None]]
 
 
 async def watched(client: Client, path: str, see: Callable[[Json], None]) -> None:
-    """Show each object of a collection, as it is and whenever it changes, until cancelled."""
-    lines = client.stream(
-        path, params={"watch": "true"}, idle_seconds=LONG_SECONDS, total_seconds=LONG_SECONDS
-    )
-    async with lines as events:
-        async for line in events:
-            event = json.loads(line)
-            if event["type"] in {"ADDED", "MODIFIED"}:
-                see(event["object"])
+    """Show each object of a collection, as it is and whenever it changes, until cancelled.
+
+    A watch that the server ends, for instance because we were slow, is followed by another, which
+    begins with all that there is.
+    """
+    while True:
+        lines = client.stream(
+            path, params={"watch": "true"}, idle_seconds=LONG_SECONDS, total_seconds=LONG_SECONDS
+        )
+        async with lines as events:
+            async for line in events:
+                event = json.loads(line)
+                if event["type"] in {"ADDED", "MODIFIED"}:
+                    see(event["object"])
 
 
 def condition(type: str) -> Json:
@@ -58,6 +64,12 @@ class Infrastructure:
         self._nodes: dict[str, asyncio.Future[str]] = {}
         self._answered: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(IN_FLIGHT)
+
+    def stop(self) -> None:
+        """Answer nothing more."""
+        for task in self._tasks:
+            task.cancel()
 
     def once(self, answer: Answer) -> Callable[[Json], None]:
         """What has each generation of an object answered once."""
@@ -99,7 +111,6 @@ class Infrastructure:
         }
         provider = f"bench:///{name}"
         manifest = {"metadata": metadata, "spec": {"providerID": provider}, "status": status}
-        await self._client.create(NODES, manifest)
         told = {
             "conditions": [condition(stage) for stage in STAGES],
             "nodeName": node,
@@ -107,25 +118,29 @@ class Infrastructure:
             "capacity": RESOURCES,
             "allocatable": RESOURCES,
         }
-        await self._client.merge_patch(
-            MACHINES, Ref("", name), {"status": told}, subresource="status"
-        )
+        async with self._turns:
+            await self._client.create(NODES, manifest)
+            await self._client.merge_patch(
+                MACHINES, Ref("", name), {"status": told}, subresource="status"
+            )
 
     async def deployment(self, item: Json) -> None:
         """Run the pod of a Deployment, and have its status say so."""
         metadata = item["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
         node = await self._node_of(metadata["labels"][labels.WORKSPACE])
-        await self._run(item, node)
         status = {
             "observedGeneration": metadata["generation"],
             **dict.fromkeys(
                 ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1
             ),
         }
-        await self._client.merge_patch(
-            DEPLOYMENTS, Ref(namespace, name), {"status": status}, subresource="status"
-        )
+        ref = Ref(namespace, name)
+        async with self._turns:
+            await self._run(item, node)
+            await self._client.merge_patch(
+                DEPLOYMENTS, ref, {"status": status}, subresource="status"
+            )
 
     async def _run(self, deployment: Json, node: str) -> None:
         metadata, template = deployment["metadata"], deployment["spec"]["template"]
@@ -193,6 +208,7 @@ async def main() -> None:
         for task in done:
             task.result()
     finally:
+        infrastructure.stop()
         for task in tasks:
             task.cancel()
         await client.close()

@@ -48,28 +48,48 @@ class Row:
     above_imports_mb: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a run with the controllers has shown.
+
+    Attributes:
+        seconds: until all workspaces were ready.
+        latencies: seconds of each.
+        used: what the controller used meanwhile.
+        record: what it made for the first one.
+        pool: the pool of that one; None where there is no cloud.
+    """
+
+    seconds: float
+    latencies: Sequence[float]
+    used: Used
+    record: Record
+    pool: object
+
+
 async def row(infrastructure: str, count: int, *, imports_mb: float, say: Say) -> Row:
     """Measure for so many workspaces."""
     place = GROUNDS[infrastructure]
     async with place(controlled=True) as ground:
-        latencies, ready, used, record, pool = await _controlled(ground, count)
-    say(f"{infrastructure} {count}: {ready:.2f} s")
-    pools = {claim(number): record.pool(pool, number) for number in range(count) if pool}
+        run = await _controlled(ground, count)
+    say(f"{infrastructure} {count}: {run.seconds:.2f} s")
+    numbers = range(count if run.pool else 0)
+    pools = {claim(number): run.record.pool(run.pool, number) for number in numbers}
     async with place(controlled=False) as ground:
-        floor = await _floor(ground, count, record, pools)
+        floor = await _floor(ground, count, run.record, pools)
     say(f"{infrastructure} {count}: {floor:.2f} s is the floor")
     return Row(
         infrastructure=infrastructure,
         n=count,
-        ready_seconds=round(ready, 2),
+        ready_seconds=round(run.seconds, 2),
         floor_seconds=round(floor, 2),
-        ratio=round(ready / floor, 2),
-        p50_seconds=round(percentile(latencies, 50), 2),
-        p99_seconds=round(percentile(latencies, 99), 2),
-        requests_per_workspace=round(used.requests / count, 2),
-        cpu_seconds=round(used.cpu_seconds, 2),
-        peak_mb=round(used.peak_mb, 1),
-        above_imports_mb=round(used.peak_mb - imports_mb, 1),
+        ratio=round(run.seconds / floor, 2),
+        p50_seconds=round(percentile(run.latencies, 50), 2),
+        p99_seconds=round(percentile(run.latencies, 99), 2),
+        requests_per_workspace=round(run.used.requests / count, 2),
+        cpu_seconds=round(run.used.cpu_seconds, 2),
+        peak_mb=round(run.used.peak_mb, 1),
+        above_imports_mb=round(run.used.peak_mb - imports_mb, 1),
     )
 
 
@@ -78,15 +98,8 @@ def percentile(seconds: Sequence[float], percent: int) -> float:
     return sorted(seconds)[math.ceil(len(seconds) * percent / 100) - 1]
 
 
-async def _controlled(
-    ground: Ground, count: int
-) -> tuple[Sequence[float], float, Used, Record, object]:
-    """Run with the controllers.
-
-    Returns:
-        Seconds of each workspace and of all, what the controller used for that, what it made for
-        one, and the pool of that one.
-    """
+async def _controlled(ground: Ground, count: int) -> _Run:
+    """Run with the controllers."""
     order = Order(
         kubeconfig=str(ground.layout.admin_kubeconfig),
         count=count,
@@ -106,7 +119,7 @@ async def _controlled(
         record = await recorded(ground.client)
         pool = ground.pool(record.claim)
     latencies = [at - begun[name] for name, at in arrivals.moments.items()]
-    return latencies, _span(begun, arrivals.moments), used, record, pool
+    return _Run(_span(begun, arrivals.moments), latencies, used, record, pool)
 
 
 async def _floor(ground: Ground, count: int, record: Record, pools: Mapping[str, object]) -> float:

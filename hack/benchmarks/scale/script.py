@@ -1,8 +1,8 @@
 """The bare script: makes objects, checks nothing, waits for nothing.
 
 `python -m hack.benchmarks.scale.script` reads an order, connects, and says "ready"; at the next
-line of its stdin it does for each number from 0 on what the order says, all numbers at once,
-through the HTTP client of the controllers and with its number of requests in flight. An order with
+line of its stdin it does for each number from 0 on what the order says, through the HTTP client of
+the controllers, and with as many requests in flight. An order with
 the Workspace alone stands for people who create workspaces; one with every object that a controller
 makes is the floor. Its last line on stdout says when it began with each number.
 """
@@ -22,6 +22,8 @@ from kaito.kube.client import Client
 
 NAME, UID, CLAIM = "@NAME@", "@UID@", "@CLAIM@"
 """In the texts of an order: name and uid of the Workspace, and the name of its claim."""
+IN_FLIGHT = 32
+"""Requests at a time: as many as a `Client` sends."""
 
 Json = Any
 
@@ -88,6 +90,21 @@ async def make(client: Client, order: Order, number: int) -> float:
     return began
 
 
+async def made(client: Client, order: Order) -> Mapping[str, float]:
+    """Make everything; when each Workspace was begun, by name."""
+    begun: dict[str, float] = {}
+    numbers = iter(range(order.count))
+
+    async def hand() -> None:
+        for number in numbers:
+            begun[name(number)] = await make(client, order, number)
+
+    async with asyncio.TaskGroup() as hands:
+        for _ in range(IN_FLIGHT):
+            hands.create_task(hand())
+    return begun
+
+
 async def send(client: Client, write: Write, values: Mapping[str, str]) -> Json:
     """Send one request."""
     return await client.request(
@@ -108,10 +125,10 @@ async def main() -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     try:
-        begun = await asyncio.gather(*(make(client, order, each) for each in range(order.count)))
+        begun = await made(client, order)
     finally:
         await client.close()
-    print(json.dumps({name(number): at for number, at in enumerate(begun)}))
+    print(json.dumps(begun))
 
 
 if __name__ == "__main__":
