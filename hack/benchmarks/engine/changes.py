@@ -1,10 +1,9 @@
-"""Changes of specs, and how long it takes until each object has the status that belongs to it."""
+"""Changes of specs, and when each object has the status that belongs to it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -19,21 +18,15 @@ class Changes:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._open: dict[str, tuple[int, float]] = {}
-        self._seconds: list[float] = []
+        self._open: dict[str, int] = {}
         self._round = 0
         self._heard = asyncio.Event()
-
-    @property
-    def seconds(self) -> Sequence[float]:
-        """How long each change has taken that is through."""
-        return self._seconds
 
     async def change(self, number: int) -> None:
         """Change one widget."""
         name = f"w-{number:05d}"
         self._round += 1
-        self._open[name] = (self._round, time.perf_counter())
+        self._open[name] = self._round
         await self._server.merge(f"{COLLECTION}/{name}", {"spec": job.spec(self._round)})
 
     async def pace(self, numbers: Sequence[int], *, each_second: float) -> None:
@@ -58,11 +51,10 @@ class Changes:
     def hear(self, line: bytes) -> None:
         """Take in one event of the watch."""
         item = json.loads(line)["object"]
-        waits = self._open.get(item["metadata"]["name"])
-        if waits is None or item["spec"] != job.spec(waits[0]) or not job.is_settled(item):
+        round = self._open.get(item["metadata"]["name"])
+        if round is None or item["spec"] != job.spec(round) or not job.is_settled(item):
             return
         del self._open[item["metadata"]["name"]]
-        self._seconds.append(time.perf_counter() - waits[1])
         self._heard.set()
 
 

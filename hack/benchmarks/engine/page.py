@@ -34,8 +34,8 @@ _START = """
 ## Coming up, changing, idle
 
 Stall: the longest that the event loop stood still until settled. Change to status: {changes}
-changes at 50 a second, from before a spec is sent until its status is seen in a watch; they begin
-when the operator has come to rest. Idle: share of one processor when nothing changes.
+changes at 50 a second, from a new spec that is stored until its status is stored; they begin when
+the operator has come to rest. Idle: share of one processor when nothing changes.
 """
 _FAULTS = """
 ## When something goes wrong

@@ -139,6 +139,19 @@ async def test_the_tally_counts_statuses_of_the_present_generation(visitor: Visi
     assert after["at"] <= before["at"]
 
 
+async def test_a_reaction_lasts_from_the_change_to_its_status(visitor: Visitor) -> None:
+    await visitor.merge(f"{WIDGETS}/w-00000/status", {"status": {"observedGeneration": 1}})
+    first = await visitor.order("reactions", plural="widgets")
+    await visitor.merge(f"{WIDGETS}/w-00001", {"spec": {"parts": [2]}})
+    await visitor.merge(f"{WIDGETS}/w-00001/status", {"status": {"observedGeneration": 2}})
+    await visitor.merge(f"{WIDGETS}/w-00001/status", {"status": {"total": 2}})
+
+    second = await visitor.order("reactions", plural="widgets")
+
+    assert [len(told["seconds"]) for told in (first, second)] == [1, 1]
+    assert 0 < second["seconds"][0] < 5
+
+
 async def test_what_is_served_can_be_discovered(visitor: Visitor) -> None:
     _, groups = await visitor.get(f"{visitor.front}/apis")
     _, resources = await visitor.get(f"{visitor.front}/apis/bench.example/v1")
