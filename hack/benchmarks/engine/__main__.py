@@ -13,7 +13,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
@@ -80,7 +79,8 @@ async def found(bench: Bench, name: str, count: int, case: Case) -> Found:
 async def measured(systems: Sequence[System], scale: Scale, wanted: Sequence[str]) -> Report:
     """Run the cases that are wanted; all, if none is named."""
     report = Report()
-    logs = Path(tempfile.mkdtemp(prefix="kaito-bench-"))
+    logs = cache_folder() / "bench-logs"
+    logs.mkdir(parents=True, exist_ok=True)
     _say(f"the operators' logs are in {logs}")
     benches = [Bench(system, scale, logs) for system in systems]
     for name, count, case in named(scale):
