@@ -19,7 +19,7 @@ GAP_SECONDS = (1.0, 5.0)
 """Shortest and longest gap; AKS gives one request a second back to a subscription."""
 
 MARGIN = 1.1
-"""A gap is that much longer than what was asked for: requests do not arrive as they leave."""
+"""Waits and gaps are that much longer than they need be: requests do not arrive as they leave."""
 
 LINE = 8
 """So many turns are given out ahead; whoever comes to a longer line gets none yet."""
@@ -66,11 +66,15 @@ class Turns:
             await asyncio.sleep(left)
 
     def refused(self, retry_after_seconds: float) -> None:
-        """The cloud refused a request as one too many, and said when to come back."""
+        """The cloud refused a request as one too many, and said when to come back.
+
+        That time says nothing of the pace behind it: the gap grows only when the cloud refuses
+        again after it, and not for requests that were under way together.
+        """
         now = self.monotonic()
-        least, most = GAP_SECONDS
-        asked = MARGIN * min(most, max(least, retry_after_seconds))
-        self._gap = max(self._gap, asked)
+        if now >= self._closed_until:
+            least, most = (MARGIN * seconds for seconds in GAP_SECONDS)
+            self._gap = min(most, max(least, 2 * self._gap))
         self._closed_until = max(self._closed_until, now + MARGIN * retry_after_seconds)
         self._calm_since = now
         self._held = {who: at for who, at in self._held.items() if at > now - CALM_SECONDS}

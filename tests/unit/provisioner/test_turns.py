@@ -62,6 +62,28 @@ def test_a_hundred_that_come_back_at_once_leave_a_gap_apart(clock: Hand) -> None
     assert max(gaps) < 1.3
 
 
+def test_a_long_pause_does_not_slow_down_what_follows_it(clock: Hand) -> None:
+    turns = Turns(clock)
+    for _ in range(5):  # under way together
+        turns.refused(30)
+    clock.now += 30 * MARGIN
+
+    assert turns.seconds("first") == 0
+    assert turns.seconds("second") == pytest.approx(MARGIN)
+
+
+def test_a_cloud_that_refuses_again_is_asked_ever_less_within_a_bound(clock: Hand) -> None:
+    turns = Turns(clock)
+    gaps = []
+    for number in range(5):
+        turns.refused(3)
+        clock.now += 20
+        assert turns.seconds(f"first {number}") == 0
+        gaps.append(turns.seconds(f"second {number}"))
+
+    assert gaps == [pytest.approx(seconds * MARGIN) for seconds in (1, 2, 4, 5, 5)]
+
+
 def test_whoever_comes_again_before_its_turn_keeps_it(clock: Hand) -> None:
     turns = Turns(clock)
     turns.refused(1)
