@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from hack.cluster.kubelet.machine import Machine
 from hack.cluster.layout import Layout
@@ -29,6 +28,7 @@ from tests.behaviour.machines import GPUS, Machines, machining
 NAME = "another"
 FINALIZER = "karpenter.sh/termination"
 CLAIMS, NODES = "/apis/karpenter.sh/v1/nodeclaims", "/api/v1/nodes"
+PODS = "/api/v1/pods"
 MERGE = "application/merge-patch+json"
 LOOK_SECONDS = 0.2
 UNREGISTERED = {"key": "karpenter.sh/unregistered", "effect": "NoExecute"}
@@ -151,8 +151,7 @@ class Karpenter:
         node = claim.get("status", {}).get("nodeName", "")
         if node:
             await self._patch(f"{NODES}/{node}", {"spec": {"taints": [DISRUPTED]}})
-            selector = quote(f"spec.nodeName={node}")
-            if (await self._get(f"/api/v1/pods?fieldSelector={selector}"))["items"]:
+            if (await self._get(PODS, fieldSelector=f"spec.nodeName={node}"))["items"]:
                 return
         await self.machines.end(name)
         with suppress(NotFound):
@@ -178,8 +177,8 @@ class Karpenter:
         status = {**fields, "conditions": [*before, *fresh]}
         await self._patch(f"{CLAIMS}/{claim['metadata']['name']}/status", {"status": status})
 
-    async def _get(self, path: str) -> Json:
-        return await self.client.request("GET", path)
+    async def _get(self, path: str, **params: str) -> Json:
+        return await self.client.request("GET", path, params=params)
 
     async def _create(self, path: str, body: Mapping[str, object]) -> None:
         await self.client.request("POST", path, body=body)
