@@ -36,6 +36,7 @@ from hack.cluster.namespace import (
 )
 from hack.cluster.parts import USUAL, waves
 from hack.cluster.prepare import prepare
+from hack.cluster.registry.server import ACCOUNT, address, is_installed
 from hack.cluster.state import State, held_home
 from hack.cluster.supervisor import bring_up, supervise, take_down
 
@@ -113,6 +114,22 @@ def shell(arguments: argparse.Namespace) -> None:
     raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
 
 
+def registry(arguments: argparse.Namespace) -> None:
+    """Print how to reach the OCI registry, and the command that makes its pull secret."""
+    _state(arguments.home)
+    layout = Layout.load(arguments.home)
+    if not is_installed(layout):
+        raise ClusterFailed("this cluster has no registry: hack/local up says why")
+    print(f"address   {address(layout)}")
+    print(f"account   {ACCOUNT.user}, password {ACCOUNT.password}")
+    print(f"authority {layout.ca_certificate}")
+    print(
+        "a secret to pull and push with:\n  kubectl create secret docker-registry local-registry"
+        f" --docker-server={address(layout)} --docker-username={ACCOUNT.user}"
+        f" --docker-password={ACCOUNT.password}"
+    )
+
+
 def supervisor(arguments: argparse.Namespace) -> None:
     """Be the supervisor; `up` starts it."""
     asyncio.run(supervise(arguments.home, offline=arguments.offline))
@@ -137,7 +154,7 @@ def main() -> int:
     return 0
 
 
-VERBS: tuple[Verb, ...] = (up, down, status, logs, kubeconfig, shell, supervisor)
+VERBS: tuple[Verb, ...] = (up, down, status, logs, kubeconfig, shell, registry, supervisor)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -63,6 +63,7 @@ class Ports(BaseModel):
     controller_manager: int
     scheduler: int
     arm: int
+    registry: int
 
 
 class Layout(BaseModel):

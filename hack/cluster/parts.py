@@ -1,6 +1,6 @@
 """The parts of a cluster: what each one is started with, and when it is ready.
 
-first     etcd, ARM server
+first     etcd, ARM server, registry (where the cluster has one)
 then      kube-apiserver
 then      kube-controller-manager, kube-scheduler, addresses, kubelet
 """
@@ -16,6 +16,7 @@ from hack.cluster import controlplane
 from hack.cluster.layout import Layout
 from hack.cluster.probe import Probe, client_context
 from hack.cluster.process import Program, Ready
+from hack.cluster.registry.server import address, is_installed, registry
 
 KUBELET_STOP_SECONDS = 30.0
 READY_SECONDS = 60.0
@@ -68,6 +69,7 @@ def waves(layout: Layout, pace: Pace) -> tuple[tuple[Part, ...], ...]:
                 _at(ports.etcd),
             ),
             Part(_arm(layout, pace), partial(_exists, layout), _at(ports.arm)),
+            *_registry(layout),
         ),
         (
             Part(
@@ -93,6 +95,13 @@ def waves(layout: Layout, pace: Pace) -> tuple[tuple[Part, ...], ...]:
             ),
         ),
     )
+
+
+def _registry(layout: Layout) -> tuple[Part, ...]:
+    if not is_installed(layout):
+        return ()
+    probe = Probe.as_admin(layout, layout.ports.registry)
+    return (Part(registry(layout), partial(probe.succeeds, "/"), address(layout)),)
 
 
 def _arm(layout: Layout, pace: Pace) -> Program:

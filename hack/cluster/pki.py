@@ -180,6 +180,7 @@ def _cluster_parties(layout: Layout) -> tuple[Party, ...]:
         Party("node", "kaito-local-node", MASTERS),
         Party("controller-manager", "system:kube-controller-manager", hosts=LOCAL_NAMES),
         Party("scheduler", "system:kube-scheduler", hosts=LOCAL_NAMES),
+        Party("registry", "registry", hosts=LOCAL_NAMES),
     )
 
 

@@ -1,4 +1,4 @@
-"""Have everything that a cluster needs: the control plane's programs and the tiny model.
+"""Have everything that a cluster needs: the control plane's programs, the registry, the tiny model.
 
 `python -m hack.cluster.prepare` takes minutes at first and milliseconds afterwards.
 """
@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from hack.cluster import binaries, models
 from hack.cluster.cache import cache_folder
-from hack.cluster.failures import ClusterFailed
+from hack.cluster.failures import ClusterFailed, Unobtainable
+from hack.cluster.registry.binary import registry_program
 from hack.cluster.session import REPO
 
 
@@ -24,6 +25,10 @@ def prepare(*, offline: bool, report: Callable[[str], None]) -> None:
     """
     cache = cache_folder()
     binaries.sources(REPO, cache, offline=offline, report=report).commands()
+    try:
+        registry_program(cache, offline=offline, report=report)
+    except Unobtainable as failure:
+        report(f"this cluster has no registry: {failure}")
     python = cache / "inference" / "bin" / "python"
     if not python.exists():
         raise ClusterFailed("the inference environment is missing: run hack/install inference")

@@ -17,6 +17,8 @@ from hack.cluster.overlay import overlay
 from hack.cluster.parts import READY_SECONDS, USUAL, Pace, Part, waves
 from hack.cluster.pki import create_pki
 from hack.cluster.process import Process, Program
+from hack.cluster.registry.binary import registry_program
+from hack.cluster.registry.server import PROGRAM, furnish, is_installed
 from hack.cluster.slots import free_ports, held_slot
 from hack.cluster.state import Running, State, held_home
 
@@ -34,6 +36,7 @@ async def running(
     pace: Pace = USUAL,
     offline: bool = False,
     keep: bool = False,
+    registry: bool = False,
     report: Report = lambda _line: None,
 ) -> AsyncIterator[Layout]:
     """Bring a cluster up in `home` and take it down at the end of the block.
@@ -46,6 +49,7 @@ async def running(
         pace: how slow the cloud is.
         offline: whether nothing may be downloaded.
         keep: whether the home stays afterwards; it does after a failure, for its logs.
+        registry: whether it has an OCI registry.
         report: takes lines of progress.
 
     Raises:
@@ -53,6 +57,9 @@ async def running(
     """
     sources = binaries.sources(REPO, cache_folder(), offline=offline, report=report)
     commands = await asyncio.to_thread(sources.commands)
+    if registry:
+        program = registry_program(cache_folder(), offline=offline, report=report)
+        commands = {**commands, PROGRAM: (str(program),)}
     with held_home(home), held_slot() as slot:
         layout = await asyncio.to_thread(_furnished, home, slot, commands)
         cluster = _Cluster(layout, report)
@@ -76,6 +83,8 @@ def _furnished(home: Path, slot: int, commands: binaries.Commands) -> Layout:
     binaries.install(commands, layout.binaries)
     create_pki(layout)
     controlplane.write_egress_configuration(layout)
+    if is_installed(layout):
+        furnish(layout)
     return layout
 
 

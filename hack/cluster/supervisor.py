@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from hack.cluster.cache import cache_folder
 from hack.cluster.failures import ClusterFailed
+from hack.cluster.registry.binary import found_program
 from hack.cluster.session import REPO, running
 from hack.cluster.state import State
 
@@ -83,7 +85,8 @@ async def supervise(home: Path, *, offline: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, own.cancel)
     try:
-        async with running(home=home, offline=offline, keep=True, report=_say):
+        registry = found_program(cache_folder()) is not None
+        async with running(home=home, offline=offline, keep=True, registry=registry, report=_say):
             _close_output()
             await asyncio.Event().wait()
     except asyncio.CancelledError:

@@ -9,7 +9,9 @@ import pytest
 
 from hack.cluster.layout import SLOT_COUNT, Layout, Ports, loopback
 
-PORTS = Ports(etcd=1, etcd_peer=2, api_server=3, controller_manager=4, scheduler=5, arm=6)
+PORTS = Ports(
+    etcd=1, etcd_peer=2, api_server=3, controller_manager=4, scheduler=5, arm=6, registry=7
+)
 
 
 def a_layout(slot: int = 0, home: Path = Path("/home-of-one")) -> Layout:
