@@ -148,6 +148,11 @@ class Preset(CatalogModel):
         return self.images[0]
 
     @property
+    def spans_nodes(self) -> bool:
+        """Whether the server that would run can be spread over several nodes."""
+        return self.distributed and bool(self.images) and self.image.parallel == "tensor"
+
+    @property
     def command(self) -> tuple[str, ...]:
         """Argument vector that runs the server."""
         return self.image.command

@@ -31,7 +31,8 @@ def fit(
     Args:
         preset: its first image says how several GPUs are used.
         sku: what one node offers.
-        nodes: how many there are, >= 1; None: as few as suffice, at most `MAX_NODES`.
+        nodes: how many there are, >= 1: the model is on each of them, or spread over all. None: as
+            few as suffice, at most `MAX_NODES`.
         tokens: the least context, in tokens; a model with less needs only its own.
 
     Returns:
@@ -43,13 +44,14 @@ def fit(
     if (least := outdated(preset, sku)) is not None:
         return old_fit(preset.name, sku, least=least)
     parallel = server_parallel(preset)
-    most = nodes or (MAX_NODES if preset.distributed and parallel == "tensor" else 1)
+    most = nodes or (MAX_NODES if preset.spans_nodes else 1)
     if preset.geometry is None:
         needs = serving_requirements(preset)
-        answer = stated_fit(preset.name, needs, sku, least=nodes or 1, most=most, verb="serve")
+        counts = _counts(preset, nodes, most=most)
+        answer = stated_fit(preset.name, needs, sku, counts=counts, most=most, verb="serve")
         return replace(answer, dtype=dtype(preset, sku) if answer.fits else "")
     least = min(tokens, preset.geometry.context_tokens)
-    for count in range(1, most + 1):
+    for count in _counts(preset, nodes, most=most):
         holding = [
             layout
             for layout in layouts(preset.geometry, parallel, gpus=sku.gpus, nodes=count)
@@ -58,6 +60,13 @@ def fit(
         if holding:
             return _accepted(preset, preset.geometry, sku, holding, least)
     return _refused(preset, preset.geometry, sku, most=most, tokens=least)
+
+
+def _counts(preset: Preset, nodes: int | None, *, most: int) -> tuple[int, ...]:
+    """On how many nodes a model is tried; of nodes that somebody pays for none is left idle."""
+    if not preset.spans_nodes:
+        return (1,)
+    return tuple(range(1, most + 1)) if nodes is None else tuple(sorted({1, nodes}))
 
 
 def _accepted(

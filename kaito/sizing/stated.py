@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kaito.catalog.preset import Requirements
 from kaito.catalog.sku import Sku
 from kaito.sizing.answer import Fit, counted, hardware, refusal, retirement
@@ -9,7 +11,7 @@ from kaito.sizing.need import stated_need, wish
 
 
 def stated_fit(
-    model: str, needs: Requirements, sku: Sku, *, least: int, most: int, verb: str
+    model: str, needs: Requirements, sku: Sku, *, counts: Sequence[int], most: int, verb: str
 ) -> Fit:
     """Whether nodes of `sku` have what `needs` asks for; context is not computed.
 
@@ -17,11 +19,11 @@ def stated_fit(
         model: name of the preset.
         needs: what its authors state.
         sku: what one node offers.
-        least: fewest nodes to look at.
-        most: most nodes to look at.
+        counts: of nodes to look at, the fewest first.
+        most: what a refusal speaks of.
         verb: what the model shall do there, "serve" or "tune".
     """
-    for nodes in range(least, most + 1):
+    for nodes in counts:
         if _meets(needs, sku, nodes=nodes):
             return _accepted(model, needs, sku, nodes=nodes, verb=verb)
     return Fit(

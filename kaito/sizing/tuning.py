@@ -58,7 +58,7 @@ def tuning_fit(preset: Preset, sku: Sku, *, method: Method) -> Fit:
     if not sku.has_cuda:
         return foreign_fit(preset.name, sku)
     if preset.geometry is None:
-        return stated_fit(preset.name, preset.tuning, sku, least=1, most=1, verb="tune")
+        return stated_fit(preset.name, preset.tuning, sku, counts=(1,), most=1, verb="tune")
     needed = tuning_bytes(preset.geometry, method)
     fits = needed <= sku.gpu_memory_gib * GIB
     had = hardware(sku, nodes=1)

@@ -168,3 +168,27 @@ def test_a_gpu_that_the_run_time_does_not_know_any_more_is_refused(ours: Catalog
         " 7.5 (NVIDIA T4): choose a newer instance type"
     )
     assert fit(ours.presets["qwen3.5-4b"], ours.skus["Standard_NV36ads_A10_v5"]).fits
+
+
+@pytest.mark.parametrize(
+    ("count", "nodes"), [(1, 0), (2, 2), (3, 3)], ids=["too few", "both", "all three"]
+)
+def test_a_model_too_large_for_one_node_is_spread_over_all_of_them(
+    ours: Catalog, count: int, nodes: int
+) -> None:
+    small = ours.skus["Standard_NV36ads_A10_v5"]
+    answer = fit(ours.presets["granite-4.1-8b"], small, nodes=count)
+
+    assert (answer.nodes, answer.pipeline_parallel) == (nodes, nodes)
+
+
+def test_a_model_that_fits_one_node_is_not_spread_however_many_there_are(ours: Catalog) -> None:
+    large = ours.skus["Standard_NC24ads_A100_v4"]
+
+    assert fit(ours.presets["granite-4.1-8b"], large, nodes=4).nodes == 1
+
+
+def test_more_nodes_do_not_help_a_server_that_runs_on_one(ours: Catalog) -> None:
+    small = ours.skus["Standard_NV36ads_A10_v5"]
+
+    assert not fit(ours.presets["phi-4"], small, nodes=4).fits
