@@ -59,7 +59,20 @@ GPU = "nvidia.com/gpu"
 """Extended resource that the device plugin reports."""
 GPU_COUNT = "nvidia.com/gpu.count"
 GPU_MEMORY = "nvidia.com/gpu.memory"
+GPU_PRODUCT = "nvidia.com/gpu.product"
+GPU_MAJOR = "nvidia.com/gpu.compute.major"
+GPU_MINOR = "nvidia.com/gpu.compute.minor"
 """Labels on nodes from GPU feature discovery; memory is that of each GPU, in MiB."""
+
+_AZURE = "karpenter.azure.com/sku-gpu"
+_AWS = "karpenter.k8s.aws/instance-gpu"
+CLOUD_GPU_COUNT = (f"{_AZURE}-count", f"{_AWS}-count")
+CLOUD_GPU_MEMORY = (f"{_AWS}-memory",)
+CLOUD_GPU_MODEL = (
+    (f"{_AZURE}-manufacturer", f"{_AZURE}-name"),
+    (f"{_AWS}-manufacturer", f"{_AWS}-name"),
+)
+"""Labels of Karpenter's, from its cloud; memory is that of each GPU, in MiB. Maker, then name."""
 
 SKU_TAINT_KEY = "sku"
 SKU_TAINT_VALUE = "gpu"

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
 from kaito.api import labels
 from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
-from kaito.kube.kinds import Node
 from kaito.nodes.attempts import unobtainable_types
-from kaito.nodes.selection import named_types, suitable_nodes
+from kaito.nodes.report import Measured
+from kaito.nodes.selection import named_types
 from kaito.sizing.answer import Fit
 from kaito.sizing.choice import smallest
 from kaito.sizing.fit import fit
 from kaito.sizing.tuning import tuning_fit
-
-_MIB_PER_GIB = 1024
 
 
 def instance_type(
@@ -49,9 +48,10 @@ def acceptable_types(
     return (found.sku,) if found else ()
 
 
-def fit_on(sku: Sku, workspace: Workspace, preset: Preset, nodes: Iterable[Node]) -> Fit:
-    """Whether the workspace's model fits nodes of `sku`, as those of the cluster are labelled."""
-    return verdict(workspace, preset, measured(sku, suitable_nodes(workspace, nodes)))
+def fit_on(found: Measured, workspace: Workspace, preset: Preset) -> Fit:
+    """Whether the workspace's model fits nodes of a type as it is, and who says what it is."""
+    answer = verdict(workspace, preset, found.sku)
+    return replace(answer, sentence=f"{answer.sentence}{found.clause}")
 
 
 def verdict(workspace: Workspace, preset: Preset, sku: Sku) -> Fit:
@@ -62,21 +62,6 @@ def verdict(workspace: Workspace, preset: Preset, sku: Sku) -> Fit:
     return fit(preset, sku, nodes=workspace.resource.count)
 
 
-def measured(sku: Sku, nodes: Iterable[Node]) -> Sku:
-    """The type as GPU feature discovery has labelled nodes of it, which knows better than a table.
-
-    Of several nodes, the least of each figure; of none, or of nodes without labels, the table's.
-    """
-    told = [found for node in nodes if (found := _told(sku, node.metadata.labels))]
-    if not told:
-        return sku
-    counts, memories = zip(*told, strict=True)
-    return sku.model_copy(update={"gpus": min(counts), "gpu_memory_gib": min(memories)})
-
-
-def _told(sku: Sku, carried: Mapping[str, str]) -> tuple[int, float] | None:
-    """Count of GPUs and GiB of each that a node's labels state; None where they do not."""
-    count, mib = carried.get(labels.GPU_COUNT, ""), carried.get(labels.GPU_MEMORY, "")
-    if carried.get(labels.INSTANCE_TYPE) != sku.name or not (count.isdecimal() and mib.isdecimal()):
-        return None
-    return (int(count), int(mib) / _MIB_PER_GIB) if int(count) and int(mib) else None
+def is_bypassed(workspace: Workspace) -> bool:
+    """Whether the user says that the model fits, whatever sizing says."""
+    return workspace.metadata.annotations.get(labels.BYPASS_RESOURCE_CHECKS) == "true"

@@ -15,7 +15,7 @@ AUTO = "auto"
 def launch_command(preset: Preset, sku: Sku | None, *, nodes: int, gpus: int) -> list[str]:
     """The argument vector of the preset's server, every placeholder filled.
 
-    It follows from the table's figures of `sku` and not from what a node offers at this moment:
+    It follows from figures of `sku` that stay, and not from what a node offers at this moment:
     pods must not roll because a label of a node came late.
 
     Args:

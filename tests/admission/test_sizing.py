@@ -222,6 +222,14 @@ async def test_the_controller_says_the_same_in_the_status(
                 "metadata.annotations": {"kaito.sh/bypass-resource-checks": "true"},
             },
         ),
+        Case(
+            "a type of no table, and a user who brings nodes of it",
+            SERVING,
+            {
+                "resource.instanceType": "rack-1",
+                "metadata.annotations": {"kaito.sh/bypass-resource-checks": "true"},
+            },
+        ),
         serving("llama-3.3-70b-instruct", "Standard_NV6ads_A10_v5", count=9),
     ],
     ids=lambda case: case.about,

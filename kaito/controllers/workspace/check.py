@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.rule import broken
 from kaito.api.spec import DataSource
 from kaito.api.workspace import RESOURCE_READY, Workspace
 from kaito.catalog.preset import Preset
+from kaito.controllers.workspace.nodes import brought_nodes, type_as_it_is
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.errors import InvalidSpec
-from kaito.nodes.hardware import acceptable_types, fit_on
+from kaito.nodes.hardware import acceptable_types, fit_on, is_bypassed
+from kaito.nodes.selection import named_types
 from kaito.nodes.selector import match_labels
 from kaito.sizing import sentences
 from kaito.sizing.answer import Fit
@@ -123,6 +124,11 @@ def _check_model(seen: Observed) -> Step | None:
 
 def _check_type(seen: Observed, preset: Preset | None) -> Step | None:
     """There is an instance type; each that may be tried is known, and the model fits it."""
+    if (
+        not named_types(seen.workspace)
+        and len(brought_nodes(seen)) >= seen.workspace.resource.count
+    ):
+        return None
     types = acceptable_types(seen.workspace, preset, seen.catalog.skus)
     if preset is None and not types:
         return _refused(
@@ -143,15 +149,13 @@ def _check_type(seen: Observed, preset: Preset | None) -> Step | None:
 def _check_one_type(seen: Observed, preset: Preset | None, name: str) -> Step | None:
     """The type is known, and a preset's model fits it."""
     field = _field(seen.workspace, name)
-    sku = seen.catalog.skus.get(name)
-    if sku is None:
-        return _refused(
-            Reason.UNKNOWN_INSTANCE_TYPE,
-            f"{field}: {sentences.UNKNOWN_TYPE.format(name=name)}",
-        )
+    found = type_as_it_is(seen, name)
+    if found is None:
+        message = f"{field}: {sentences.UNKNOWN_TYPE.format(name=name)}"
+        return _objection(seen.workspace, Reason.UNKNOWN_INSTANCE_TYPE, message)
     if preset is None:
         return None
-    answer = fit_on(sku, seen.workspace, preset, seen.nodes)
+    answer = fit_on(found, seen.workspace, preset)
     return _check_fit(seen.workspace, answer, field=field)
 
 
@@ -184,10 +188,14 @@ def _check_fit(workspace: Workspace, answer: Fit, *, field: str) -> Step | None:
     """The model fits the nodes, or the user says that it does."""
     if answer.fits:
         return None
-    message = f"{field}: {answer.sentence}"
-    if workspace.metadata.annotations.get(labels.BYPASS_RESOURCE_CHECKS) == "true":
-        return done("", Reason.NOT_ENOUGH_MEMORY, message)
-    return _refused(Reason.NOT_ENOUGH_MEMORY, message)
+    return _objection(workspace, Reason.NOT_ENOUGH_MEMORY, f"{field}: {answer.sentence}")
+
+
+def _objection(workspace: Workspace, reason: Reason, message: str) -> Step:
+    """What the catalogue says against a spec: a warning only, where the user knows better."""
+    if is_bypassed(workspace):
+        return done("", reason, message)
+    return _refused(reason, message)
 
 
 def _refused(reason: Reason, message: str) -> Step:

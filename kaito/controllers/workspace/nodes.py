@@ -10,8 +10,9 @@ from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.kinds import Node
-from kaito.nodes.hardware import fit_on, instance_type
-from kaito.nodes.selection import gpus, is_created_for, is_usable, suitable_nodes
+from kaito.nodes.hardware import fit_on, is_bypassed
+from kaito.nodes.report import Measured, measured
+from kaito.nodes.selection import gpus, is_created_for, is_usable, named_types, suitable_nodes
 from kaito.workloads.image import preset_of
 
 
@@ -43,18 +44,41 @@ def is_dedicated(seen: Observed) -> bool:
 def wanted_gpus(seen: Observed) -> int:
     """GPUs that each pod asks for: all of its node.
 
-    The instance type says how many. What a node offers at this moment would change the pods
-    whenever a GPU is unwell; it counts only for nodes of another type, which the user prefers.
+    What a node can give away at this moment would change the pods whenever a GPU is unwell; it
+    counts only where the nodes are of several types.
     """
     sku = wanted_sku(seen)
     return sku.gpus if sku else min(gpus(node) for node in chosen_nodes(seen))
 
 
 def wanted_sku(seen: Observed) -> Sku | None:
-    """The type that the nodes were to have, as the table knows it; None where they have another."""
-    wanted = instance_type(seen.workspace, model(seen), seen.catalog.skus) or ""
-    types = {node.metadata.labels.get(labels.INSTANCE_TYPE) for node in chosen_nodes(seen)}
-    return seen.catalog.skus.get(wanted) if types == {wanted} else None
+    """The type of the nodes that the workspace runs on; None where nobody knows it."""
+    found = _launched(seen)
+    return found.sku if found else None
+
+
+def _launched(seen: Observed) -> Measured | None:
+    """The type that pods are rendered for.
+
+    The count of GPUs is what the nodes say; the memory is the table's, where it has the type,
+    because feature discovery may come late and pods must not roll when it does.
+    """
+    chosen = chosen_nodes(seen)
+    types = sorted({node.metadata.labels.get(labels.INSTANCE_TYPE, "") for node in chosen})
+    if len(types) != 1:
+        return None
+    found = measured(types[0], seen.catalog.skus, chosen, seen.claims)
+    known = seen.catalog.skus.get(types[0])
+    if found is None or known is None:
+        return found
+    by = found.by if found.sku.gpus != known.gpus else ""
+    return Measured(known.model_copy(update={"gpus": found.sku.gpus}), by)
+
+
+def type_as_it_is(seen: Observed, name: str) -> Measured | None:
+    """A type as the cluster and the table have it together; None where neither knows it."""
+    nodes = suitable_nodes(seen.workspace, seen.nodes)
+    return measured(name, seen.catalog.skus, nodes, seen.claims)
 
 
 def claims_ready(seen: Observed) -> str:
@@ -63,9 +87,23 @@ def claims_ready(seen: Observed) -> str:
 
 
 def _free_nodes(seen: Observed) -> tuple[Node, ...]:
-    """Suitable nodes that no other workspace was there first to choose."""
+    """Suitable nodes, large enough, that no other workspace was there first to choose."""
     suitable = suitable_nodes(seen.workspace, seen.nodes)
-    return tuple(node for node in suitable if node.metadata.name not in seen.taken)
+    free = (node for node in suitable if node.metadata.name not in seen.taken)
+    return tuple(node for node in free if not _is_too_small(seen, node))
+
+
+def _is_too_small(seen: Observed, node: Node) -> bool:
+    """Whether a node that is neither ours nor named in any way is known not to hold the model."""
+    workspace, name = seen.workspace, node.metadata.name
+    if named_types(workspace) or name in workspace.resource.preferred_nodes:
+        return False
+    if is_created_for(workspace, node) or is_bypassed(workspace):
+        return False
+    preset = model(seen)
+    type_ = node.metadata.labels.get(labels.INSTANCE_TYPE, "")
+    found = measured(type_, seen.catalog.skus, (node,))
+    return bool(preset and found and not fit_on(found, workspace, preset).fits)
 
 
 def model(seen: Observed) -> Preset | None:
@@ -97,8 +135,5 @@ def await_nodes(seen: Observed) -> Step:
 
 def _sentence(seen: Observed) -> str:
     """How the model fits: what the command line says too, and what the refusal would have said."""
-    preset = model(seen)
-    sku = seen.catalog.skus.get(instance_type(seen.workspace, preset, seen.catalog.skus) or "")
-    if preset is None or sku is None:
-        return ""
-    return f": {fit_on(sku, seen.workspace, preset, seen.nodes).sentence}"
+    preset, found = model(seen), _launched(seen)
+    return f": {fit_on(found, seen.workspace, preset).sentence}" if preset and found else ""

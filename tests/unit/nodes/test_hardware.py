@@ -8,6 +8,7 @@ import pytest
 
 from kaito.catalog.catalog import read_catalog
 from kaito.nodes.hardware import fit_on, instance_type, verdict
+from kaito.nodes.report import Measured
 from tests.unit.controllers.workspace.worlds import workspace
 
 CATALOG = read_catalog(Path("presets"), origin="kaito")
@@ -34,7 +35,7 @@ def test_a_tuning_workspace_is_answered_by_its_method(method: str, *, fits: bool
 
     assert answer.fits is fits
     assert f"for {method.lower()} with sequences of 2048 tokens" in answer.sentence
-    assert fit_on(sixteen_gib, subject, PHI, ()) == answer
+    assert fit_on(Measured(sixteen_gib), subject, PHI) == answer
 
 
 def test_the_smallest_type_for_tuning_is_not_the_smallest_for_serving() -> None:

@@ -6,17 +6,21 @@ import pytest
 import yaml
 
 from kaito.api import labels
+from kaito.api.machine import Machine
 from kaito.api.reasons import WARNINGS, Reason
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.step import Create, Step
+from kaito.kube.kinds import Node
+from kaito.nodes.claim import rendered_claim
 from kaito.sizing.fit import fit
 from tests.unit.controllers.workspace.worlds import (
     CATALOG,
     PRESET,
     SKU,
     TINY,
+    WISH,
     node,
     observed,
     workspace,
@@ -147,6 +151,18 @@ def test_the_bypass_annotation_turns_the_refusal_into_a_warning() -> None:
     assert step.message == first(small).message
 
 
+def test_the_bypass_annotation_lets_a_type_in_that_is_in_no_table() -> None:
+    new = workspace(resource=selecting(instanceType="rack-1"))
+    marks = {labels.BYPASS_RESOURCE_CHECKS: "true"}
+    metadata = new.metadata.model_copy(update={"annotations": marks})
+
+    step = first(new.model_copy(update={"metadata": metadata}))
+
+    assert step.satisfied
+    assert step.reason is Reason.UNKNOWN_INSTANCE_TYPE
+    assert step.message == first(new).message
+
+
 @pytest.mark.parametrize(("mib", "refused"), [("16384", False), ("8192", True), ("", False)])
 def test_what_a_node_s_labels_say_wins_over_the_table(mib: str, *, refused: bool) -> None:
     found = {"apps": "phi", labels.GPU_COUNT: "1", labels.GPU_MEMORY: mib}
@@ -155,6 +171,75 @@ def test_what_a_node_s_labels_say_wins_over_the_table(mib: str, *, refused: bool
 
     assert step.satisfied is not refused
     assert ("Standard_X has 1 GPU with 8 GiB" in step.message) is refused
+
+
+def test_what_the_cloud_says_on_the_claim_wins_over_the_table() -> None:
+    many = CATALOG.skus["Standard_X"].model_copy(update={"gpus": 8, "gpu_memory_gib": 4})
+    cut = PRESET.model_copy(
+        update={"images": (PRESET.image.model_copy(update={"parallel": "tensor"}),)}
+    )
+    catalog = Catalog({"phi": cut}, {"Standard_X": many})
+    launched = Machine.model_validate(
+        {**rendered_claim(workspace(), WISH), "status": {"capacity": {labels.GPU: "1"}}}
+    )
+
+    step = plan(observed(catalog=catalog, claims=(launched,)))[0]
+
+    assert plan(observed(catalog=catalog))[0].satisfied
+    assert step.reason is Reason.NOT_ENOUGH_MEMORY
+    assert "Standard_X has 1 GPU with 4 GiB" in step.message
+    assert step.message.endswith(f"; so claim {launched.metadata.name} says, not the table")
+
+
+BROUGHT = {"apps": "phi", labels.INSTANCE_TYPE: "rack-1"}
+DISCOVERED = {**BROUGHT, labels.GPU_COUNT: "2", labels.GPU_MEMORY: "24576"}
+
+
+@pytest.mark.parametrize(
+    ("carried", "reason", "said"),
+    [
+        (DISCOVERED, Reason.RECONCILING, ""),
+        (BROUGHT, Reason.UNKNOWN_INSTANCE_TYPE, "rack-1 is not in the table"),
+        (
+            {**DISCOVERED, labels.GPU_MEMORY: "2048"},
+            Reason.NOT_ENOUGH_MEMORY,
+            "2 GPUs with 2 GiB each: choose a larger instance type; so node mine says",
+        ),
+    ],
+    ids=["large enough", "that says nothing", "too small"],
+)
+def test_a_brought_node_of_no_table_is_sized_from_its_labels(
+    carried: dict[str, str], reason: Reason, said: str
+) -> None:
+    held = observed().workspace.model_copy(
+        update={"resource": workspace(resource=selecting(instanceType="rack-1")).resource}
+    )
+
+    step = plan(observed(workspace=held, nodes=(typed(carried, gpus=2),)))[0]
+
+    assert step.reason is reason
+    assert said in step.message
+
+
+def typed(carried: dict[str, str], *, gpus: int) -> Node:
+    """A node of the type that its labels name, with GPUs in its capacity."""
+    made = node(carried, name="mine", gpus=gpus).model_dump(by_alias=True)
+    made["metadata"]["labels"] = carried
+    made["status"]["capacity"] = {labels.GPU: str(gpus)}
+    return Node.model_validate(made)
+
+
+def test_without_an_instance_type_nodes_in_hand_need_no_type_that_is_sold() -> None:
+    choiceless = observed().workspace.model_copy(
+        update={"resource": workspace(resource=selecting()).resource}
+    )
+    tiny = Catalog(CATALOG.presets, {"Standard_Tiny": TINY})
+
+    in_hand = plan(observed(workspace=choiceless, catalog=tiny, nodes=(typed(DISCOVERED, gpus=2),)))
+
+    assert not plan(observed(workspace=choiceless, catalog=tiny))[0].satisfied
+    assert in_hand[0].satisfied
+    assert all(not isinstance(one, Create) for one in in_hand[2].actions)
 
 
 def test_a_template_needs_an_instance_type_that_is_known() -> None:

@@ -69,6 +69,27 @@ def test_a_gpu_that_is_unwell_does_not_change_the_pods() -> None:
     assert wanted_deployment(unwell) == wanted_deployment(well)
 
 
+def test_a_pod_asks_for_as_many_gpus_as_its_node_says_that_it_has() -> None:
+    brought = node(WANTED, name="mine", gpus=2)
+    status = brought.status.model_copy(update={"capacity": {labels.GPU: "2"}})
+
+    asked = wanted_deployment(
+        observed(nodes=(brought.model_copy(update={"status": status}),)),
+    )
+
+    assert asked["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {  # type: ignore[index]  # a manifest
+        labels.GPU: "2"
+    }
+
+
+def test_a_node_that_is_known_to_be_too_small_is_passed_over_where_no_type_is_named() -> None:
+    choiceless = workspace(resource={"labelSelector": {"matchLabels": WANTED}})
+    small = node({**WANTED, labels.GPU_COUNT: "1", labels.GPU_MEMORY: "4096"}, name="small")
+    large = node({**WANTED, labels.GPU_COUNT: "1", labels.GPU_MEMORY: "49152"}, name="z-large")
+
+    assert chosen_nodes(observed(workspace=choiceless, nodes=(small, large))) == (large,)
+
+
 def test_a_node_that_another_workspace_uses_is_not_chosen() -> None:
     shared = observed(nodes=(node(WANTED, name="theirs"),), taken=frozenset({"theirs"}))
 
