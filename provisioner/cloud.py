@@ -95,6 +95,7 @@ class Instance:
         owner: the claim, read from the tags; None when it is not ours.
         created: when its launch was decided; None when it is not ours.
         failure: why it failed, where the cloud says so.
+        capacity: what its node will report, as far as the cloud says.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Instance:
     owner: Owner | None = None
     created: datetime | None = None
     failure: CloudError | None = None
+    capacity: Mapping[str, str] = field(default_factory=dict)
 
 
 class Cloud(Protocol):

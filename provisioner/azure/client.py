@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import aiohttp
@@ -127,7 +127,10 @@ class AksCloud:
             pools, next_page = await self._page(next_page)
             found += map(agentpool.instance, pools)
             if not next_page:
-                return tuple(sorted(found, key=lambda instance: instance.name))
+                known = (
+                    replace(one, capacity=self._preflight.capacity(one.vm_size)) for one in found
+                )
+                return tuple(sorted(known, key=lambda instance: instance.name))
 
     async def _page(self, address: str) -> tuple[Sequence[Mapping[str, object]], str]:
         """The agent pools at that address, "" for the first page, and the address of the next.

@@ -6,8 +6,9 @@ The two lists: https://learn.microsoft.com/rest/api/compute/resource-skus/list a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kaito.api import labels
 from provisioner.cloud import InstanceSpec
 from provisioner.failures import CloudError, QuotaExceeded, SkuUnavailable
 
@@ -27,12 +28,14 @@ class Offer:
         vcpus: of one machine; 0 when the list does not say.
         forbidden: why it is not for this subscription in the whole region; "" when it is.
         closed_zones: zones in which it is not for this subscription.
+        capacity: of one machine, as its node will report it; without what the list does not say.
     """
 
     family: str
     vcpus: int = 0
     forbidden: str = ""
     closed_zones: frozenset[str] = frozenset()
+    capacity: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,17 @@ def _offer(row: Mapping[str, object], location: str) -> Offer:
         vcpus=_number(capabilities.get("vCPUs")),
         forbidden=forbidden,
         closed_zones=closed,
+        capacity=_capacity(capabilities),
     )
+
+
+def _capacity(capabilities: Mapping[str, object]) -> Mapping[str, str]:
+    """Count of CPUs and GPUs; the node's own words replace it once it joins."""
+    counts = {
+        "cpu": _number(capabilities.get("vCPUs")),
+        labels.GPU: _number(capabilities.get("GPUs")),
+    }
+    return {resource: str(count) for resource, count in counts.items() if count}
 
 
 def _list(row: Mapping[str, object], name: str) -> Iterable[object]:

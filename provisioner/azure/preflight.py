@@ -81,6 +81,11 @@ class Preflight:
         if against:
             raise against
 
+    def capacity(self, vm_size: str) -> Mapping[str, str]:
+        """What the region's list says of one machine of that size; nothing before it was read."""
+        offer = self._known.sold.get(vm_size.lower())
+        return offer.capacity if offer else {}
+
     async def _fresh(self) -> _Known:
         """The lists, read again where they are old; empty ones when they cannot be read."""
         now = self._monotonic()

@@ -99,10 +99,11 @@ def _facts(seen: Observed, steps: Sequence[Step]) -> Mapping[str, object]:
     told = seen.claim.status
     registered = any(step.aspect is Aspect.REGISTERED and step.satisfied for step in steps)
     node = seen.nodes[0] if registered else Node()
+    promised = seen.instance.capacity if seen.instance and seen.owned else {}
     return {
         "nodeName": node.metadata.name or told.node_name,
         "providerID": node.spec.provider_id or told.provider_id,
-        "capacity": node.status.capacity or told.capacity,
+        "capacity": node.status.capacity or told.capacity or promised,
         "allocatable": node.status.allocatable or told.allocatable,
     }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from provisioner.cloud import InstanceState
-from provisioner.controllers.machine.kinds import KINDS, ClaimKind
+from provisioner.controllers.machine.kinds import KINDS, MACHINE, ClaimKind
 from provisioner.controllers.machine.status import status
 from provisioner.controllers.machine.step import (
     DeleteNode,
@@ -14,6 +16,8 @@ from provisioner.controllers.machine.step import (
     ReleaseFinalizer,
     Terminate,
 )
+from tests.unit.provisioner import builders
+from tests.unit.provisioner.builders import NAME
 from tests.unit.provisioner.worlds import (
     Pool,
     World,
@@ -96,6 +100,12 @@ def test_pods_are_evicted_only_for_a_deleted_claim_from_its_own_cordoned_node(
             assert world.view.ours
 
 
+def test_what_failed_is_given_back_when_the_reason_is_on_record(worlds: set[World]) -> None:
+    for world in worlds:
+        if any(isinstance(action, Terminate) and action.because for action in actions(world)):
+            assert world.told
+
+
 def test_a_node_is_only_deleted_together_with_its_pool(worlds: set[World]) -> None:
     for world in worlds:
         if any(isinstance(action, DeleteNode) for action in actions(world)):
@@ -158,3 +168,28 @@ def test_the_status_of_every_world_can_be_written(worlds: set[World]) -> None:
             assert each["reason"]
             assert each["lastTransitionTime"].endswith("Z")
             assert not each["message"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("node", "ours", "capacity"),
+    [
+        pytest.param("", True, {"cpu": "24", "nvidia.com/gpu": "1"}, id="before the node"),
+        pytest.param("initialized", True, builders.node().status.capacity, id="the node's own"),
+        pytest.param("", False, {}, id="somebody else's instance"),
+    ],
+)
+def test_a_claim_says_what_the_cloud_promises_until_its_node_speaks_for_itself(
+    node: str, *, ours: bool, capacity: dict[str, str]
+) -> None:
+    pool = Pool(InstanceState.RUNNING, ours=ours)
+    world = World(MACHINE, finalizer=True, pool=pool, view=pool, listed=True, node=node)
+    look = seen(world)
+    assert look.listing is not None
+    promised = {"cpu": "24", "nvidia.com/gpu": "1"}
+    found = replace(look.listing.instances[NAME], capacity=promised)
+    look = replace(look, listing=replace(look.listing, instances={NAME: found}))
+
+    said = status(look, steps_of(world))
+
+    assert said is not None
+    assert said.get("capacity", {}) == capacity

@@ -63,6 +63,18 @@ async def test_a_launch_that_may_succeed_goes_through_after_two_questions(
     assert asked == ["SKUS", "USAGES", "PUT", "PUT"]
 
 
+async def test_an_instance_has_the_cpus_and_gpus_that_the_region_s_list_gives_its_size(
+    server: Server, cloud: AksCloud
+) -> None:
+    before = await cloud.instances()
+    await cloud.launch(spec())
+
+    after = {one.name: one.capacity for one in await cloud.instances()}
+
+    assert {one.name: one.capacity for one in before} == {one.name: {} for one in before}
+    assert after[spec().name] == {"cpu": "24", "nvidia.com/gpu": "1"}
+
+
 async def test_a_quota_that_is_spent_is_said_in_numbers_without_a_put(
     server: Server, cloud: AksCloud
 ) -> None:
