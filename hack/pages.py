@@ -88,7 +88,9 @@ def _commands(parsers: dict[str, argparse.ArgumentParser]) -> str:
         "# Commands\n\n",
         _WRITTEN.format(source="kaito/cli"),
         "\n`python -m kaito` alone, or with flags, runs the controller ([settings](settings.md)).",
-        " With a command it answers a question from the catalogue and ends.\n\n",
+        " With a command it answers a question and ends: from the catalogue, or from the cluster",
+        " of your kubeconfig. `kubectl kaito COMMAND` is the same where the package is installed",
+        " (`pip install` puts `kubectl-kaito` on PATH).\n\n",
         f"{command.CODES.capitalize()}.\n",
     ]
     for name, made in parsers.items():

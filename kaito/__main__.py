@@ -11,7 +11,6 @@ import structlog
 from kaito import app, settings
 from kaito.catalog.document import BrokenCatalog
 from kaito.cli import command
-from kaito.cli.reply import USAGE
 from kaito.kube import logs
 
 log = structlog.get_logger()
@@ -21,9 +20,7 @@ def main() -> int:
     """Do what the command line says, and return the exit code."""
     words = sys.argv[1:]
     if words and words[0] in command.COMMANDS:
-        reply = command.reply(words)
-        (sys.stderr if reply.code == USAGE else sys.stdout).write(reply.text)
-        return reply.code
+        return command.run(words)
     return run(words)
 
 

@@ -21,7 +21,7 @@ PREFIX = "KAITO"
 
 
 class Settings(ProcessSettings):
-    """Run the workspace controller; `fit`, `models` and `skus` only answer, each has --help."""
+    """Run the workspace controller; `fit` and its like only answer, each has --help."""
 
     presets_dir: Path = Field(
         default=Path("presets"), description="folder of the catalogue (models/, skus/)"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from kaito.catalog.catalog import read_catalog
 from kaito.catalog.document import BrokenCatalog
-from kaito.cli import fit, listing
+from kaito.cli import fit, listing, question, settings
 from kaito.cli.reply import USAGE, Reply
 from kaito.settings import Settings
 from kaito.sizing.memory import LEAST_CONTEXT_TOKENS
@@ -18,30 +19,45 @@ _HELP = {
     "models": "every model of the catalogue",
     "skus": "every instance type of a cloud",
 }
-COMMANDS = tuple(_HELP)
+_CLUSTER_HELP = {
+    "status": "the tree of a Workspace: claims, nodes, pods, and what each waits for",
+    "why": "the one cause for which a Workspace is not ready, and what helps",
+    "chat": "ask the model, through the API server; without a question, as many as you type",
+}
+COMMANDS = (*_HELP, *_CLUSTER_HELP)
 """Words with which `python -m kaito` answers a question instead of running the controller."""
 
-CODES = "exit codes: 0 yes, 1 it does not fit, 2 the question is wrong (unknown name or flag)"
+PROGRAM = "python -m kaito"
+CODES = (
+    "exit codes: 0 yes, 1 no (it does not fit, it is not ready), 2 the question is wrong"
+    " (unknown name or flag), 3 the cluster could not be asked"
+)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     """The parser of all commands."""
-    return parsers()[""]
+    return parsers(program)[""]
 
 
-def parsers() -> dict[str, argparse.ArgumentParser]:
+def parsers(program: str = PROGRAM) -> dict[str, argparse.ArgumentParser]:
     """The parser of each command by its name, and the whole one under ""."""
     whole = argparse.ArgumentParser(
-        prog="python -m kaito", description=__doc__, epilog=CODES, allow_abbrev=False
+        prog=program, description=__doc__, epilog=CODES, allow_abbrev=False
     )
     commands = whole.add_subparsers(dest="command", required=True)
     made = {
         name: commands.add_parser(name, help=text, description=text, epilog=CODES)
-        for name, text in _HELP.items()
+        for name, text in {**_HELP, **_CLUSTER_HELP}.items()
     }
     _add_question(made["fit"])
-    for each in made.values():
-        _add_shared(each)
+    for name, each in made.items():
+        (_add_shared if name in _HELP else _add_cluster)(each)
+    made["status"].add_argument(
+        "-w", "--watch", action="store_true", help="look again every second, until Ctrl-C"
+    )
+    for name in ("status", "why"):
+        _add_output(made[name])
+    _add_wishes(made["chat"])
     return {"": whole, **made}
 
 
@@ -65,11 +81,29 @@ def _add_question(asked: argparse.ArgumentParser) -> None:
     )
 
 
-def reply(argv: Sequence[str]) -> Reply:
-    """Answer one command line.
+def run(argv: Sequence[str], *, program: str = PROGRAM) -> int:
+    """Answer one command line on the terminal, and return the exit code.
 
     Args:
-        argv: its words without the program's name; the first is one of `COMMANDS`.
+        argv: its words without the program's name.
+        program: what the user calls it.
+
+    Raises:
+        SystemExit: code 2 for words that the parser does not know, 0 after `--help`.
+    """
+    given = parser(program).parse_args(argv)
+    if given.command in _CLUSTER_HELP:
+        return question.run(given)
+    answer = reply(argv)
+    (sys.stderr if answer.code == USAGE else sys.stdout).write(answer.text)
+    return answer.code
+
+
+def reply(argv: Sequence[str]) -> Reply:
+    """Answer one command line from the catalogue.
+
+    Args:
+        argv: its words without the program's name; the first is `fit`, `models` or `skus`.
 
     Raises:
         SystemExit: code 2 for words that the parser does not know, 0 after `--help`.
@@ -96,14 +130,8 @@ def reply(argv: Sequence[str]) -> Reply:
 
 
 def _add_shared(made: argparse.ArgumentParser) -> None:
-    """Add the flags that all commands have."""
-    made.add_argument(
-        "-o",
-        dest="output",
-        choices=("table", "json"),
-        default="table",
-        help="form of the answer [default: %(default)s]",
-    )
+    """Add the flags of what the catalogue answers."""
+    _add_output(made)
     made.add_argument(
         "--cloud",
         choices=("azure", "aws", "arc"),
@@ -113,9 +141,38 @@ def _add_shared(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--presets-dir",
         type=Path,
-        default=Settings.model_fields["presets_dir"].default,
-        help="folder of the catalogue [default: %(default)s]",
+        default=settings.presets(),
+        help="folder of the catalogue [default: presets, else the one that was installed]",
     )
+
+
+def _add_output(made: argparse.ArgumentParser) -> None:
+    """Add the flag that chooses between people and programs."""
+    made.add_argument(
+        "-o",
+        dest="output",
+        choices=("table", "json"),
+        default="table",
+        help="form of the answer [default: %(default)s]",
+    )
+
+
+def _add_cluster(made: argparse.ArgumentParser) -> None:
+    """Add what questions to a cluster have."""
+    made.add_argument("name", help="name of the Workspace")
+    made.add_argument("-n", "--namespace", default="", help="[default: the context's]")
+    made.add_argument("--context", default="", help="of the kubeconfig [default: the current one]")
+    made.add_argument(
+        "--kubeconfig", default="", help="path [default: $KUBECONFIG, else ~/.kube/config]"
+    )
+
+
+def _add_wishes(made: argparse.ArgumentParser) -> None:
+    """Add the arguments of `chat`."""
+    made.add_argument("question", nargs="*", help="[default: each line that is typed]")
+    made.add_argument("--system", default="", help="what the model is told beforehand")
+    made.add_argument("--max-tokens", type=_count, help="longest answer, in tokens")
+    made.add_argument("--temperature", type=float, help="0 takes the likeliest word each time")
 
 
 def _count(text: str) -> int:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 SUCCESS = 0
 NO = 1
-"""The answer is no: nothing fits."""
+"""The answer is no: nothing fits, or the Workspace is not ready."""
 USAGE = 2
 """The question is wrong: an unknown name or flag, or a broken catalogue."""
+UNREACHABLE = 3
+"""The cluster could not be asked: no address, no answer, no right."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class Client:
         user_agent: str,
         field_manager: str,
         kubeconfig: str = "",
+        context: str = "",
         max_in_flight: int = 32,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Client:
@@ -70,11 +71,12 @@ class Client:
             user_agent: name and version of this program.
             field_manager: owner of the fields that we apply; constant over versions.
             kubeconfig: path of a kubeconfig; "" means the pod's own ServiceAccount.
+            context: which of its contexts; "" means its current one.
             max_in_flight: requests at a time; watches and leases are not counted.
             clock: of the client, and of everything that is built upon it.
         """
         transport = Transport(
-            await _endpoint(kubeconfig, clock),
+            await _endpoint(kubeconfig, context, clock),
             user_agent=user_agent,
             max_in_flight=max_in_flight,
             clock=clock,
@@ -270,6 +272,17 @@ class Client:
             Call("GET", path, params), idle_seconds=idle_seconds, total_seconds=total_seconds
         )
 
+    async def proxied(self, path: str, *, body: object = None) -> object:
+        """The JSON with which something behind a proxy path answers a GET, or a POST of `body`."""
+        return await self.request("GET" if body is None else "POST", path, body=body)
+
+    def answering(
+        self, path: str, *, body: object, idle_seconds: float, total_seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The lines with which something behind a proxy path answers what is posted to it."""
+        call = Call("POST", path, body=pydantic_core.to_json(body))
+        return self._transport.stream(call, idle_seconds=idle_seconds, total_seconds=total_seconds)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
@@ -312,7 +325,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-async def _endpoint(kubeconfig: str, clock: Clock) -> Endpoint:
+async def _endpoint(kubeconfig: str, context: str, clock: Clock) -> Endpoint:
     """Address and credentials, from the kubeconfig or from the pod that we run in."""
     import kubernetes_asyncio
 
@@ -327,7 +340,10 @@ async def _endpoint(kubeconfig: str, clock: Clock) -> Endpoint:
                 config.load_incluster_config(client_configuration=configuration)
             elif loader is None:
                 loader = await config.load_kube_config(
-                    kubeconfig, client_configuration=configuration, persist_config=False
+                    kubeconfig,
+                    context=context or None,
+                    client_configuration=configuration,
+                    persist_config=False,
                 )
             else:
                 await loader.load_and_set(configuration)

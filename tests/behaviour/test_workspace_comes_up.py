@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.bystander import EXAMPLE, WORKSPACE, Bystander, holds, run, until
+from tests.bystander import EXAMPLE, WORKSPACE, Bystander, Finished, holds, run, until
 from tests.stages import STAGES
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -28,6 +29,12 @@ print(json.dumps(tokenizer.decode(made[0], skip_special_tokens=True)))
 @pytest.fixture(scope="module")
 def example() -> str:
     return EXAMPLE.read_text()
+
+
+async def kaito(cluster: Bystander, *words: str) -> Finished:
+    """What the plug-in says of this cluster."""
+    config = ("--kubeconfig", str(cluster.layout.admin_kubeconfig))
+    return await run(sys.executable, "-m", "kaito", *words, *config)
 
 
 async def generated(cache: Path) -> str:
@@ -77,6 +84,39 @@ async def test_the_api_server_reaches_the_model_through_its_proxy(cluster: Bysta
     path = f"/api/v1/namespaces/default/services/{WORKSPACE}:80/proxy/healthz"
 
     assert await cluster.get(path) == {"status": "Healthy"}
+
+
+async def test_the_plug_in_shows_the_way_from_the_workspace_to_its_pod(cluster: Bystander) -> None:
+    (claim,) = await cluster.machines()
+    (node,) = await cluster.nodes()
+    (pod,) = await cluster.pods()
+
+    shown = await kaito(cluster, "status", WORKSPACE, "-o", "json")
+
+    assert shown.code == 0, shown.errors
+    root = json.loads(shown.output)
+    machine, *others = root["children"]
+    assert (root["name"], root["state"]) == (f"default/{WORKSPACE}", "Ready")
+    assert machine["name"] == claim["metadata"]["name"]
+    assert machine["children"][0]["name"] == node["metadata"]["name"]
+    assert machine["children"][0]["children"][0]["name"] == pod["metadata"]["name"]
+    assert [each["kind"] for each in others] == ["Deployment", "Service"]
+
+
+async def test_the_plug_in_asks_the_model_through_the_api_server(cluster: Bystander) -> None:
+    answered = await kaito(cluster, "chat", WORKSPACE, QUESTION)
+
+    assert answered.code == 0, answered.errors
+    assert answered.output.strip()
+
+
+async def test_the_plug_in_names_no_cause_where_there_is_none(cluster: Bystander) -> None:
+    ready = await kaito(cluster, "why", WORKSPACE)
+    unknown = await kaito(cluster, "why", "nobody")
+
+    assert (ready.code, unknown.code) == (0, 2)
+    assert ready.output.startswith("state:   ready for ")
+    assert "no Workspace is named nobody in namespace default" in unknown.errors
 
 
 async def test_logs_of_the_model_server_can_be_read(cluster: Bystander) -> None:

@@ -1,0 +1,118 @@
+"""The one cause that `why` names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from kaito.api.reasons import Reason
+from kaito.cli.cause import finding, reply
+from kaito.cli.remedies import CLAIM, WORKSPACE, remedy_of
+from kaito.cli.scene import Scene
+from provisioner.controllers.machine.reasons import Reason as ClaimReason
+from provisioner.failures import MEANINGS
+from tests.unit.cli import scenes
+
+
+def held(reason: str, message: str = "said by the controller") -> Scene:
+    """A Workspace that this reason holds up."""
+    ready = scenes.condition("Ready", "False", reason, message)
+    return Scene(now=scenes.NOW, workspace=scenes.a_workspace(ready))
+
+
+def test_a_ready_workspace_has_no_cause() -> None:
+    found = finding(scenes.serving())
+    said = reply(found, output="table")
+
+    assert (said.code, found.ready) == (0, True)
+    assert said.text.splitlines()[0] == "state:   ready for 2m"
+    assert said.text.splitlines()[-1] == "remedy:  nothing to do"
+
+
+def test_the_cause_of_a_wait_is_the_claim_s() -> None:
+    found = finding(scenes.waiting("no node of pool ws1"))
+
+    assert (found.subject, found.reason) == ("Machine ws1", "NodeNotFound")
+    assert found.message == "no node of pool ws1"
+    assert reply(found, output="table").code == 1
+
+
+def test_a_claim_that_nobody_looks_at_points_at_the_provisioner() -> None:
+    seen = replace(scenes.waiting(), claims=(scenes.a_machine(),))
+
+    assert finding(seen).message == "no provisioner has looked at it"
+
+
+def test_a_refused_spec_is_its_own_cause() -> None:
+    message = "inference.preset.name: no preset is named phi"
+    stalled = scenes.condition("Stalled", "True", "UnknownPreset", message)
+    ready = scenes.condition("Ready", "False", "UnknownPreset", message)
+    seen = Scene(now=scenes.NOW, workspace=scenes.a_workspace(ready, stalled))
+
+    found = finding(seen)
+
+    assert (found.stalled, found.subject) == (True, "Workspace default/phi")
+    assert (found.message, found.reason) == (message, "UnknownPreset")
+    assert "kubectl kaito models" in found.remedy
+
+
+def test_pods_that_load_say_so() -> None:
+    pod = scenes.a_pod(ready=False, state={"running": {"startedAt": scenes.ago(20)}})
+    seen = replace(held("WorkloadProgressing"), pods=(pod,))
+
+    found = finding(seen)
+
+    assert (found.subject, found.reason) == ("Pod phi-0", "ModelLoading")
+    assert found.remedy == WORKSPACE["WorkloadProgressing"].remedy
+
+
+def test_a_node_that_is_not_ready_is_named() -> None:
+    node = scenes.a_node(ready="False", message="container runtime is down")
+    found = finding(replace(held("NodesNotReady"), nodes=(node,)))
+
+    assert (found.subject, found.message) == ("Node aks-ws1", "container runtime is down")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "remedy"), [(3, "nothing to do"), (60, "look whether the operator runs")]
+)
+def test_a_spec_that_nobody_looks_at_points_at_the_operator_after_a_while(
+    seconds: float, remedy: str
+) -> None:
+    young = scenes.a_workspace(observed=-1)
+    created = young.metadata.model_copy(
+        update={"creation_timestamp": scenes.NOW - timedelta(seconds=seconds)}
+    )
+    seen = Scene(now=scenes.NOW, workspace=young.model_copy(update={"metadata": created}))
+
+    found = finding(seen)
+
+    assert found.reason == "NotObserved"
+    assert found.remedy.startswith(remedy)
+
+
+def test_programs_get_every_field() -> None:
+    found = json.loads(reply(finding(scenes.waiting()), output="json").text)
+
+    assert found["ready"] is False
+    assert found["reason"] == "NodeNotFound"
+    assert found["seconds"] == 120
+
+
+def test_every_reason_has_a_remedy_and_no_other() -> None:
+    of_claims = {str(reason) for reason in ClaimReason} | {
+        each.reason for each in MEANINGS.values()
+    }
+
+    assert set(WORKSPACE) == {str(reason) for reason in Reason}
+    assert set(CLAIM) == of_claims
+
+
+def test_a_strange_provisioner_s_reason_falls_back_to_the_stage() -> None:
+    assert remedy_of("NobodyKnows", otherwise="WaitingForMachines") == (
+        WORKSPACE["WaitingForMachines"].remedy
+    )
+    assert "kubectl describe" in remedy_of("NobodyKnows")
