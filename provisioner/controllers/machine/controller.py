@@ -107,7 +107,7 @@ class ClaimController:
             kind=self.kind,
             claim=claim,
             order=ordered(self.kind, claim, now=moment.now),
-            entry=ledger.entry(self.kind, claim, now=moment.now, monotonic=moment.monotonic),
+            entry=ledger.entry(self.kind, claim, monotonic=moment.monotonic),
             listing=self.instances.listing,
             list_failure=self.instances.failure,
             nodes=nodes_of(claim, self.stores.nodes(instance_name(claim))),

@@ -76,7 +76,11 @@ def _present(seen: Observed, instance: Instance) -> Step:
 
 
 def _broken(seen: Observed, instance: Instance) -> Step:
-    """The instance failed: remove what is left of it; another try comes after the back-off."""
+    """The instance failed: remove what is left of it; another try comes after the back-off.
+
+    Why it failed goes with it, so that is put on record first: whoever is restarted in between
+    reads there whether, and when, there is another try.
+    """
     failure = instance.failure or LaunchFailed(
         instance.phase,
         f"Agent pool {instance.name} is in state {instance.phase}, and the cloud does not say why",
@@ -87,7 +91,15 @@ def _broken(seen: Observed, instance: Instance) -> Step:
         return step
     if wait > 0:
         return replace(step, recheck_seconds=wait)
+    if not _is_told(seen, step):
+        return step
     return replace(step, actions=(Terminate(seen.name, because=failure),))
+
+
+def _is_told(seen: Observed, step: Step) -> bool:
+    """Whether the stored condition says what the step does."""
+    told = seen.condition(_ASPECT)
+    return told is not None and (told.status, told.reason) == (step.status, step.reason)
 
 
 def _vanished(seen: Observed) -> Step:

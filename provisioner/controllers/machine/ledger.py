@@ -8,7 +8,6 @@ What must outlive a restart stands in the claim's conditions; `restored` reads i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from provisioner.controllers.machine.kinds import Aspect, Claim, ClaimKind
 from provisioner.failures import (
@@ -58,10 +57,10 @@ class Ledger:
         self._entries: dict[str, Entry] = {}
         self.closed_until = float("-inf")
 
-    def entry(self, kind: ClaimKind, claim: Claim, *, now: datetime, monotonic: float) -> Entry:
+    def entry(self, kind: ClaimKind, claim: Claim, *, monotonic: float) -> Entry:
         """What is known of a claim; a first sight, or the first of its deletion, is noted."""
         uid = claim.metadata.uid
-        known = self._entries.get(uid) or _first(kind, claim, now=now, monotonic=monotonic)
+        known = self._entries.get(uid) or _first(kind, claim, monotonic=monotonic)
         if claim.is_deleting and not known.deletion_seen:
             known = Entry(look_after=max(known.look_after, monotonic), deletion_seen=True)
         if claim.metadata.generation != known.generation and not claim.is_deleting:
@@ -130,13 +129,16 @@ class Ledger:
             del self._entries[uid]
 
 
-def _first(kind: ClaimKind, claim: Claim, *, now: datetime, monotonic: float) -> Entry:
-    """The entry of a claim that this process has not seen before."""
+def _first(kind: ClaimKind, claim: Claim, *, monotonic: float) -> Entry:
+    """The entry of a claim that this process has not seen before.
+
+    A condition keeps its time through failures of one kind, so it does not say when the last one
+    was: the whole pause is kept from now on.
+    """
     entry = Entry(look_after=monotonic, generation=claim.metadata.generation)
     told = kind.condition(claim, Aspect.LAUNCHED)
     failure = restored(told.reason, told.message) if told and told.status != "True" else None
-    if told is None or failure is None or claim.is_deleting:
+    if failure is None or claim.is_deleting:
         return entry
-    age = (now - told.last_transition_time).total_seconds() if told.last_transition_time else 0.0
-    wait = max(0.0, wait_seconds(failure, failures=1) - age)
-    return replace(entry, failure=failure, failures=1, retry_at=monotonic + wait)
+    retry_at = monotonic + wait_seconds(failure, failures=1)
+    return replace(entry, failure=failure, failures=1, retry_at=retry_at)

@@ -60,6 +60,7 @@ class World:
     node: str = ""  # "", "joined", "registered", "initialized"
     launched: bool = False  # on record
     known: bool = False  # providerID on record
+    told: bool = False  # why the pool failed is on record
     listed: bool = False  # the process has a list at all
     view: Pool | None = None  # the pool in that list
     before: bool = False  # the pool was in the list before
@@ -95,8 +96,8 @@ def seen(world: World) -> Observed:
     conditions = [
         {
             "type": launched,
-            "status": "True",
-            "reason": "Launched",
+            "status": "True" if world.launched else "False",
+            "reason": "Launched" if world.launched else "CapacityUnavailable",
             "message": "",
             "lastTransitionTime": BORN.isoformat(),
         }
@@ -105,7 +106,7 @@ def seen(world: World) -> Observed:
         world.kind,
         metadata=metadata,
         status={
-            "conditions": conditions if world.launched else [],
+            "conditions": conditions if world.launched or world.told else [],
             "providerID": PROVIDER_ID if world.known else "",
         },
     )
@@ -196,8 +197,10 @@ def actions(world: World) -> tuple[Action, ...]:
 
 def recorded(world: World, steps: tuple[Step, ...]) -> World:
     """The status is written."""
+    said = [step.reason for step in steps if step.aspect == "Launched"]
     return replace(
         world,
+        told="CapacityUnavailable" in said if said else world.told,
         launched=world.launched or any(s.satisfied and s.reason == "Launched" for s in steps),
         known=world.known or any(s.satisfied and s.reason == "Registered" for s in steps),
     )
