@@ -10,37 +10,41 @@ import pytest
 
 from tests.soak.crew import Crew
 from tests.virtual import plans
-from tests.virtual.story import Workload
+from tests.virtual.cases import NEXT_CASES, OPEN_CASES, POINT_CASES, Case, named
 
 SEEDS = 1000
 BATCH = 100
 
 pytestmark = pytest.mark.timeout(3600)
 
+LED = [named("CREATE"), named("AGAIN")]
 
-@pytest.mark.parametrize("workload", Workload)
-def test_a_process_may_be_killed_after_any_request(workload: Workload, players: Crew) -> None:
-    assert players.failures(plans.kills(workload)) == []
-
-
-@pytest.mark.parametrize("workload", Workload)
-def test_caches_may_stand_still_at_any_version(workload: Workload, players: Crew) -> None:
-    assert players.failures(plans.standstills(workload)) == []
+each_case = pytest.mark.parametrize("case", [*POINT_CASES, *NEXT_CASES], ids=lambda case: case.name)
 
 
-@pytest.mark.parametrize("workload", Workload)
-def test_any_change_may_be_missed(workload: Workload, players: Crew) -> None:
-    assert players.failures(plans.gaps(workload)) == []
+@each_case
+def test_a_process_may_be_killed_after_any_request(case: Case, players: Crew) -> None:
+    assert players.failures(plans.kills(case)) == []
 
 
-@pytest.mark.parametrize("workload", Workload)
-def test_the_cloud_may_refuse_anything_for_a_while(workload: Workload, players: Crew) -> None:
-    assert players.failures(plans.refusals(workload)) == []
+@each_case
+def test_caches_may_stand_still_at_any_version(case: Case, players: Crew) -> None:
+    assert players.failures(plans.standstills(case)) == []
 
 
-@pytest.mark.parametrize("workload", [Workload.CREATE, Workload.AGAIN])
-def test_the_leader_may_be_lost_with_any_write_under_way(workload: Workload, players: Crew) -> None:
-    assert players.failures(plans.strikes(workload)) == []
+@each_case
+def test_any_change_may_be_missed(case: Case, players: Crew) -> None:
+    assert players.failures(plans.gaps(case)) == []
+
+
+@pytest.mark.parametrize("case", OPEN_CASES, ids=lambda case: case.name)
+def test_the_cloud_may_refuse_anything_for_a_while(case: Case, players: Crew) -> None:
+    assert players.failures(plans.refusals(case)) == []
+
+
+@pytest.mark.parametrize("case", LED, ids=lambda case: case.name)
+def test_the_leader_may_be_lost_with_any_write_under_way(case: Case, players: Crew) -> None:
+    assert players.failures(plans.strikes(case)) == []
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))

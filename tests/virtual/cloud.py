@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from hack.cluster.arm import frontdoor, wire
 from hack.cluster.arm.addresses import pools_path
 from hack.cluster.arm.exchange import Answer, Request
-from hack.cluster.arm.faults import Fault, Match, Rule, Scenario
+from hack.cluster.arm.faults import LATE_FAULTS, Rule, Scenario
 from hack.cluster.arm.frontdoor import FrontDoor
 from hack.cluster.arm.settings import Settings
 from hack.cluster.arm.sizes import sizes
@@ -53,6 +53,23 @@ class Deed:
     is_late: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """A request for a pool is sent, or its sender learns that it came to nothing.
+
+    Attributes:
+        who: identity of the sender.
+        owner: uid of the claim.
+        at: seconds of the server's clock.
+        failure: why it came to nothing; None when it is sent.
+    """
+
+    who: str
+    owner: str
+    at: float
+    failure: CloudError | None = None
+
+
 class _Door(FrontDoor):
     """A front door where nobody has to show who they are."""
 
@@ -66,6 +83,8 @@ class Arm:
     Attributes:
         deeds: all changes, in order.
         on_deed: called with each at its moment.
+        on_bid: called with each at its moment.
+        asked: when it was last asked to change something, whatever came of that.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
@@ -88,11 +107,22 @@ class Arm:
         self._fails = False
         self.deeds: list[Deed] = []
         self.on_deed: list[Callable[[Deed], None]] = []
+        self.on_bid: list[Callable[[Bid], None]] = []
+        self.asked = 0.0
 
-    def fail(self, fault: Fault, *, times: int) -> None:
-        """Have a kind of request fail that many times."""
-        self._fails = True
-        self._door.play(Scenario(rules=[Rule(match=Match(), fault=fault, times=times)]))
+    def fail(self, rule: Rule) -> None:
+        """Have requests fail by a rule."""
+        self._fails = rule.fault not in LATE_FAULTS and rule.match.operation != "PUT"
+        self._door.play(Scenario(rules=(rule,)))
+
+    def fired(self) -> int:
+        """How many requests have failed by the rule."""
+        return sum(self._door.scenario()[1].values())
+
+    def bid(self, bid: Bid) -> None:
+        """Tell of it."""
+        for hear in self.on_bid:
+            hear(bid)
 
     def ask(self, method: str, pool: str, body: object, *, by: str, sent_at: float) -> Answer:
         """One request, and its answer.
@@ -106,6 +136,8 @@ class Arm:
         """
         if method == "GET" and not pool:
             return self._list()
+        if method in ("PUT", "DELETE"):
+            self.asked = self._clock()
         before = self.pool(pool) if method in ("PUT", "DELETE") else None
         answer = self._door.answer(_request(method, pool, body))
         if method in ("PUT", "DELETE") and answer.status in (200, 201, 202):
@@ -172,7 +204,13 @@ class LocalCloud:
 
     async def launch(self, spec: InstanceSpec) -> None:
         """Begin to create a pool."""
-        _check(await self._call("PUT", spec.name, agentpool.body(spec)))
+        bid = Bid(self._link.who, spec.owner.uid, self._arm.now())
+        self._arm.bid(bid)
+        try:
+            _check(await self._call("PUT", spec.name, agentpool.body(spec)))
+        except CloudError as failure:
+            self._arm.bid(replace(bid, at=self._arm.now(), failure=failure))
+            raise
 
     async def terminate(self, name: str) -> None:
         """Begin to delete a pool."""

@@ -9,10 +9,12 @@ The numbers are those of the ten invariants that every run is held to:
 4. Nobody acts who does not lead: `leaders.Leaders`, from the history of the leases.
 5. The finalizer is stored before the first launch, nothing is left of what is gone, and nothing
    goes that somebody wants: `Judge._launched`, `_terminated`, `_machine`, `_change`, `end`.
+   Where nothing can come up that is told, and nobody tries for ever: `stuck`.
 6. One claim for each need, one pool for each claim: `Judge._machine`, `_launched`.
 7. A transition time moves when the condition does and only then, and no condition vanishes:
    `Judge._transitions`.
-8. Whoever gets no answer asks less and less often: tests/virtual/test_stories.py.
+8. Whoever gets no answer asks less and less often: tests/virtual/test_stories.py. Whoever is
+   refused a pool waits as long as that kind of refusal calls for: `bids.Bids`.
 9. A process that is told to end does so in time, leaves nothing open, and gives the lease back
    last: `Judge.left`, and the end of `story`.
 10. All that also holds wherever a process is killed: `plans`.
@@ -32,10 +34,12 @@ import structlog
 
 from kaito.api import labels
 from tests.virtual.api import Api
+from tests.virtual.bids import Bids
 from tests.virtual.cloud import Arm, Deed
 from tests.virtual.door import Link
 from tests.virtual.leaders import Leaders
 from tests.virtual.process import Life
+from tests.virtual.stuck import Stuck, wrong
 from tests.virtual.watched import Caches, Workers, idle
 from tests.virtual.watching import Event
 from tests.virtual.wire import Json
@@ -52,7 +56,6 @@ class Judge:
 
     Attributes:
         violations: sentences; empty is good.
-        written: when the API or the cloud last changed, Events and leases left out.
     """
 
     def __init__(self, api: Api, arm: Arm, now: Callable[[], float]) -> None:
@@ -62,14 +65,21 @@ class Judge:
         self._pools: dict[str, set[str]] = {}
         self._late: set[str] = set()
         self.violations: list[str] = []
-        self.written = 0.0
+        self._changed = 0.0
         self.is_deaf = False
         self.caches = Caches(api, self.say)
         self._workers = Workers(self.say)
         self._leaders = Leaders(self.say)
+        self._ran: set[str] = set()
+        arm.on_bid.append(Bids(self.say).hear)
         arm.on_deed.append(self._deed)
         api.on_event.append(self._change)
         api.on_event.append(self._leaders.hear)
+
+    @property
+    def written(self) -> float:
+        """When the API changed last, Events and leases left out, or the cloud was asked to."""
+        return max(self._changed, self._arm.asked)
 
     def say(self, sentence: str) -> None:
         """Note what must not be; the first of it is enough."""
@@ -101,6 +111,11 @@ class Judge:
             self.say(f"{life.link.who} ended by {_cause(error)!r}")
         elif task.result() and not elects:
             self.say(f"{life.link.who} ended by itself")
+
+    def stuck(self, wanted: Stuck) -> None:
+        """Judge what the user finds where nothing more can be done."""
+        for sentence in wrong(wanted, self._api, self._arm, written=self.written):
+            self.say(sentence)
 
     def end(self, lives: list[Life], *, wanted: int, is_late: bool) -> None:
         """Judge the end: everything there that should be, and nobody writing any more."""
@@ -162,7 +177,7 @@ class Judge:
 
     def _deed(self, deed: Deed) -> None:
         """The cloud has agreed to something: was it right to ask?"""
-        self.written = deed.at
+        self._changed = deed.at
         claim = self._claim(deed.owner)
         if deed.verb == "launch":
             self._launched(deed, claim)
@@ -170,6 +185,8 @@ class Judge:
             self._terminated(deed, claim)
 
     def _terminated(self, deed: Deed, claim: Json | None) -> None:
+        if deed.state == "Succeeded":
+            self._ran.add(deed.owner)
         if claim and "deletionTimestamp" not in claim["metadata"] and deed.state != "Failed":
             self.say(f"pool {deed.pool} was terminated while its claim wants it")
 
@@ -180,6 +197,8 @@ class Judge:
             self.say(f"claim {deed.owner} has had pools {sorted(names)}")
         if deed.state:
             self.say(f"pool {deed.pool} was written over in state {deed.state}")
+        if deed.owner in self._ran and not deed.is_late:
+            self.say(f"claim {deed.owner} has had a machine, and is given another")
         if deed.is_late:
             self._late.add(deed.pool)
         else:
@@ -195,7 +214,7 @@ class Judge:
     def _change(self, event: Event) -> None:
         if event.kind.plural in ("events", "leases"):
             return
-        self.written = event.at
+        self._changed = event.at
         if event.kind.plural in CLAIMS:
             self._machine(event)
         if event.kind.plural == "workspaces" and event.is_end:

@@ -5,10 +5,10 @@
 - `unseen/WORKLOAD/PROGRAM/V`: the same, and what happened meanwhile is never seen.
 - `dropped/WORKLOAD/PROGRAM/N`: the Nth line of its watches is never seen, and the object's next
   state is.
-- `refused/WORKLOAD/FAULT/N`: the cloud has that fault for its first N requests.
+- `refused/WORKLOAD/REFUSAL/N`: the cloud refuses its first N requests in that way.
 - `outage/WORKLOAD`: there is no API server for most of an hour; nobody asks it too often.
 - `fair/WORKLOAD`, `turns/WORKLOAD`: nothing goes wrong; with one process of each program, or two.
-- `next/WORKLOAD`: nothing goes wrong, and nodes are asked for by NodeClaims.
+- `WORKLOAD~` in any of these: the same, and nodes are asked for by NodeClaims.
 - `seed/N`: a workload, and faults of all kinds by chance for its first 15 minutes; odd ones with
   two processes of each program, which take turns; the second ten of each twenty with NodeClaims.
 - `struck/WORKLOAD/PROGRAM/HOW/N`: there are two of each program, and the leader is killed, paused
@@ -26,76 +26,74 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
 
-from hack.cluster.arm.faults import Fault
 from tests.virtual import process
+from tests.virtual.cases import Case, named
 from tests.virtual.door import Weather
 from tests.virtual.process import Life, Manner
-from tests.virtual.story import Climate, Script, Stage, Verdict, Workload, played
+from tests.virtual.refusals import REFUSALS
+from tests.virtual.story import Climate, Script, Stage, Verdict, Workload, fair, played
 from tests.virtual.troubles import STRIKES, Strike, trouble
 from tests.virtual.weather import Calls, Ear, Fog, Gap, Heard, Outage, Sniper, Storm
 
 STALE_SECONDS = 300.0
 STORM_SECONDS = 900.0
 OUTAGE = (100.0, 3000.0)
-REFUSALS = (
-    Fault.QUOTA,
-    Fault.ALLOCATION,
-    Fault.CONFLICT,
-    Fault.THROTTLE,
-    Fault.DENIED,
-    Fault.UNAVAILABLE,
-)
 
 
-def kills(workload: Workload) -> list[str]:
-    """Every point at which a process can be killed."""
+def requests(case: Case) -> Calls:
+    """All that processes ask for when nothing goes wrong."""
     calls = Calls()
-    played(Script(workload, _sniper(calls)))
-    return [f"killed/{workload.name}/{number}" for number in calls.points()]
+    played(_script(case, _sniper(calls)))
+    return calls
 
 
-def standstills(workload: Workload) -> list[str]:
+def kills(case: Case) -> list[str]:
+    """Every point at which a process can be killed."""
+    return [f"killed/{case.name}/{number}" for number in requests(case).points()]
+
+
+def standstills(case: Case) -> list[str]:
     """Every version at which the caches of a process can stand still."""
     return [
-        f"{way}/{workload.name}/{name}/{version}"
+        f"{way}/{case.name}/{name}/{version}"
         for way in ("late", "unseen")
         for name in process.NAMES
-        for version in sorted({0, *(each.version for each in _heard(workload, name))})
+        for version in sorted({0, *(each.version for each in _heard(case, name))})
     ]
 
 
-def gaps(workload: Workload) -> list[str]:
+def gaps(case: Case) -> list[str]:
     """Every change that a process can fail to see."""
     return [
-        f"dropped/{workload.name}/{name}/{number}"
+        f"dropped/{case.name}/{name}/{number}"
         for name in process.NAMES
-        for number, each in enumerate(_heard(workload, name))
+        for number, each in enumerate(_heard(case, name))
         if each.uid
     ]
 
 
-def refusals(workload: Workload) -> list[str]:
+def refusals(case: Case) -> list[str]:
     """Every fault of the cloud that passes."""
-    return [f"refused/{workload.name}/{fault}/{times}" for fault in REFUSALS for times in (1, 3)]
+    return [f"refused/{case.name}/{name}/{times}" for name in REFUSALS for times in (1, 3)]
 
 
-def strikes(workload: Workload) -> list[str]:
+def strikes(case: Case) -> list[str]:
     """Every write under way with which a leader can be lost."""
     found = []
     for name in process.NAMES:
-        count = _writes(workload, name)
+        count = _writes(case, name)
         found += [
-            f"struck/{workload.name}/{name}/{how}/{number}"
+            f"struck/{case.name}/{name}/{how}/{number}"
             for how in STRIKES
             for number in range(count)
         ]
     return found
 
 
-def _writes(workload: Workload, name: str) -> int:
+def _writes(case: Case, name: str) -> int:
     """How often a program writes when nothing goes wrong."""
     seen = Strike(lambda: None)
-    played(Script(workload, _only(name, lambda _stage, _life: seen)))
+    played(_script(case, _only(name, lambda _stage, _life: seen)))
     return seen.count
 
 
@@ -113,13 +111,12 @@ def verdict(plan: str) -> Verdict:
     kind, *rest = plan.split("/")
     if kind == "seed":
         return _seeded(int(rest[0]))
-    workload = Workload[rest[0]]
+    case = named(rest[0])
     if kind == "outage":
-        return _outage(workload)
+        return _outage(case)
     climates: dict[str, Callable[..., Script]] = {
-        "fair": Script,
-        "turns": lambda workload: Script(workload, manner=Manner(elects=True)),
-        "next": lambda workload: Script(workload, manner=Manner(claim_kind="NodeClaim")),
+        "fair": _script,
+        "turns": _taking_turns,
         "killed": _killed,
         "late": _stale,
         "unseen": _unseen,
@@ -127,10 +124,10 @@ def verdict(plan: str) -> Verdict:
         "refused": _refused,
         "struck": _struck,
     }
-    return played(climates[kind](workload, *rest[1:]))
+    return played(climates[kind](case, *rest[1:]))
 
 
-FAMILIES: Mapping[str, Callable[[Workload], list[str]]] = {
+FAMILIES: Mapping[str, Callable[[Case], list[str]]] = {
     "killed": kills,
     "late": standstills,
     "unseen": standstills,
@@ -150,7 +147,7 @@ def expanded(asked: str) -> list[str]:
         return seeds(int(first), int(last))
     if "*" not in rest:
         return [asked]
-    found = FAMILIES[kind](Workload[rest.partition("/")[0]])
+    found = FAMILIES[kind](named(rest.partition("/")[0]))
     return [plan for plan in found if fnmatch(plan, asked)]
 
 
@@ -165,46 +162,56 @@ def failures(plans: Sequence[str]) -> Iterator[str]:
     return (said for said in map(failure, plans) if said)
 
 
-def _killed(workload: Workload, number: str) -> Script:
-    return Script(workload, _sniper(Calls(int(number))))
+def _script(case: Case, climate: Climate = fair) -> Script:
+    return Script(case.workload, climate, manner=case.manner)
 
 
-def _stale(workload: Workload, name: str, version: str) -> Script:
+def _taking_turns(case: Case) -> Script:
+    return Script(case.workload, manner=replace(case.manner, elects=True))
+
+
+def _killed(case: Case, number: str) -> Script:
+    return _script(case, _sniper(Calls(int(number))))
+
+
+def _stale(case: Case, name: str, version: str) -> Script:
     fog = Fog(int(version), STALE_SECONDS, None)
-    return Script(workload, _only(name, lambda _stage, _life: fog))
+    return _script(case, _only(name, lambda _stage, _life: fog))
 
 
-def _unseen(workload: Workload, name: str, version: str) -> Script:
+def _unseen(case: Case, name: str, version: str) -> Script:
     fog = Fog(int(version), STALE_SECONDS, None)
 
     def climate(stage: Stage, _life: Life) -> Weather:
         fog.expires = stage.api.compact
         return fog
 
-    return Script(workload, _only(name, climate))
+    return _script(case, _only(name, climate))
 
 
-def _dropped(workload: Workload, name: str, number: str) -> Script:
-    line = _heard(workload, name)[int(number)]
+def _dropped(case: Case, name: str, number: str) -> Script:
+    line = _heard(case, name)[int(number)]
 
     def climate(stage: Stage, _life: Life) -> Weather:
         api = stage.api
         return Gap(line.path, line.version, STALE_SECONDS, api.newest, api.compact)
 
-    return Script(workload, _only(name, climate))
+    return _script(case, _only(name, climate))
 
 
-def _refused(workload: Workload, fault: str, times: str) -> Script:
-    return Script(workload, trouble=lambda stage: stage.arm.fail(Fault(fault), times=int(times)))
+def _refused(case: Case, name: str, times: str) -> Script:
+    rule = REFUSALS[name].model_copy(update={"times": int(times)})
+    return Script(case.workload, trouble=lambda stage: stage.arm.fail(rule), manner=case.manner)
 
 
-def _struck(workload: Workload, name: str, how: str, number: str) -> Script:
+def _struck(case: Case, name: str, how: str, number: str) -> Script:
     strike = Strike(lambda: None, int(number))
 
     def climate(stage: Stage, life: Life) -> Weather:
         return strike.on(lambda: STRIKES[how](stage, life))
 
-    return Script(workload, _only(name, climate), manner=Manner(elects=True))
+    manner = replace(case.manner, elects=True)
+    return Script(case.workload, _only(name, climate), manner=manner)
 
 
 def _seeded(seed: int) -> Verdict:
@@ -225,14 +232,14 @@ def _seeded(seed: int) -> Verdict:
     )
 
 
-def _outage(workload: Workload) -> Verdict:
+def _outage(case: Case) -> Verdict:
     weathers: dict[str, Outage] = {}
 
     def climate(stage: Stage, life: Life) -> Weather:
         weather = Outage(lambda: stage.timeline.now, *OUTAGE)
         return weathers.setdefault(life.name, weather)
 
-    found = played(Script(workload, climate))
+    found = played(_script(case, climate))
     eager = {name: weather.eager() for name, weather in weathers.items()}
     said = [f"{name} asks too often: {rates}" for name, rates in eager.items() if rates]
     if not all(weather.counts for weather in weathers.values()):
@@ -254,8 +261,8 @@ def _only(name: str, climate: Climate) -> Climate:
 
 
 @cache
-def _heard(workload: Workload, name: str) -> tuple[Heard, ...]:
+def _heard(case: Case, name: str) -> tuple[Heard, ...]:
     """All lines that a program hears when nothing goes wrong."""
     ear = Ear()
-    played(Script(workload, _only(name, lambda _stage, _life: ear)))
+    played(_script(case, _only(name, lambda _stage, _life: ear)))
     return tuple(ear.heard)

@@ -7,7 +7,7 @@ import json
 import logging
 import random
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from hack.cluster.arm.faults import Fault
+from hack.cluster.arm.faults import Fault, Rule
 from kaito.api.workspace import WORKSPACES
 from kaito.kube.objects import Ref
 from tests.virtual import process
@@ -25,6 +25,7 @@ from tests.virtual.door import Fair, Link, Weather, mark
 from tests.virtual.invariants import Judge
 from tests.virtual.loop import Timeline, VirtualLoop
 from tests.virtual.process import Life, Manner
+from tests.virtual.stuck import NODELESS, UNSOLD, Stuck
 from tests.virtual.world import World
 
 REST_SECONDS = 1.0
@@ -47,6 +48,27 @@ class Workload(StrEnum):
     REGRET = "create, and delete half-way"
     AGAIN = "create, delete half-way, and create again"
     SOLD_OUT = "create, where the first machine fails"
+    UNSOLD = "create, where the type is not sold, and delete"
+    WITHDRAWN = "create, where the type turns out not to be sold, and delete"
+    REPLACED = "create, where the first machine never joins"
+    NODELESS = "create, where no machine ever joins, and delete"
+
+
+STAYING = (Workload.CREATE, Workload.AGAIN, Workload.SOLD_OUT, Workload.REPLACED)
+RULES: Mapping[Workload, Rule] = {
+    Workload.SOLD_OUT: Rule(fault=Fault.ALLOCATION, times=1),
+    Workload.UNSOLD: Rule(fault=Fault.SKU),
+    Workload.WITHDRAWN: Rule(fault=Fault.ALLOCATION, code="SkuNotAvailable"),
+}
+"""What goes wrong in the cloud."""
+SILENT: Mapping[Workload, float] = {Workload.REPLACED: 1, Workload.NODELESS: float("inf")}
+"""How many of the first pools have a machine that never joins."""
+STUCK: Mapping[Workload, Stuck] = {
+    Workload.UNSOLD: UNSOLD,
+    Workload.WITHDRAWN: UNSOLD,
+    Workload.NODELESS: NODELESS,
+}
+"""How the user finds it before it is deleted."""
 
 
 class Stage:
@@ -123,10 +145,12 @@ class Verdict:
     Attributes:
         violations: what must not be.
         trace: versions, kinds and names of all changes: the same for the same seed.
+        met: requests that the cloud refused as it was told to.
     """
 
     violations: Sequence[str]
     trace: Sequence[str] = field(repr=False)
+    met: int = 0
 
 
 def played(script: Script) -> Verdict:
@@ -145,7 +169,8 @@ def played(script: Script) -> Verdict:
         finally:
             arm.close()
             structlog.reset_defaults()
-    return Verdict(stage.judge.violations, _trace(stage.api))
+        met = arm.fired()
+    return Verdict(stage.judge.violations, _trace(stage.api), met)
 
 
 async def _play(script: Script, stage: Stage) -> None:
@@ -157,8 +182,7 @@ async def _play(script: Script, stage: Stage) -> None:
     troubles = script.trouble(stage)
     await (script.act or _act)(stage)
     is_late = await _is_late(stage)
-    is_gone = script.act or script.workload in (Workload.DELETE, Workload.REGRET)
-    wanted = 0 if is_gone else 1
+    wanted = 0 if script.act or script.workload not in STAYING else 1
     stage.judge.end(list(stage.lives.values()), wanted=wanted, is_late=is_late)
     if script.climate is fair and not script.manner.elects:
         stage.judge.unhindered(list(stage.lives.values()))
@@ -213,11 +237,18 @@ async def _keep(name: str, slot: int, stage: Stage) -> None:
 async def _act(stage: Stage) -> None:
     """What the user does, over an hour at most."""
     workload, chance = stage.script.workload, random.Random(stage.script.manner.seed)
-    if workload is Workload.SOLD_OUT:
-        stage.arm.fail(Fault.ALLOCATION, times=1)
+    if workload in RULES:
+        stage.arm.fail(RULES[workload])
+    stage.world.silent = SILENT.get(workload, 0)
     await asyncio.sleep(5)
     create(stage)
-    if workload in (Workload.CREATE, Workload.SOLD_OUT):
+    if workload in STAYING and workload is not Workload.AGAIN:
+        return
+    if workload in STUCK:
+        stuck = STUCK[workload]
+        await asyncio.sleep(stuck.seconds)
+        stage.judge.stuck(stuck)
+        delete(stage)
         return
     half_way = chance.uniform(0, 150)
     await asyncio.sleep(500 if workload is Workload.DELETE else half_way)

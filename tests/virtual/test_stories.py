@@ -9,15 +9,19 @@ from __future__ import annotations
 import pytest
 
 from tests.virtual import plans
-from tests.virtual.story import Workload
+from tests.virtual.cases import CASES, Case, named
 
 pytestmark = pytest.mark.timeout(120)
 
+LED = [named("CREATE"), named("AGAIN")]
 
-@pytest.mark.parametrize("workload", Workload)
-@pytest.mark.parametrize("kind", ["fair", "turns", "next"])
-def test_every_workload_ends_as_the_user_wants(workload: Workload, kind: str) -> None:
-    assert list(plans.failures([f"{kind}/{workload.name}"])) == []
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+@each_case
+@pytest.mark.parametrize("kind", ["fair", "turns"])
+def test_every_workload_ends_as_the_user_wants(case: Case, kind: str) -> None:
+    assert list(plans.failures([f"{kind}/{case.name}"])) == []
 
 
 @pytest.mark.parametrize("plan", ["seed/6", "seed/7"])
@@ -25,24 +29,24 @@ def test_a_plan_makes_the_same_run_again(plan: str) -> None:
     assert plans.verdict(plan).trace == plans.verdict(plan).trace
 
 
-@pytest.mark.parametrize("workload", Workload)
-def test_a_process_may_be_killed(workload: Workload) -> None:
-    assert list(plans.failures(plans.kills(workload)[::40])) == []
+@each_case
+def test_a_process_may_be_killed(case: Case) -> None:
+    assert list(plans.failures(plans.kills(case)[::40])) == []
 
 
-@pytest.mark.parametrize("workload", Workload)
-def test_caches_may_stand_still(workload: Workload) -> None:
-    assert list(plans.failures(plans.standstills(workload)[::30])) == []
+@each_case
+def test_caches_may_stand_still(case: Case) -> None:
+    assert list(plans.failures(plans.standstills(case)[::30])) == []
 
 
-@pytest.mark.parametrize("workload", Workload)
-def test_changes_may_be_missed(workload: Workload) -> None:
-    assert list(plans.failures(plans.gaps(workload)[::25])) == []
+@each_case
+def test_changes_may_be_missed(case: Case) -> None:
+    assert list(plans.failures(plans.gaps(case)[::25])) == []
 
 
-@pytest.mark.parametrize("workload", [Workload.CREATE, Workload.AGAIN])
-def test_a_leader_may_be_lost_with_a_write_under_way(workload: Workload) -> None:
-    assert list(plans.failures(plans.strikes(workload)[::35])) == []
+@pytest.mark.parametrize("case", LED)
+def test_a_leader_may_be_lost_with_a_write_under_way(case: Case) -> None:
+    assert list(plans.failures(plans.strikes(case)[::35])) == []
 
 
 @pytest.mark.parametrize("seed", range(12))

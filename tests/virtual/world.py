@@ -27,7 +27,7 @@ class World:
     """The other controllers of a cluster, and its kubelets.
 
     Attributes:
-        makes_nodes: whether machines that are up join the cluster.
+        silent: how many of the first pools have a machine that never joins.
     """
 
     def __init__(self, api: Api, arm: Arm) -> None:
@@ -35,7 +35,7 @@ class World:
         self._arm = arm
         self._seen = (0, 0)
         self._moved = asyncio.Event()
-        self.makes_nodes = True
+        self.silent = 0.0
         api.on_event.append(self._hear)
         arm.on_deed.append(lambda _deed: self._moved.set())
 
@@ -74,12 +74,17 @@ class World:
         nodes = {node["metadata"]["name"]: node for node in self._api.items("nodes")}
         for name, pool in pools.items():
             here = f"node-{name}"
-            is_up = pool["provisioningState"] == "Succeeded" and self.makes_nodes
-            if is_up and here not in nodes:
+            is_up = pool["provisioningState"] == "Succeeded" and here not in nodes
+            if is_up and self._number(name) > self.silent:
                 self._join(here, name, pool)
         for here, node in nodes.items():
             if node["metadata"]["labels"][labels.AGENT_POOL] not in pools:
                 self._delete(NODES, Ref("", here))
+
+    def _number(self, name: str) -> int:
+        """Which of all pools that ever were created it is, from 1."""
+        launched = [deed.pool for deed in self._arm.deeds if deed.verb == "launch"]
+        return len(launched) - launched[::-1].index(name)
 
     def _join(self, here: str, name: str, pool: Json) -> None:
         carried = {
@@ -88,10 +93,9 @@ class World:
             labels.AKS_AGENT_POOL: name,
             labels.INSTANCE_TYPE: pool["vmSize"],
         }
-        count = sum(deed.verb == "launch" for deed in self._arm.deeds)
         node = {
             "metadata": {"name": here, "labels": carried},
-            "spec": {"providerID": f"azure:///{name}/{count}"},
+            "spec": {"providerID": f"azure:///{name}/{self._number(name)}"},
             "status": {
                 "conditions": [{"type": "Ready", "status": "True"}],
                 "allocatable": {labels.GPU: "1"},
