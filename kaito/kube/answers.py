@@ -45,6 +45,7 @@ class _Cause(KubeModel):
     """One detail of a failure."""
 
     reason: str = ""
+    message: str = ""
 
 
 class _Details(KubeModel):
@@ -99,7 +100,13 @@ def _error(status: int, said: Status, asked_seconds: float | None) -> KubeError:
     if wait is None and said.details.retry_after_seconds:
         wait = float(said.details.retry_after_seconds)
     reason = said.reason or _phrase(status)
-    return _class(status, said)(status, reason, said.message, retry_after_seconds=wait)
+    return _class(status, said)(status, reason, _message(said), retry_after_seconds=wait)
+
+
+def _message(said: Status) -> str:
+    """What the server says; which budget forbids an eviction is told in the details only."""
+    budgets = [each.message for each in said.details.causes if each.reason == "DisruptionBudget"]
+    return " ".join((said.message, *budgets))
 
 
 def _class(status: int, said: Status) -> type[KubeError]:
