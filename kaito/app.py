@@ -28,7 +28,18 @@ from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.controller import Controller
 from kaito.kube.events import Recorder
 from kaito.kube.informer import Informer
-from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS, SERVICES, Deployment, Node, Pod, Service
+from kaito.kube.kinds import (
+    DEPLOYMENTS,
+    NODES,
+    PODS,
+    SERVICES,
+    STATEFULSETS,
+    Deployment,
+    Node,
+    Pod,
+    Service,
+    StatefulSet,
+)
 from kaito.kube.lease import Elector
 from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
@@ -50,6 +61,7 @@ class Informers:
     nodes: Informer[Node]
     services: Informer[Service]
     deployments: Informer[Deployment]
+    stateful_sets: Informer[StatefulSet]
     pods: Informer[Pod]
 
     def stores(self) -> Stores:
@@ -61,6 +73,7 @@ class Informers:
             nodes=self.nodes.store,
             services=self.services.store,
             deployments=self.deployments.store,
+            stateful_sets=self.stateful_sets.store,
             pods=self.pods.store,
         )
 
@@ -107,7 +120,11 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
             client=client,
             recorder=recorder,
             catalog=catalog,
-            options=Options(settings.preset_registry, node_class=settings.new_node_class),
+            options=Options(
+                settings.preset_registry,
+                node_class=settings.new_node_class,
+                node_lost_seconds=settings.node_lost_seconds,
+            ),
             now=clock.now,
         )
         manager.add(_controller(informers, reconciler, settings, clock))
@@ -129,6 +146,7 @@ def _informers(manager: Manager) -> Informers:
         nodes=manager.informer(NODES, indexes={BY_TRAIT: traits}),
         services=manager.informer(SERVICES, labels=ours),
         deployments=manager.informer(DEPLOYMENTS, labels=ours),
+        stateful_sets=manager.informer(STATEFULSETS, labels=ours),
         pods=manager.informer(PODS, labels=ours, indexes=indexes),
     )
 
@@ -146,5 +164,6 @@ def _controller(
     controller.watch(informers.nodes, informers.concerned)
     controller.watch(informers.services, workspace_of)
     controller.watch(informers.deployments, workspace_of)
+    controller.watch(informers.stateful_sets, workspace_of)
     controller.watch(informers.pods, workspace_of)
     return controller

@@ -52,6 +52,13 @@ BYPASS_RESOURCE_CHECKS = "kaito.sh/bypass-resource-checks"
 ENABLE_LOAD_BALANCER = "kaito.sh/enablelb"
 """Annotation on Workspaces, value "True": the Service becomes a LoadBalancer."""
 
+POD_INDEX = "apps.kubernetes.io/pod-index"
+POD_NAME = "statefulset.kubernetes.io/pod-name"
+"""Labels on the pods of a StatefulSet."""
+
+HOSTNAME = "kubernetes.io/hostname"
+"""Label on nodes: each has its own value."""
+
 WORKSPACE_FINALIZER = "workspace.finalizer.kaito.sh"
 TERMINATION_FINALIZER = "karpenter.sh/termination"
 

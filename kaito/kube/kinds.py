@@ -163,6 +163,7 @@ class ServiceSpec(KubeModel):
     cluster_ip: str = Field(default="", alias="clusterIP")
     ports: tuple[ServicePort, ...] = ()
     selector: dict[str, str] = {}
+    publish_not_ready_addresses: bool = False
 
 
 class Service(KubeObject):

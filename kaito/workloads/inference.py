@@ -1,6 +1,8 @@
-"""The Deployment that serves a preset."""
+"""What serves a preset: a Deployment of copies, or a StatefulSet of pods that serve together."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from kaito.api import labels
 from kaito.api.workspace import Workspace
@@ -8,11 +10,20 @@ from kaito.catalog.preset import Image, Preset
 from kaito.catalog.sku import Sku
 from kaito.kube.objects import Manifest
 from kaito.workloads.deployment import deployment_of
-from kaito.workloads.image import model_image, preset_of
+from kaito.workloads.group import (
+    group_command,
+    group_environment,
+    group_probes,
+    is_group,
+    leader_host,
+    meeting_ports,
+)
+from kaito.workloads.image import ModelImage, model_image, preset_of
 from kaito.workloads.launch import launch_command
 from kaito.workloads.owner import pod_labels
-from kaito.workloads.placement import TOLERATIONS, affinity
+from kaito.workloads.placement import TOLERATIONS, affinity, apart
 from kaito.workloads.security import container_security, home, pod_security, writable_folders
+from kaito.workloads.statefulset import stateful_set_of
 
 _PROBE_SECONDS = 2
 _LIVENESS_SECONDS = 10
@@ -21,38 +32,91 @@ HUB_KEY = "HF_TOKEN"
 """Key of the secret that `presetOptions.modelAccessSecret` names."""
 
 
-def rendered_deployment(
-    workspace: Workspace,
-    preset: Preset,
-    *,
-    registry: str,
-    gpus: int,
-    dedicated: bool,
-    sku: Sku | None = None,
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What pods run on.
+
+    Attributes:
+        gpus: that each pod asks for.
+        dedicated: whether all nodes were created for this workspace; then pods go nowhere else.
+        sku: type of the nodes, for figures on the command line; None where no table has it.
+    """
+
+    gpus: int
+    dedicated: bool
+    sku: Sku | None = None
+
+
+def rendered_inference(
+    workspace: Workspace, preset: Preset, *, registry: str, ground: Ground
 ) -> Manifest:
-    """The Deployment of an inference workspace, annotated with its own revision.
+    """The workload of an inference workspace, annotated with its own revision.
+
+    A model that fits one node is served by a copy on each; one that does not, by all together.
 
     Args:
         workspace: has `inference.preset`.
         preset: the model that it names.
         registry: where public images are, "" for none.
-        gpus: GPUs that each pod asks for.
-        dedicated: whether all nodes were created for this workspace; then pods go nowhere else.
-        sku: type of the nodes, for figures on the command line; None where no table has it.
+        ground: what the pods run on.
     """
-    command = launch_command(preset, sku, nodes=workspace.resource.count, gpus=gpus)
+    count = workspace.resource.count
     image = model_image(workspace, preset, registry=registry)
-    server = _container(workspace, preset, command=command, image=image.reference, gpus=gpus)
-    template: Manifest = {
+    if is_group(preset, ground.sku, nodes=count):
+        return stateful_set_of(workspace, _template(workspace, preset, image, ground, nodes=count))
+    template = _template(workspace, preset, image, ground, nodes=1)
+    return deployment_of(workspace, template, deadline_seconds=preset.readiness_timeout_seconds)
+
+
+def _template(
+    workspace: Workspace, preset: Preset, image: ModelImage, ground: Ground, *, nodes: int
+) -> Manifest:
+    """The pods' template, where `nodes` of them serve one copy."""
+    command = launch_command(preset, ground.sku, nodes=nodes, gpus=ground.gpus)
+    server = _container(workspace, preset, command=command, image=image.reference, gpus=ground.gpus)
+    if nodes > 1:
+        server = _joined(workspace, preset, server, command=command)
+    return {
         "metadata": {"labels": pod_labels(workspace)},
         "spec": {
-            **_pod(workspace, preset.image, dedicated=dedicated),
+            **_pod(workspace, preset.image, dedicated=ground.dedicated),
             "imagePullSecrets": [{"name": name} for name in image.pull_secrets],
             "containers": [server],
             "volumes": _volumes(preset.image),
         },
     }
-    return deployment_of(workspace, template, deadline_seconds=preset.readiness_timeout_seconds)
+
+
+def _joined(
+    workspace: Workspace, preset: Preset, server: Manifest, *, command: list[str]
+) -> Manifest:
+    """The container of a server that is one of several."""
+    image, leader = preset.image, leader_host(workspace)
+    ports = [
+        {"name": name, "containerPort": port, "protocol": "TCP"}
+        for name, port in meeting_ports(image).items()
+    ]
+    probes = group_probes(image, leader=leader)
+    return {
+        **server,
+        "command": group_command(preset, command, nodes=workspace.resource.count, leader=leader),
+        "env": [*_list(server, "env"), *group_environment(image)],
+        "ports": [*_list(server, "ports"), *ports],
+        **{name: _asked(server, name, handler) for name, handler in probes.items()},
+    }
+
+
+def _list(server: Manifest, key: str) -> list[object]:
+    """A list of the container."""
+    found = server[key]
+    return list(found) if isinstance(found, list) else []
+
+
+def _asked(server: Manifest, name: str, handler: Manifest) -> Manifest:
+    """A probe that asks otherwise."""
+    probe = server[name]
+    kept = probe.items() if isinstance(probe, dict) else ()
+    return {**{key: value for key, value in kept if key != "httpGet"}, **handler}
 
 
 def _pod(workspace: Workspace, image: Image, *, dedicated: bool) -> Manifest:
@@ -60,7 +124,10 @@ def _pod(workspace: Workspace, image: Image, *, dedicated: bool) -> Manifest:
     return {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "affinity": affinity(workspace, dedicated=dedicated),
+        "affinity": {
+            **affinity(workspace, dedicated=dedicated),
+            **(apart(workspace) if workspace.resource.count > 1 else {}),
+        },
         "tolerations": list(TOLERATIONS),
         "securityContext": pod_security(image),
     }

@@ -8,6 +8,7 @@ from kaito.api import labels
 from kaito.api.workspace import Workspace
 from kaito.kube.objects import Manifest
 from kaito.nodes.selector import match_labels
+from kaito.workloads.owner import pod_labels
 
 TOLERATIONS: tuple[Manifest, ...] = (
     {"key": labels.GPU, "operator": "Exists", "effect": "NoSchedule"},
@@ -43,6 +44,12 @@ def affinity(workspace: Workspace, *, dedicated: bool, own: Manifest | None = No
     terms = _terms(node) or [{}]
     required = {"nodeSelectorTerms": [_with(term, ours) for term in terms]}
     return {**kept, "nodeAffinity": {**node, _REQUIRED: required}}
+
+
+def apart(workspace: Workspace) -> Manifest:
+    """No two pods of a workspace run on one node, whatever GPUs it has to give."""
+    own = {"labelSelector": {"matchLabels": pod_labels(workspace)}, "topologyKey": labels.HOSTNAME}
+    return {"podAntiAffinity": {_REQUIRED: [own]}}
 
 
 def _terms(node: Manifest) -> list[Manifest]:

@@ -12,13 +12,15 @@ REQUEST_PORT = 80
 RENDEZVOUS_PORT = 29500
 
 
-def rendered_service(workspace: Workspace, *, target_port: int) -> Manifest:
+def rendered_service(workspace: Workspace, *, target_port: int, leader: str = "") -> Manifest:
     """The Service of a workspace. Only pods that are ready receive requests.
 
     Args:
         workspace: its annotation kaito.sh/enablelb "True" asks for a LoadBalancer.
         target_port: port that the model server listens on.
+        leader: name of the one pod that answers, where several serve together.
     """
+    only: Manifest = {labels.POD_NAME: leader} if leader else {}
     is_balanced = workspace.metadata.annotations.get(labels.ENABLE_LOAD_BALANCER) == "True"
     return {
         "apiVersion": SERVICES.api_version,
@@ -26,7 +28,7 @@ def rendered_service(workspace: Workspace, *, target_port: int) -> Manifest:
         "metadata": owned_metadata(workspace),
         "spec": {
             "type": "LoadBalancer" if is_balanced else "ClusterIP",
-            "selector": pod_labels(workspace),
+            "selector": {**pod_labels(workspace), **only},
             "ports": [
                 {
                     "name": "http",

@@ -19,6 +19,7 @@ from kaito.nodes.selection import named_types
 from kaito.nodes.selector import match_labels
 from kaito.sizing import sentences
 from kaito.sizing.answer import Fit
+from kaito.workloads.group import uneven
 from kaito.workloads.image import preset_of
 
 _PLACEHOLDER = re.compile(r"[A-Z0-9_]*_HERE\b")
@@ -99,10 +100,6 @@ def _check_supported(workspace: Workspace) -> Step | None:
             Reason.UNSUPPORTED,
             "inference.adapters: this version serves presets without adapters: remove them",
         )
-    if workspace.resource.count > 1 and preset_of(workspace):
-        return _refused(
-            Reason.UNSUPPORTED, "resource.count: this version runs one node per preset: set it to 1"
-        )
     return None
 
 
@@ -119,7 +116,11 @@ def _check_model(seen: Observed) -> Step | None:
         unknown = sentences.UNKNOWN_PRESET.format(name=name)
         message = f"inference.preset.name: {unknown}: use one of {close}"
         return _refused(Reason.UNKNOWN_PRESET, message)
-    return _check_image(workspace, preset) or _check_type(seen, preset)
+    return (
+        _check_image(workspace, preset)
+        or _check_shares(workspace, preset)
+        or _check_type(seen, preset)
+    )
 
 
 def _check_type(seen: Observed, preset: Preset | None) -> Step | None:
@@ -182,6 +183,14 @@ def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
     return _refused(
         Reason.UNSUPPORTED, f"inference.preset.name: no image serves {preset.name}: {reasons}"
     )
+
+
+def _check_shares(workspace: Workspace, preset: Preset) -> Step | None:
+    """Each node has the same share of a model that is spread."""
+    count = workspace.resource.count
+    if not workspace.inference or not (why := uneven(preset, nodes=count)):
+        return None
+    return _refused(Reason.UNSUPPORTED, f"resource.count: {why}: choose a divisor")
 
 
 def _check_fit(workspace: Workspace, answer: Fit, *, field: str) -> Step | None:

@@ -12,11 +12,12 @@ from kaito.api.machine import Machine
 from kaito.api.nodeclaim import NodeClaim
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
-from kaito.kube.kinds import Deployment, Node, Pod, Service
+from kaito.kube.kinds import Deployment, Node, Pod, Service, StatefulSet
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.store import Store
 from kaito.nodes.claim import Claim
-from kaito.nodes.selection import wanted_traits
+from kaito.nodes.selection import is_ready, wanted_traits
+from kaito.workloads.group import headless_name
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -35,10 +36,12 @@ class Options:
     Attributes:
         registry: registry of public model images, "" for none.
         node_class: GROUP/KIND/NAME of the class of new NodeClaims; "" asks by Machines.
+        node_lost_seconds: how long a node that was bought may be away before another follows.
     """
 
     registry: str
     node_class: str = ""
+    node_lost_seconds: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,9 @@ class Observed:
         taken: names of nodes that another Workspace was there first to choose.
         catalog: presets and SKUs.
         options: settings that shape what is rendered.
+        is_cluster_alive: whether any node at all is ready.
+        stateful_set: its StatefulSet, None when absent.
+        headless: the Service that names the pods of that, None when absent.
     """
 
     workspace: Workspace
@@ -68,6 +74,14 @@ class Observed:
     taken: frozenset[str]
     catalog: Catalog
     options: Options
+    is_cluster_alive: bool = True
+    stateful_set: StatefulSet | None = None
+    headless: Service | None = None
+
+    @property
+    def workload(self) -> Deployment | StatefulSet | None:
+        """What runs the pods; while one Kind follows the other, the one to stay need not be it."""
+        return self.deployment or self.stateful_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,7 @@ class Stores:
     nodes: Store[Node]
     services: Store[Service]
     deployments: Store[Deployment]
+    stateful_sets: Store[StatefulSet]
     pods: Store[Pod]
 
     def claims(self, ref: Ref) -> tuple[Claim, ...]:
@@ -119,6 +134,11 @@ def observe(
         taken=_taken(workspace, nodes, stores.workspaces),
         catalog=catalog,
         options=options,
+        is_cluster_alive=_is_alive(nodes, stores.nodes),
+        stateful_set=_owned(stores.stateful_sets.get(ref), workspace),
+        headless=_owned(
+            stores.services.get(Ref(ref.namespace, headless_name(workspace))), workspace
+        ),
     )
 
 
@@ -163,10 +183,12 @@ def _owned(obj: T | None, workspace: Workspace) -> T | None:
 
 
 def _is_of(pod: Pod, workspace_name: str) -> bool:
-    """Whether a ReplicaSet of the workspace's Deployment made the pod."""
+    """Whether the workspace's StatefulSet made the pod, or a ReplicaSet of its Deployment."""
+    makers = ((owner.kind, owner.name) for owner in pod.metadata.owner_references)
     return any(
-        owner.kind == "ReplicaSet" and owner.name.rpartition("-")[0] == workspace_name
-        for owner in pod.metadata.owner_references
+        (kind == "StatefulSet" and name == workspace_name)
+        or (kind == "ReplicaSet" and name.rpartition("-")[0] == workspace_name)
+        for kind, name in makers
     )
 
 
@@ -178,6 +200,11 @@ def _nodes(workspace: Workspace, pods: Iterable[Pod], known: Store[Node]) -> tup
     )
     found = {node.ref: node for node in (*candidates, *on) if node}
     return tuple(found[ref] for ref in sorted(found))
+
+
+def _is_alive(ours: tuple[Node, ...], known: Store[Node]) -> bool:
+    """Whether any node is ready; where ours tell, the others are not looked at."""
+    return not ours or any(map(is_ready, ours)) or any(map(is_ready, known.list()))
 
 
 def _taken(

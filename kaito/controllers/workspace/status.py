@@ -159,8 +159,8 @@ def _stage(seen: Observed, type_: str, step: Step | None) -> Condition:
 
 def _serves(seen: Observed) -> bool:
     """Whether the workload answers at this moment, whatever the plan looks at."""
-    return seen.deployment is not None and is_serving(
-        seen.deployment, count=seen.workspace.resource.count
+    return seen.workload is not None and is_serving(
+        seen.workload, count=seen.workspace.resource.count
     )
 
 

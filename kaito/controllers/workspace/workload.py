@@ -1,4 +1,4 @@
-"""Phases that see to what runs on the nodes: the Service and the Deployment."""
+"""Phases that see to what runs on the nodes: the Services and the workload."""
 
 from __future__ import annotations
 
@@ -7,17 +7,30 @@ from dataclasses import replace
 from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.workspace import INFERENCE_READY
+from kaito.catalog.preset import Preset
 from kaito.controllers.workspace.nodes import is_dedicated, model, wanted_gpus, wanted_sku
 from kaito.controllers.workspace.observe import Observed
-from kaito.controllers.workspace.step import Apply, Create, Step, done, hold
+from kaito.controllers.workspace.step import Apply, Create, Delete, Step, done, hold
 from kaito.kube.conditions import condition
-from kaito.kube.kinds import DEPLOYMENTS, SERVICES, Deployment
-from kaito.kube.objects import KubeModel, Manifest
+from kaito.kube.kinds import (
+    DEPLOYMENTS,
+    SERVICES,
+    STATEFULSETS,
+    Deployment,
+    Service,
+    StatefulSet,
+)
+from kaito.kube.objects import KubeModel, KubeObject, Manifest
+from kaito.kube.resource import Resource
 from kaito.workloads.diagnosis import Cause, first_cause
 from kaito.workloads.drift import is_covered
-from kaito.workloads.inference import rendered_deployment
+from kaito.workloads.group import is_group, leader_name, meeting_ports
+from kaito.workloads.headless import rendered_headless
+from kaito.workloads.inference import Ground, rendered_inference
 from kaito.workloads.service import rendered_service
 from kaito.workloads.template import rendered_template
+
+Workload = Deployment | StatefulSet
 
 
 def ensure_service(seen: Observed) -> Step:
@@ -27,37 +40,78 @@ def ensure_service(seen: Observed) -> Step:
         return done(
             INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, "the template has its own Service"
         )
-    wanted = rendered_service(seen.workspace, target_port=preset.port)
-    if seen.service is None:
-        message = f"creating Service {seen.workspace.metadata.name}"
-        create = Create(SERVICES, wanted, seen.workspace.metadata.uid)
-        return hold(INFERENCE_READY, Reason.APPLYING, message, create)
+    services = _services(seen, preset)
+    missing = [manifest for manifest, found in services if found is None]
+    if missing:
+        message = f"creating Service {', '.join(_name(manifest) for manifest in missing)}"
+        uid = seen.workspace.metadata.uid
+        creations = (Create(SERVICES, manifest, uid) for manifest in missing)
+        return hold(INFERENCE_READY, Reason.APPLYING, message, *creations)
     step = done(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, "the Service exists")
-    return _mended(step, Apply(SERVICES, wanted, seen.service), seen.service.spec)
+    for manifest, found in services:
+        step = _mended(step, Apply(SERVICES, manifest, found), found.spec) if found else step
+    return step
+
+
+def _services(seen: Observed, preset: Preset) -> tuple[tuple[Manifest, Service | None], ...]:
+    """The Services that there are to be, each with the one that is there."""
+    workspace, port = seen.workspace, preset.port
+    if not _is_group(seen, preset):
+        return ((rendered_service(workspace, target_port=port), seen.service),)
+    own = rendered_service(workspace, target_port=port, leader=leader_name(workspace))
+    headless = rendered_headless(workspace, ports=meeting_ports(preset.image))
+    return (headless, seen.headless), (own, seen.service)
+
+
+def _is_group(seen: Observed, preset: Preset) -> bool:
+    """Whether the nodes serve one copy of the model together."""
+    return is_group(preset, wanted_sku(seen), nodes=seen.workspace.resource.count)
 
 
 def ensure_workload(seen: Observed) -> Step:
-    """The Deployment matches the spec and its pods answer."""
-    wanted = wanted_deployment(seen)
-    name = seen.workspace.metadata.name
-    if seen.deployment is None:
-        create = Create(DEPLOYMENTS, wanted, seen.workspace.metadata.uid)
-        return hold(INFERENCE_READY, Reason.APPLYING, f"creating Deployment {name}", create)
-    apply = Apply(DEPLOYMENTS, wanted, seen.deployment)
-    if _revision(seen.deployment.metadata.annotations) != _revision(_annotations(wanted)):
-        return hold(INFERENCE_READY, Reason.APPLYING, f"applying Deployment {name}", apply)
-    return _mended(_progress(seen, seen.deployment), apply, seen.deployment.spec)
+    """The workload matches the spec and its pods answer."""
+    wanted = wanted_workload(seen)
+    if wanted["kind"] == STATEFULSETS.kind:
+        return _unless_followed(seen.deployment, DEPLOYMENTS) or _ensured(
+            seen, wanted, seen.stateful_set, STATEFULSETS
+        )
+    return _unless_followed(seen.stateful_set, STATEFULSETS) or _ensured(
+        seen, wanted, seen.deployment, DEPLOYMENTS
+    )
 
 
-def _progress(seen: Observed, deployment: Deployment) -> Step:
+def _unless_followed(former: Workload | None, resource: Resource[KubeObject]) -> Step | None:
+    """Give back what ran the pods in another way: the GPUs are wanted for its successor."""
+    if former is None:
+        return None
+    actions = () if former.is_deleting else (Delete(resource, former),)
+    message = f"replacing {resource.kind} {former.metadata.name} by one of another Kind"
+    return hold(INFERENCE_READY, Reason.APPLYING, message, *actions)
+
+
+def _ensured(
+    seen: Observed, wanted: Manifest, found: Workload | None, resource: Resource[KubeObject]
+) -> Step:
+    """The workload of the Kind that is to be."""
+    what = f"{resource.kind} {_name(wanted)}"
+    if found is None:
+        create = Create(resource, wanted, seen.workspace.metadata.uid)
+        return hold(INFERENCE_READY, Reason.APPLYING, f"creating {what}", create)
+    apply = Apply(resource, wanted, found)
+    if _revision(found.metadata.annotations) != _revision(_annotations(wanted)):
+        return hold(INFERENCE_READY, Reason.APPLYING, f"applying {what}", apply)
+    return _mended(_progress(seen, found), apply, found.spec)
+
+
+def _progress(seen: Observed, workload: Workload) -> Step:
     """How far the present revision is."""
     count = seen.workspace.resource.count
-    if is_serving(deployment, count=count):
+    if is_serving(workload, count=count):
         return done(INFERENCE_READY, Reason.WORKLOAD_READY, "the model answers")
     preset = model(seen)
     patience = preset.readiness_timeout_seconds if preset else None
-    cause = _refusal(deployment) or first_cause(seen.pods, now=seen.now, startup_seconds=patience)
-    message = f"{deployment.status.ready_replicas} of {count} pods are ready"
+    cause = _refusal(workload) or first_cause(seen.pods, now=seen.now, startup_seconds=patience)
+    message = f"{workload.status.ready_replicas} of {count} pods are ready"
     if cause is None:
         return hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
     step = hold(INFERENCE_READY, cause.reason, f"{message}: {cause.message}")
@@ -65,9 +119,9 @@ def _progress(seen: Observed, deployment: Deployment) -> Step:
     return replace(step, lasting=cause.lasting, recheck_seconds=left if left > 0 else None)
 
 
-def _refusal(deployment: Deployment) -> Cause | None:
+def _refusal(workload: Workload) -> Cause | None:
     """Why the API server admits no pods, as the Deployment's controller was told."""
-    found = condition(deployment.status.conditions, "ReplicaFailure")
+    found = condition(workload.status.conditions, "ReplicaFailure")
     if found is None or found.status != "True":
         return None
     message = f"the API server refuses the pods: {found.message}"
@@ -87,29 +141,29 @@ def _mended(step: Step, apply: Apply, found: KubeModel) -> Step:
     return step if is_covered(read, wire) else replace(step, actions=(*step.actions, apply))
 
 
-def wanted_deployment(seen: Observed) -> Manifest:
-    """The Deployment as the spec and the chosen nodes would have it."""
+def wanted_workload(seen: Observed) -> Manifest:
+    """The workload as the spec and the chosen nodes would have it."""
     preset = model(seen)
     if preset is None:
         return rendered_template(seen.workspace, dedicated=is_dedicated(seen))
-    return rendered_deployment(
-        seen.workspace,
-        preset,
-        registry=seen.options.registry,
-        gpus=wanted_gpus(seen),
-        dedicated=is_dedicated(seen),
-        sku=wanted_sku(seen),
-    )
+    ground = Ground(gpus=wanted_gpus(seen), dedicated=is_dedicated(seen), sku=wanted_sku(seen))
+    return rendered_inference(seen.workspace, preset, registry=seen.options.registry, ground=ground)
 
 
-def is_serving(deployment: Deployment, *, count: int) -> bool:
+def is_serving(workload: Workload, *, count: int) -> bool:
     """Whether `count` pods, all of the present revision, are ready."""
-    status = deployment.status
+    status = workload.status
     return (
-        status.observed_generation >= deployment.metadata.generation
-        and status.updated_replicas == status.replicas == deployment.spec.replicas == count
+        status.observed_generation >= workload.metadata.generation
+        and status.updated_replicas == status.replicas == workload.spec.replicas == count
         and status.ready_replicas == count
     )
+
+
+def _name(manifest: Manifest) -> str:
+    """Name of a rendered object."""
+    metadata = manifest["metadata"]
+    return str(metadata["name"]) if isinstance(metadata, dict) else ""
 
 
 def _annotations(manifest: Manifest) -> dict[str, str]:

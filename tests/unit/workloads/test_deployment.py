@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kaito.workloads.inference import rendered_deployment
+from kaito.workloads.inference import Ground, rendered_inference
 from tests.unit.controllers.workspace.worlds import PRESET, UID, workspace
 from tests.unit.workloads.wire import OWNER, at, container, deployment, pod
 
@@ -165,7 +165,9 @@ def test_an_image_that_needs_root_gets_it_and_nothing_else() -> None:
     reason = "its launcher writes beside its own files"
     image = PRESET.image.model_copy(update={"needs_root": reason})
     preset = PRESET.model_copy(update={"images": (image,)})
-    made = rendered_deployment(workspace(), preset, registry="", gpus=1, dedicated=True)
+    made = rendered_inference(
+        workspace(), preset, registry="", ground=Ground(gpus=1, dedicated=True)
+    )
 
     assert pod(made)["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
     assert container(made)["securityContext"] == {

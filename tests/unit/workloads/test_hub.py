@@ -7,7 +7,7 @@ from pathlib import Path
 from kaito.catalog.catalog import read_catalog
 from kaito.catalog.preset import Preset
 from kaito.kube.objects import Manifest
-from kaito.workloads.inference import rendered_deployment
+from kaito.workloads.inference import Ground, rendered_inference
 from tests.unit.controllers.workspace.worlds import workspace
 from tests.unit.workloads.wire import container, pod
 
@@ -19,7 +19,7 @@ def rendered(preset: Preset, *, opened_by: str | None = None) -> Manifest:
     """The Deployment that serves a preset, with the name of a secret for the hub."""
     options = {"modelAccessSecret": opened_by} if opened_by else {}
     subject = workspace(inference={"preset": {"name": "m", "presetOptions": options}})
-    return rendered_deployment(subject, preset, registry="", gpus=1, dedicated=True)
+    return rendered_inference(subject, preset, registry="", ground=Ground(gpus=1, dedicated=True))
 
 
 def test_weights_from_the_hub_have_a_volume_of_their_own() -> None:

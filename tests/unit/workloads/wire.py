@@ -7,7 +7,7 @@ from typing import Any
 
 from kaito.api.workspace import Workspace
 from kaito.kube.objects import Manifest
-from kaito.workloads.inference import rendered_deployment
+from kaito.workloads.inference import Ground, rendered_inference
 from tests.unit.controllers.workspace.worlds import PRESET, workspace
 
 
@@ -28,9 +28,8 @@ def deployment(
     subject: Workspace | None = None, *, registry: str = "", gpus: int = 1, dedicated: bool = True
 ) -> Manifest:
     """The Deployment of a workspace, by default of the one in `worlds`."""
-    return rendered_deployment(
-        subject or workspace(), PRESET, registry=registry, gpus=gpus, dedicated=dedicated
-    )
+    ground = Ground(gpus=gpus, dedicated=dedicated)
+    return rendered_inference(subject or workspace(), PRESET, registry=registry, ground=ground)
 
 
 def pod(manifest: Manifest) -> Any:

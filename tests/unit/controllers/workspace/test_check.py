@@ -10,6 +10,7 @@ from kaito.api.machine import Machine
 from kaito.api.reasons import WARNINGS, Reason
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
+from kaito.catalog.preset import Requirements
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.step import Create, Step
 from kaito.kube.kinds import Node
@@ -253,12 +254,29 @@ def test_a_template_needs_an_instance_type_that_is_known() -> None:
     assert first(workspace(inference=template)).satisfied
 
 
-def test_a_template_may_run_on_several_nodes_and_a_preset_not_yet() -> None:
+def test_a_template_and_a_preset_may_run_on_several_nodes() -> None:
     several = selecting(instanceType="Standard_X", count=3)
     template: dict[str, object] = {"template": {"spec": {"containers": []}}}
 
     assert first(workspace(inference=template, resource=several)).satisfied
-    assert first(workspace(resource=several)).reason is Reason.UNSUPPORTED
+    assert first(workspace(resource=several)).satisfied
+
+
+def test_nodes_that_cannot_share_a_model_evenly_are_refused() -> None:
+    eight = Requirements(gpu_count=8, total_gpu_memory_gib=8, per_gpu_memory_gib=1)
+    image = PRESET.image.model_copy(update={"parallel": "tensor"})
+    preset = PRESET.model_copy(update={"images": (image,), "inference": eight, "distributed": True})
+    catalog = Catalog({"phi": preset}, CATALOG.skus)
+    three = workspace(resource=selecting(instanceType="Standard_X", count=3))
+    held = observed().workspace.metadata
+
+    step = plan(observed(catalog=catalog, workspace=three.model_copy(update={"metadata": held})))[0]
+
+    assert step.reason is Reason.UNSUPPORTED
+    assert step.message == (
+        "resource.count: phi runs as 8 processes, which 3 nodes cannot share evenly:"
+        " choose a divisor"
+    )
 
 
 def test_every_acceptable_type_is_checked_and_named_by_its_place() -> None:

@@ -11,7 +11,7 @@ from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.nodes import chosen_nodes
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.release import release_workload
-from kaito.controllers.workspace.workload import wanted_deployment
+from kaito.controllers.workspace.workload import wanted_workload
 from kaito.nodes.claim import rendered_claim
 from tests.unit.controllers.workspace.worlds import (
     NOW,
@@ -59,21 +59,21 @@ def test_a_node_that_turns_up_changes_nothing_for_a_workspace_that_serves() -> N
 
     assert ensure_claims(joined).satisfied
     assert chosen_nodes(joined) == (ours,)
-    assert wanted_deployment(joined) == wanted_deployment(alone)
+    assert wanted_workload(joined) == wanted_workload(alone)
 
 
 def test_a_gpu_that_is_unwell_does_not_change_the_pods() -> None:
     well = replace(using("mine"), nodes=(node(WANTED, name="mine", gpus=1),))
     unwell = replace(well, nodes=(node(WANTED, name="mine", gpus=0),))
 
-    assert wanted_deployment(unwell) == wanted_deployment(well)
+    assert wanted_workload(unwell) == wanted_workload(well)
 
 
 def test_a_pod_asks_for_as_many_gpus_as_its_node_says_that_it_has() -> None:
     brought = node(WANTED, name="mine", gpus=2)
     status = brought.status.model_copy(update={"capacity": {labels.GPU: "2"}})
 
-    asked = wanted_deployment(
+    asked = wanted_workload(
         observed(nodes=(brought.model_copy(update={"status": status}),)),
     )
 

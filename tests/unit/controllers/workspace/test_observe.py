@@ -18,7 +18,7 @@ from kaito.controllers.workspace.observe import (
     by_workspace,
     observe,
 )
-from kaito.kube.kinds import Deployment, Node, Pod, Service
+from kaito.kube.kinds import Deployment, Node, Pod, Service, StatefulSet
 from kaito.kube.store import Store
 from kaito.nodes.selection import traits, wanted_traits
 from tests.unit.controllers.workspace.worlds import CATALOG, NOW, workspace
@@ -42,6 +42,7 @@ def look(
         nodes=Store({BY_TRAIT: traits}),
         services=Store[Service](),
         deployments=Store[Deployment](),
+        stateful_sets=Store[StatefulSet](),
         pods=Store({BY_WORKSPACE: by_workspace}),
     )
     for each in (subject, *others):

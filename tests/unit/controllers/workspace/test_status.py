@@ -15,7 +15,7 @@ from kaito.controllers.workspace.status import status, status_manifest
 from kaito.kube.kinds import Deployment, Service
 from kaito.kube.objects import Condition
 from kaito.nodes.claim import rendered_claim
-from kaito.workloads.inference import rendered_deployment
+from kaito.workloads.inference import Ground, rendered_inference
 from kaito.workloads.service import rendered_service
 from tests.unit.controllers.workspace.worlds import (
     NOW,
@@ -35,7 +35,7 @@ READY_CLAIM = with_condition(with_condition(CLAIM, LAUNCHED, "True"), READY, "Tr
 NODE = node_of(CLAIM)
 SERVICE = Service.model_validate(rendered_service(workspace(), target_port=5000))
 DEPLOYMENT = Deployment.model_validate(
-    rendered_deployment(workspace(), PRESET, registry="", gpus=1, dedicated=True)
+    rendered_inference(workspace(), PRESET, registry="", ground=Ground(gpus=1, dedicated=True))
 )
 SERVING = Deployment.model_validate(
     DEPLOYMENT.model_dump(by_alias=True)

@@ -13,7 +13,7 @@ from kaito.controllers.workspace.workload import (
     ensure_service,
     ensure_workload,
     is_serving,
-    wanted_deployment,
+    wanted_workload,
 )
 from kaito.kube.kinds import Deployment, Pod
 from tests.unit.controllers.workspace.worlds import NOW, node, observed, workspace
@@ -57,7 +57,7 @@ def look(*pods: Pod) -> Step:
     """What the phase says of a Deployment that matches the spec and whose pods are these."""
     seen = observed(nodes=(node({"apps": "phi"}, name="n1"),))
     return ensure_workload(
-        replace(seen, deployment=Deployment.model_validate(wanted_deployment(seen)), pods=pods)
+        replace(seen, deployment=Deployment.model_validate(wanted_workload(seen)), pods=pods)
     )
 
 
@@ -102,7 +102,7 @@ def test_a_pull_that_fails_for_a_minute_is_looked_at_again_then() -> None:
 def test_pods_that_the_api_server_refuses_are_told() -> None:
     seen = observed(nodes=(node({"apps": "phi"}, name="n1"),))
     failing = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: gpus"}
-    refused = {**wanted_deployment(seen), "status": {"conditions": [failing]}}
+    refused = {**wanted_workload(seen), "status": {"conditions": [failing]}}
 
     step = ensure_workload(replace(seen, deployment=Deployment.model_validate(refused)))
 
@@ -131,6 +131,6 @@ def test_a_template_is_run_as_it_is_and_brings_its_own_service() -> None:
 def test_a_template_is_ready_when_its_pods_are() -> None:
     bare = observed(workspace=workspace(inference=TEMPLATE))
     seen = replace(bare, nodes=(node({"apps": "phi"}, name="n1"),))
-    made = Deployment.model_validate({**wanted_deployment(seen), "status": ALL_READY})
+    made = Deployment.model_validate({**wanted_workload(seen), "status": ALL_READY})
 
     assert ensure_workload(replace(seen, deployment=made)).satisfied
