@@ -40,6 +40,12 @@ class Settings(ProcessSettings):
         pattern=r"^[^/]+/[^/]+/[^/]+$",
         description="class of new NodeClaims, GROUP/KIND/NAME",
     )
+    node_lost_seconds: float = Field(
+        default=600,
+        gt=0,
+        description="how long a node that was bought may be not ready before another follows, in"
+        " seconds",
+    )
     preset_images: Literal["kaito", "upstream"] = Field(
         default="kaito", description="whose model images are used"
     )

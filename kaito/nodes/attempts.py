@@ -7,7 +7,7 @@ that is tried next, so a restart at any moment goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from kaito.api.workspace import Attempt
 from kaito.nodes.claim import Claim, claim_failure, claim_place, claim_type
@@ -32,35 +32,47 @@ Not a GPU that never appears: every further node would lack it as well.
 CLAIM_DELETED = "ClaimDeleted"
 """Reason of an attempt whose claim somebody else has deleted."""
 
+NODE_LOST = "NodeLost"
+"""Reason of an attempt whose node has not been ready for long."""
+
 
 def failures(
-    claims: Iterable[Claim], attempts: Sequence[Attempt], *, types: Sequence[str]
+    claims: Iterable[Claim],
+    attempts: Sequence[Attempt],
+    *,
+    types: Sequence[str],
+    lost: Mapping[str, str],
 ) -> tuple[Attempt, ...]:
     """Claims that have come to nothing and are not among `attempts` yet, by place.
 
-    A claim that somebody else deletes has: its node is lost. So has one that is overdue. One
-    that cannot be had has only where another type is left; else it stays, because whoever
-    carries it out tries again.
+    A claim that somebody else deletes has: its node is lost. So has one whose node does not come
+    back, and one that is overdue. One that cannot be had has only where another type is left;
+    else it stays, because whoever carries it out tries again.
 
     Args:
         claims: those of one workspace that is to stay.
         attempts: what its status says of earlier ones.
         types: instance types that the workspace accepts, the first choice first.
+        lost: names of claims whose nodes are lost, each with a sentence that says so.
     """
-    left = [name for name in types if name not in unobtainable_types(attempts)]
-    found = []
-    for claim in claims:
-        reason, message = claim_failure(claim)
-        is_hopeless = reason in OVERDUE or (
-            reason in UNOBTAINABLE and not set(left) <= {claim_type(claim)}
-        )
-        if claim.is_deleting:
-            reason, message = reason or CLAIM_DELETED, message or "somebody else deleted the claim"
-        elif not is_hopeless:
-            continue
-        if not is_spent(claim, attempts):
-            found.append(_attempt(claim, reason, message))
+    left = {name for name in types if name not in unobtainable_types(attempts)}
+    found = [
+        _attempt(claim, *end)
+        for claim in claims
+        if not is_spent(claim, attempts) and (end := _end(claim, left, lost))
+    ]
     return tuple(sorted(found, key=lambda one: (one.ordinal, one.attempt)))
+
+
+def _end(claim: Claim, left: Set[str], lost: Mapping[str, str]) -> tuple[str, str] | None:
+    """Reason and message of a claim that has come to nothing; None of one that has not."""
+    reason, message = claim_failure(claim)
+    if claim.is_deleting:
+        return reason or CLAIM_DELETED, message or "somebody else deleted the claim"
+    if claim.metadata.name in lost:
+        return NODE_LOST, lost[claim.metadata.name]
+    is_followed = reason in UNOBTAINABLE and not left <= {claim_type(claim)}
+    return (reason, message) if reason in OVERDUE or is_followed else None
 
 
 def _attempt(claim: Claim, reason: str, message: str) -> Attempt:

@@ -20,6 +20,8 @@ log = structlog.get_logger()
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_DURATION_SECONDS = 40
 RETRY_SECONDS = 0.5
+HUNG = "local.kaito.sh/hung"
+"""Annotation by which a test has a node fall silent: nothing renews its Lease while it is there."""
 STRATEGIC = "application/strategic-merge-patch+json"
 
 
@@ -54,6 +56,8 @@ class NodeAgent:
             if not self.machine.is_settled:
                 return
             node = await self._register()
+        if HUNG in node.metadata.annotations:
+            return
         age = time.monotonic() - self._written_at
         if age >= self._host.pace.status_seconds or not _is_ready(node):
             await self._write_status(node)

@@ -30,6 +30,7 @@ from kaito.nodes.claim import (
     resource_of,
 )
 from kaito.nodes.hardware import acceptable_types, instance_type
+from kaito.nodes.loss import Absence, absences
 
 _SILENCE_SECONDS = 2.0
 """How long the first claims may be there before people are told that nobody has taken them up.
@@ -45,7 +46,23 @@ def ensure_claims(seen: Observed) -> Step:
     nothing is first put on record, then given back, and only then followed by another: there
     is never more than one for a node.
     """
-    return _recorded(seen) or _followed(seen) or _awaited(seen)
+    step = _recorded(seen) or _followed(seen) or _awaited(seen)
+    due = [one.until for one in _absences(seen) if one.until > seen.now]
+    if not due or step.actions:
+        return step
+    seconds = (min(due) - seen.now).total_seconds()
+    return replace(step, recheck_seconds=min(seconds, step.recheck_seconds or seconds))
+
+
+def _absences(seen: Observed) -> tuple[Absence, ...]:
+    """Nodes of ours that are away; none while no node of the cluster is ready.
+
+    Then it is not the nodes that are lost but somebody's sight of them.
+    """
+    if not seen.is_cluster_alive:
+        return ()
+    patience = seen.options.node_lost_seconds
+    return tuple(absences(seen.claims, seen.nodes, patience_seconds=patience))
 
 
 def _needed(seen: Observed) -> int:
@@ -56,7 +73,10 @@ def _needed(seen: Observed) -> int:
 def _recorded(seen: Observed) -> Step | None:
     """Put claims on record that have come to nothing since the last look."""
     types = acceptable_types(seen.workspace, model(seen), seen.catalog.skus)
-    failed = failures(seen.claims, seen.workspace.status.attempts, types=types)
+    lost = {
+        one.claim.metadata.name: one.message for one in _absences(seen) if one.until <= seen.now
+    }
+    failed = failures(seen.claims, seen.workspace.status.attempts, types=types, lost=lost)
     if not failed:
         return None
     said = "; ".join(f"{one.instance_type}: {one.reason}: {one.message}" for one in failed)

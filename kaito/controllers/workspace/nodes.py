@@ -11,6 +11,7 @@ from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.kinds import Node
 from kaito.nodes.hardware import fit_on, is_bypassed
+from kaito.nodes.loss import absence, unready_since
 from kaito.nodes.report import Measured, measured
 from kaito.nodes.selection import gpus, is_created_for, is_usable, named_types, suitable_nodes
 from kaito.workloads.image import preset_of
@@ -120,7 +121,8 @@ def await_nodes(seen: Observed) -> Step:
         return hold(
             RESOURCE_READY,
             Reason.NODES_NOT_READY,
-            f"{len(chosen)} of {wanted} nodes are ready and carry the selector's labels",
+            f"{len(chosen)} of {wanted} nodes are ready and carry the selector's labels"
+            f"{_away(seen)}",
         )
     without = [node.metadata.name for node in chosen if gpus(node) == 0]
     if without:
@@ -131,6 +133,19 @@ def await_nodes(seen: Observed) -> Step:
         )
     message = f"{wanted} of {wanted} nodes are ready{_sentence(seen)}"
     return done(RESOURCE_READY, Reason.NODES_READY, message)
+
+
+def _away(seen: Observed) -> str:
+    """Which nodes in use are away, and what becomes of them; "" where none is."""
+    said = []
+    for node in _free_nodes(seen):
+        name, since = node.metadata.name, unready_since(node)
+        if since and is_created_for(seen.workspace, node):
+            said.append(f"; {absence(name, since)}: another follows if it does not come back")
+        elif name in seen.workspace.status.worker_nodes and not is_usable(node):
+            why = absence(name, since) if since else f"node {name} is cordoned"
+            said.append(f"; {why}: mend it, or delete it and another is created")
+    return "".join(said)
 
 
 def _sentence(seen: Observed) -> str:

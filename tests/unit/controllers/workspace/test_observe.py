@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from kaito.api.machine import Machine
 from kaito.api.nodeclaim import NodeClaim
 from kaito.api.workspace import Workspace
@@ -108,3 +110,15 @@ def test_of_two_that_use_one_node_the_older_has_it() -> None:
 
     assert look(older, others=(younger,), nodes=nodes).taken == frozenset()
     assert look(younger, others=(older,), nodes=nodes).taken == {"both"}
+
+
+@pytest.mark.parametrize(
+    ("others", "alive"), [((), True), (("True", "False"), True), (("False", "Unknown"), False)]
+)
+def test_a_cluster_without_a_ready_node_is_one_that_nobody_sees(
+    others: tuple[str, ...], *, alive: bool
+) -> None:
+    ours = [node("ours", labels=OURS, ready="Unknown")] if others else []
+    elsewhere = [node(f"n{n}", labels=THEIRS, ready=state) for n, state in enumerate(others)]
+
+    assert look(workspace(), nodes=[*ours, *elsewhere]).is_cluster_alive is alive
