@@ -71,6 +71,8 @@ def furnish(layout: Layout) -> None:
         },
         "http": {
             "addr": address(layout),
+            # It signs the state of uploads: one that lasts lets them outlive a restart.
+            "secret": "kaito-local",
             "tls": {
                 "certificate": str(layout.certificate("registry")),
                 "key": str(layout.key("registry")),

@@ -12,36 +12,20 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from hack.cluster.cache import cache_folder
 from hack.cluster.failures import Unobtainable
 from hack.cluster.layout import Layout
 from hack.cluster.parts import USUAL, waves
 from hack.cluster.pki import create_pki
-from hack.cluster.process import Process
 from hack.cluster.registry.binary import registry_program
-from hack.cluster.registry.server import ACCOUNT, PROGRAM, address, credentials, furnish
+from hack.cluster.registry.server import ACCOUNT, address, credentials
 from hack.cluster.slots import free_ports, held_slot
+from tests.ociregistry import oci_registry
 
 
 @pytest_asyncio.fixture
 async def layout(tmp_path: Path) -> AsyncIterator[Layout]:
-    program = registry_program(cache_folder(), offline=False, report=print)
-    with held_slot() as slot:
-        made = Layout(
-            slot=slot, home=tmp_path, repo=tmp_path, cache=tmp_path, ports=free_ports(slot)
-        )
-        for folder in (made.binaries, made.logs, made.arm):
-            folder.mkdir()
-        (made.binaries / PROGRAM).symlink_to(program)
-        create_pki(made)
-        furnish(made)
-        part = next(one for one in waves(made, USUAL)[0] if one.program.name == "registry")
-        process = await Process.start(part.program, folder=tmp_path, logs=made.logs)
-        try:
-            await process.until(part.ready, limit_seconds=10)
-            yield made
-        finally:
-            await process.stop()
+    async with oci_registry(tmp_path) as registry:
+        yield registry.layout
 
 
 async def status(layout: Layout, *, ca: Path, authorization: str = "") -> int:

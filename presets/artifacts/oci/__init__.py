@@ -1,0 +1,1 @@
+"""What a registry holds: references, accounts, manifests, layers; pulled, pushed and checked."""

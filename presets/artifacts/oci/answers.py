@@ -1,0 +1,92 @@
+"""What a registry's answers mean, in words, with the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import requests
+
+from oci.accounts import Account
+from oci.reference import Reference
+from oci.refusals import Denied, Missing, Refused, Unreachable, Untrusted
+
+_LIMIT = 300
+
+
+def refusal(
+    response: requests.Response, reference: Reference, accounts: Sequence[Account], *, push: bool
+) -> Refused:
+    """The refusal that an answer other than success amounts to.
+
+    Args:
+        response: the answer.
+        reference: what was asked for.
+        accounts: who asked.
+        push: whether it was to be pushed.
+    """
+    said = f"{reference.host} answers {words(response)}"
+    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return Denied(said, _account_remedy(reference, accounts, push=push))
+    if response.status_code == HTTPStatus.NOT_FOUND and push:
+        return Missing(
+            said, f"create the repository {reference.repository} there, or push to another"
+        )
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        return Missing(said, "check the repository and the tag: there is nothing of that name")
+    return Refused(said, "ask whoever runs the registry what that means")
+
+
+def words(response: requests.Response) -> str:
+    """An answer in one line: its status, and the errors that the registry lists."""
+    status = f"{response.status_code} {response.reason}".strip()
+    try:
+        listed = response.json().get("errors") or []
+        errors = [f"{one.get('code', '')} {one.get('message', '')}".strip() for one in listed]
+    except (ValueError, AttributeError):
+        errors = []
+    return f"{status} ({'; '.join(errors)})"[:_LIMIT] if any(errors) else status
+
+
+def retry_after(response: requests.Response) -> float:
+    """Seconds that the registry asks to wait; 0 where it does not say."""
+    asked = response.headers.get("Retry-After", "")
+    return float(asked) if asked.isdigit() else 0.0
+
+
+def cause(error: BaseException) -> str:
+    """The innermost reason of a failed request, which is the one that says something."""
+    while error.args and isinstance(error.args[0], BaseException):
+        error = error.args[0]
+    inner = getattr(error, "reason", None)
+    if isinstance(inner, BaseException):
+        return cause(inner)
+    return str(error.__cause__ or error).rpartition(">: ")[2][:_LIMIT]
+
+
+def untrusted(host: str, error: BaseException) -> Untrusted:
+    """A certificate that nobody here trusts."""
+    return Untrusted(
+        f"the certificate of {host} is not trusted: {cause(error)}",
+        "have the operator's --ca-bundle name a ConfigMap whose key ca.crt holds its authority",
+    )
+
+
+def unreachable(host: str, reason: str) -> Unreachable:
+    """A registry that does not answer."""
+    return Unreachable(
+        f"{host} cannot be reached: {reason}",
+        "check the host's name, that pods reach it, and the proxy that the operator is given",
+    )
+
+
+def _account_remedy(reference: Reference, accounts: Sequence[Account], *, push: bool) -> str:
+    """What to do about an account that is not let in, or about none."""
+    verb = "push to" if push else "pull"
+    if accounts:
+        tried = ", ".join(f"{one.user!r} of Secret {one.secret}" for one in accounts)
+        return f"account {tried} may not {verb} it: check its password and its rights"
+    return (
+        f"no pull secret holds an account for {reference.host}: name a Secret of type"
+        f" kubernetes.io/dockerconfigjson that may {verb} it"
+    )

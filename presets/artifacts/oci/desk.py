@@ -1,0 +1,38 @@
+"""What all verbs share: the secrets, the trust and the patience that registries are asked with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from oci.accounts import accounts_for
+from oci.reference import Reference
+from oci.registry import Patience, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """How registries are asked.
+
+    Attributes:
+        secrets: folder with a folder for each mounted Secret.
+        trust: file of the authorities that are trusted; None for the usual ones.
+        patience: how long one may fail to answer.
+        scratch: folder for what is under way.
+    """
+
+    secrets: Path
+    trust: str | None
+    patience: Patience
+    scratch: Path
+
+    def registry(self, image: str, secrets: Iterable[str]) -> Registry:
+        """The registry of a reference, with the accounts of these Secrets.
+
+        Raises:
+            Refused: it is no reference, or a Secret is missing.
+        """
+        reference = Reference.parse(image)
+        accounts = accounts_for(reference, [self.secrets / name for name in secrets])
+        return Registry(reference, accounts, trust=self.trust, patience=self.patience)

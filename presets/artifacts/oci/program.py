@@ -1,0 +1,104 @@
+"""The command line: pull, push, check.
+
+Exit codes: 0 done, 1 refused (the last words say why), 2 a wrong command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from oci import report
+from oci.check import check
+from oci.desk import Desk
+from oci.item import FieldRefused, Item
+from oci.pull import pull_adapters, pull_data
+from oci.push import push
+from oci.registry import Patience
+from oci.trust import trusted
+
+DONE, REFUSED = 0, 1
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one verb; returns the exit code. Its last words go to the termination log."""
+    arguments = _parser().parse_args(argv)
+    desk = Desk(
+        secrets=arguments.secrets,
+        trust=trusted(arguments.ca_bundle),
+        patience=Patience(arguments.retry_seconds),
+        scratch=arguments.scratch,
+    )
+    try:
+        code, note = arguments.verb(desk, arguments)
+    except FieldRefused as refused:
+        report.error("item.refused", reason=str(refused))
+        code, note = REFUSED, str(refused)
+    report.leave_note(arguments.termination_log, note)
+    return int(code)
+
+
+def _pull(desk: Desk, arguments: argparse.Namespace) -> tuple[int, str]:
+    """Fill a folder with adapters and with data sets."""
+    adapters = [item for item in arguments.item if item.kind == "adapter"]
+    if adapters:
+        pull_adapters(desk, adapters, arguments.to, weighed=not arguments.as_they_are)
+    for item in arguments.item:
+        if item.kind == "data":
+            pull_data(desk, item, arguments.to)
+    return DONE, ""
+
+
+def _push(desk: Desk, arguments: argparse.Namespace) -> tuple[int, str]:
+    """Push a folder; what was pushed is printed, and is the note, after a result in JSON."""
+    result = json.loads(arguments.result.read_text()) if arguments.result else {}
+    (item,) = arguments.item
+    note = json.dumps({**result, **asdict(push(desk, item, arguments.folder))}, sort_keys=True)
+    sys.stdout.write(f"{note}\n")
+    return DONE, note
+
+
+def _check(desk: Desk, arguments: argparse.Namespace) -> tuple[int, str]:
+    """Check everything, and say all that is wrong at once."""
+    wrong = check(desk, arguments.item)
+    return (REFUSED if wrong else DONE), "; ".join(wrong)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="artifacts.py", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    for name, verb in (("pull", _pull), ("push", _push), ("check", _check)):
+        added = verbs.add_parser(name, description=verb.__doc__, help=verb.__doc__)
+        added.set_defaults(verb=verb)
+        _add_shared(added)
+        if name == "pull":
+            added.add_argument("--to", type=Path, required=True, help="folder to fill")
+            added.add_argument(
+                "--as-they-are", action="store_true", help="apply no strength, merge nothing"
+            )
+        if name == "push":
+            added.add_argument("--folder", type=Path, required=True, help="what to push")
+            added.add_argument("--result", type=Path, help="JSON file that goes into the note")
+    return parser
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
+    """What all verbs know."""
+    parser.add_argument(
+        "--item", type=Item.parse, action="append", required=True, help="what, in JSON; several"
+    )
+    for flag, default, text in (
+        ("--secrets", "/var/run/secrets/registries", "folder of the mounted pull secrets"),
+        ("--scratch", tempfile.gettempdir(), "folder for what is under way"),
+        ("--termination-log", "/dev/termination-log", "existing file that gets the last words"),
+    ):
+        parser.add_argument(flag, type=Path, default=Path(default), help=f"{text} (%(default)s)")
+    parser.add_argument("--ca-bundle", type=Path, help="PEM file of more authorities to trust")
+    parser.add_argument(
+        "--retry-seconds", type=float, default=60.0, help="patience with a registry (%(default)s)"
+    )

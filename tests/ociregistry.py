@@ -1,0 +1,82 @@
+"""A real OCI registry without a cluster: TLS by an authority of its own, one account."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from hack.cluster.cache import cache_folder
+from hack.cluster.layout import Layout
+from hack.cluster.parts import USUAL, Part, waves
+from hack.cluster.pki import create_pki
+from hack.cluster.process import Process
+from hack.cluster.registry.binary import registry_program
+from hack.cluster.registry.server import PROGRAM, address, credentials, furnish
+from hack.cluster.slots import free_ports, held_slot
+
+
+class OciRegistry:
+    """A registry that can be stopped and started again; what it holds stays."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._process: Process | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return address(self.layout)
+
+    @property
+    def authority(self) -> Path:
+        """Certificate that its own is signed by."""
+        return self.layout.ca_certificate
+
+    @property
+    def uploads(self) -> list[Path]:
+        """Uploads that were begun and not finished."""
+        return list((self.layout.home / "registry" / "data").rglob("_uploads/*"))
+
+    async def start(self) -> None:
+        """Start it and wait until it answers."""
+        part = self._part()
+        self._process = await Process.start(
+            part.program, folder=self.layout.home, logs=self.layout.logs
+        )
+        await self._process.until(part.ready, limit_seconds=10)
+
+    async def stop(self) -> None:
+        """Stop it and wait for its end."""
+        if self._process:
+            await self._process.stop()
+
+    def secret(self, folder: Path, *, password: str = "") -> Path:
+        """Write what the kubelet makes of a pull secret: a folder of the Secret's name."""
+        folder.mkdir(parents=True)
+        content = credentials(self.layout, **({"password": password} if password else {}))
+        (folder / ".dockerconfigjson").write_text(content)
+        return folder
+
+    def _part(self) -> Part:
+        first = waves(self.layout, USUAL)[0]
+        return next(part for part in first if part.program.name == "registry")
+
+
+@asynccontextmanager
+async def oci_registry(home: Path) -> AsyncIterator[OciRegistry]:
+    """A registry in an empty folder, until the block is left."""
+    program = registry_program(cache_folder(), offline=False, report=print)
+    with held_slot() as slot:
+        layout = Layout(slot=slot, home=home, repo=home, cache=home, ports=free_ports(slot))
+        for folder in (layout.binaries, layout.logs, layout.arm):
+            folder.mkdir()
+        (layout.binaries / PROGRAM).symlink_to(program)
+        create_pki(layout)
+        furnish(layout)
+        registry = OciRegistry(layout)
+        try:
+            await registry.start()
+            yield registry
+        finally:
+            await registry.stop()

@@ -1,0 +1,1 @@
+"""The program that carries adapters: real registries, real archives, arithmetic by hand."""
