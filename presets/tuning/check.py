@@ -1,0 +1,37 @@
+"""Check a training configuration: `python check.py METHOD FILE`.
+
+It needs no more than pydantic and PyYAML, so that it can run on any node, before a GPU is bought.
+The exit code is 0 for a good one (or where there is no file), 1 for a bad one, which it names on
+standard output and, where the kubelet looks for one, in the termination message.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from training import config, note
+from training.failure import Failure
+
+ARGUMENTS = 2
+
+
+def main(argv: Sequence[str]) -> int:
+    """Check the file; returns the exit code."""
+    if len(argv) != ARGUMENTS or argv[0].lower() not in ("lora", "qlora"):
+        print("usage: check.py lora|qlora FILE", file=sys.stderr)
+        return 2
+    method, file = argv[0].lower(), Path(argv[1])
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    try:
+        config.read(text, method=method, defaults=(config.default_text(method),))
+    except Failure as found:
+        print(found.message)
+        note.leave(note.failure(found, step=0), "/dev/termination-log")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
