@@ -49,7 +49,7 @@ async def test_a_node_that_falls_silent_is_replaced(cluster: Bystander) -> None:
     assert attempt["message"].startswith(f"node {silent} has not been ready since ")
     (other,) = await cluster.machines()
     assert other["metadata"]["name"] != claim["metadata"]["name"]
-    assert [pool["name"] for pool in await cluster.pools()] == [other["metadata"]["name"]]
+    assert [pool["pool"] for pool in await cluster.pools()] == [other["metadata"]["name"]]
     assert after["status"]["workerNodes"] == [other["status"]["nodeName"]]
     assert condition(after, "Stalled") == {}
     assert (await cluster.chat({"prompt": "What is KAITO?"}))[0] == 200
