@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-MAX_TEXT_CHARACTERS = 4_000_000
-"""Beyond what 1,000,000 tokens of context hold; keeps one request from filling the memory."""
-
-Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
-TokenId = Annotated[int, Field(ge=0, le=2**31 - 1)]
-TokenCount = Annotated[int, Field(ge=1, le=10_000_000)]
-Probability = Annotated[float, Field(gt=0, le=1)]
+from serving.wire import Probability, Strict, Text, TokenCount, TokenId
 
 SAMPLING = frozenset(
     {"temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"}
@@ -25,12 +19,6 @@ SAMPLING = frozenset(
 
 BEAM_SEARCH = frozenset({"early_stopping", "length_penalty"})
 """Parameters that mean something only with `num_beams` above 1."""
-
-
-class Strict(BaseModel):
-    """Exact types, finite numbers, known fields only."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Message(Strict):

@@ -2,7 +2,10 @@
 
 ServingError(message, param)
 ├── InvalidRequest   400   the request is well formed but cannot be done
+├── Unauthorized     401   the API key is missing or wrong
+├── UnknownModel     404   neither the model nor an adapter has that name
 ├── QueueFull        429   too many requests wait already
+├── Failed           500   the model broke off
 └── NotReady         503   the model is loading, or has failed to load
 """
 
@@ -32,6 +35,21 @@ class InvalidRequest(ServingError):
     type = "invalid_request_error"
 
 
+class Unauthorized(ServingError):
+    """The request comes without the key, or with another one."""
+
+    status = 401
+    type = "authentication_error"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class UnknownModel(ServingError):
+    """Nothing of that name is served here."""
+
+    status = 404
+    type = "not_found_error"
+
+
 class QueueFull(ServingError):
     """As many requests wait as are allowed to."""
 
@@ -40,12 +58,23 @@ class QueueFull(ServingError):
     headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
 
+class Failed(ServingError):
+    """The model broke off in the middle of this request."""
+
+
 class NotReady(ServingError):
     """There is no model to ask."""
 
     status = 503
     type = "service_unavailable_error"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+
+class BadAdapter(Exception):
+    """An adapter that cannot be served; the message names it and says why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"adapter {name}: {reason}")
 
 
 def body(*, message: str, type: str, code: int, param: str | None = None) -> dict[str, object]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,23 +15,46 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 LABELS = ("model_name", "engine")
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144)
+REASONS = ("stop", "length", "abort", "error")
+ADAPTER_LABELS = ("max_lora", "running_lora_adapters", "waiting_lora_adapters")
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What one finished request adds up to."""
+    """What one request adds up to; moments are on the clock of time.perf_counter."""
 
     finished_reason: str
     """stop, length, abort or error."""
     prompt_tokens: int
     generated_tokens: int
-    queue_seconds: float
-    inference_seconds: float
+    arrived: float
+    begun: float | None
+    """When it left the queue; None if it never did."""
+    first_token: float | None
+    ended: float
+
+
+class Queue(Protocol):
+    """What is under way at this moment, by adapter."""
+
+    @property
+    def running(self) -> Mapping[str, int]:
+        """How many requests are generated."""
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """How many requests wait for their turn."""
+
+    @property
+    def cache_share(self) -> float:
+        """The used part of the KV cache, 0 to 1."""
 
 
 class Metrics:
@@ -38,59 +64,91 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._labels = {"model_name": model_name, "engine": "0"}
         ProcessCollector(registry=self.registry)
-        self.running = self._gauge("vllm:num_requests_running", "Requests being generated.")
-        self.waiting = self._gauge("vllm:num_requests_waiting", "Requests that wait their turn.")
+        self._running = self._gauge("vllm:num_requests_running", "Requests being generated.")
+        self._waiting = self._gauge("vllm:num_requests_waiting", "Requests that wait their turn.")
+        self._cache = self._gauge(
+            "vllm:kv_cache_usage_perc", "Used part of the KV cache; 1 is all."
+        )
         self.load_seconds = self._gauge(
             "kaito_inference_model_load_seconds",
             "Time that the libraries and the model took to load.",
         )
-        self.prompt_tokens = self._counter("vllm:prompt_tokens", "Tokens read.")
-        self.generation_tokens = self._counter("vllm:generation_tokens", "Tokens written.")
+        self._prompt_tokens = self._counter("vllm:prompt_tokens", "Tokens read.")
+        self._generation_tokens = self._counter("vllm:generation_tokens", "Tokens written.")
         self._finished = Counter(
             "vllm:request_success",
             "Requests that ended, by how.",
             (*LABELS, "finished_reason"),
             registry=self.registry,
         )
-        for reason in ("stop", "length", "abort", "error"):
+        for reason in REASONS:
             self._finished.labels(**self._labels, finished_reason=reason)
         self.rejected = self._counter("kaito_inference_requests_rejected", "Requests answered 429.")
+        self._measure_requests()
+
+    def _measure_requests(self) -> None:
         self.first_token = self._histogram(
             "vllm:time_to_first_token_seconds", "From arrival to the first token.", SECONDS
         )
         self.between_tokens = self._histogram(
             "vllm:inter_token_latency_seconds", "From one token to the next.", TOKEN_SECONDS
         )
-        self.latency = self._histogram(
+        self._per_token = self._histogram(
+            "vllm:request_time_per_output_token_seconds",
+            "Mean time from one token of a request to the next.",
+            TOKEN_SECONDS,
+        )
+        self._latency = self._histogram(
             "vllm:e2e_request_latency_seconds", "From arrival to the answer.", SECONDS
         )
-        self.queue = self._histogram(
+        self._queue = self._histogram(
             "vllm:request_queue_time_seconds", "From arrival to the begin of generation.", SECONDS
         )
-        self.inference = self._histogram(
+        self._prefill = self._histogram(
+            "vllm:request_prefill_time_seconds", "Until the first token.", SECONDS
+        )
+        self._decode = self._histogram(
+            "vllm:request_decode_time_seconds", "From the first token to the last.", SECONDS
+        )
+        self._inference = self._histogram(
             "vllm:request_inference_time_seconds", "Time in generation.", SECONDS
         )
-        self.request_prompt = self._histogram(
+        self._request_prompt = self._histogram(
             "vllm:request_prompt_tokens", "Tokens read by one request.", TOKENS
         )
-        self.request_generation = self._histogram(
+        self._request_generation = self._histogram(
             "vllm:request_generation_tokens", "Tokens written for one request.", TOKENS
         )
 
-    def count(self, tally: Tally) -> None:
-        """Add one request that was generated, fully or in part."""
-        self._finished.labels(**self._labels, finished_reason=tally.finished_reason).inc()
-        self.prompt_tokens.inc(tally.prompt_tokens)
-        self.generation_tokens.inc(tally.generated_tokens)
-        self.queue.observe(tally.queue_seconds)
-        self.inference.observe(tally.inference_seconds)
-        self.latency.observe(tally.queue_seconds + tally.inference_seconds)
-        self.request_prompt.observe(tally.prompt_tokens)
-        self.request_generation.observe(tally.generated_tokens)
+    def watch(self, queue: Queue) -> None:
+        """Show what is under way whenever somebody asks."""
+        self._running.set_function(lambda: sum(queue.running.values()))
+        self._waiting.set_function(lambda: sum(queue.waiting.values()))
+        self._cache.set_function(lambda: queue.cache_share)
+        self._watched = queue
 
-    def abort(self) -> None:
-        """Add one request whose client left before its turn came."""
-        self._finished.labels(**self._labels, finished_reason="abort").inc()
+    def show_adapters(self, count: int) -> None:
+        """Show which adapters are under way, of so many."""
+        self.registry.register(Adapters(self._watched, count))
+
+    def count(self, tally: Tally) -> None:
+        """Add one request that was generated, fully, in part or not at all."""
+        self._finished.labels(**self._labels, finished_reason=tally.finished_reason).inc()
+        if tally.begun is None:
+            return
+        self._prompt_tokens.inc(tally.prompt_tokens)
+        self._generation_tokens.inc(tally.generated_tokens)
+        self._queue.observe(max(0.0, tally.begun - tally.arrived))
+        self._inference.observe(tally.ended - tally.begun)
+        self._latency.observe(tally.ended - tally.arrived)
+        self._request_prompt.observe(tally.prompt_tokens)
+        self._request_generation.observe(tally.generated_tokens)
+        if tally.first_token is not None:
+            decoding = tally.ended - tally.first_token
+            self._prefill.observe(tally.first_token - tally.begun)
+            self._decode.observe(decoding)
+            if tally.generated_tokens > 1:
+                self._per_token.observe(decoding / (tally.generated_tokens - 1))
 
     def text(self) -> bytes:
         """Everything in Prometheus's text format 0.0.4."""
@@ -105,3 +163,25 @@ class Metrics:
     def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
         histogram = Histogram(name, documentation, LABELS, registry=self.registry, buckets=buckets)
         return histogram.labels(**self._labels)
+
+
+class Adapters(Collector):
+    """`vllm:lora_requests_info`: its labels say what is under way, its value says when."""
+
+    def __init__(self, queue: Queue, count: int) -> None:
+        self._queue = queue
+        self._count = count
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """One sample."""
+        family = GaugeMetricFamily(
+            "vllm:lora_requests_info",
+            "Adapters of running and waiting requests.",
+            labels=ADAPTER_LABELS,
+        )
+        names = [
+            ",".join(sorted(filter(None, part)))
+            for part in (self._queue.running, self._queue.waiting)
+        ]
+        family.add_metric([str(self._count), *names], time.time())
+        yield family

@@ -70,12 +70,12 @@ def serve(chosen: Settings) -> int:
     import uvicorn
 
     from serving.app import application
+    from serving.job import Engine
     from serving.metrics import Metrics
-    from serving.prompt import Engine
     from serving.worker import Worker
 
     def load() -> Engine:
-        from serving.engine import load as load_model
+        from serving.model import load as load_model
 
         return load_model(chosen)
 
@@ -87,10 +87,17 @@ def serve(chosen: Settings) -> int:
         server.should_exit = True
 
     metrics = Metrics(chosen.model_name)
-    worker = Worker(load, max_queue=chosen.max_queue, metrics=metrics)
+    worker = Worker(
+        load,
+        max_running=chosen.max_batch_requests,
+        max_queue=chosen.max_queue,
+        metrics=metrics,
+    )
     server = uvicorn.Server(
         uvicorn.Config(
-            application(worker, metrics, fail),
+            application(
+                worker, metrics, fail, model_name=chosen.model_name, api_key=chosen.api_key
+            ),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -10,6 +10,7 @@ import argparse
 import ipaddress
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +18,8 @@ EVERY_ADDRESS = str(ipaddress.IPv4Address(0))
 """A pod's own network is its border; on a shared one, set HOST to an address of your own."""
 
 UNPREFIXED = frozenset({"host", "port"})
+HIDDEN = frozenset({"api_key"})
+"""No flags: everybody on the machine can read a command line."""
 
 
 class Dtype(StrEnum):
@@ -60,7 +63,23 @@ class Settings(BaseModel):
     threads: int = Field(
         0, ge=0, le=1024, description="CPU threads of one operation; 0: torch's choice"
     )
-    max_queue: int = Field(64, ge=0, description="requests that may wait behind the running one")
+    adapters_dir: str = Field("", description="folder of adapters, one in each of its folders")
+    api_key: str = Field(
+        "", exclude=True, description="what clients have to know; set in the environment alone"
+    )
+    api_key_file: str = Field("", description="file with that key")
+    kv_cache_bytes: int = Field(
+        0,
+        ge=0,
+        description="memory for the KV cache and the batches; 0: out of the container's limit",
+    )
+    max_batch_requests: int = Field(
+        32, ge=1, le=1024, description="requests that are generated at once"
+    )
+    max_batch_tokens: int = Field(
+        0, ge=0, le=65536, description="tokens of one batch; 0: 512 on a CPU, 2048 on a GPU"
+    )
+    max_queue: int = Field(256, ge=0, description="requests that may wait behind the running ones")
     drain_seconds: int = Field(
         25, ge=0, description="what running requests get after SIGTERM, in seconds"
     )
@@ -95,10 +114,24 @@ def settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     }
     given |= vars(parser.parse_args(argv))
     try:
-        return Settings.model_validate(given)
+        return with_key(Settings.model_validate(given))
+    except OSError as error:
+        parser.error(f"--api-key-file: {error.strerror}")
     except ValidationError as error:
         lines = [f"{flag(str(e['loc'][0]))}: {e['msg']}" for e in error.errors(include_url=False)]
         parser.error("; ".join(lines))
+
+
+def with_key(chosen: Settings) -> Settings:
+    """The settings with the key out of its file, if there is one.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if not chosen.api_key_file:
+        return chosen
+    key = Path(chosen.api_key_file).read_text(encoding="utf-8").strip()
+    return chosen.model_copy(update={"api_key": key})
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -107,6 +140,8 @@ def argument_parser() -> argparse.ArgumentParser:
         prog="server.py", description="Serve one model over HTTP.", allow_abbrev=False
     )
     for name, field in Settings.model_fields.items():
+        if name in HIDDEN:
+            continue
         variable = environment_variable(name)
         help_text = f"{field.description} ({variable}; default {field.default!s})"
         if field.annotation is bool:

@@ -1,58 +1,65 @@
-"""The one thread that loads the model and then generates, with the bounded queue before it.
+"""The loaded model with the bounded queue before it: what is asked goes in, pieces come out.
 
-A client that goes away takes its request with it: out of the queue, or out of the model at the
-next token.
+Everything here runs in the event loop, but for the load. A client that goes away takes its request
+with it: out of the queue, or out of the model at the next token.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 from serving import log
-from serving.chat import ChatRequest
-from serving.errors import NotReady, QueueFull
+from serving.errors import Failed, InvalidRequest, NotReady, QueueFull
+from serving.job import Engine, Job, Piece
 from serving.metrics import Metrics, Tally
-from serving.prompt import Completion, Engine, Prompt
-
-
-@dataclass(slots=True)
-class Ticket:
-    """One request on its way; written by one thread at a time."""
-
-    arrived: float = field(default_factory=time.monotonic)
-    gone: threading.Event = field(default_factory=threading.Event)
-    """Set when nobody waits for the answer any more."""
-    last_token: float | None = None
 
 
 class Worker:
-    """Turns requests into completions, one after another."""
+    """Turns jobs into pieces of text, as many at once as the engine takes."""
 
-    def __init__(self, load: Callable[[], Engine], *, max_queue: int, metrics: Metrics) -> None:
+    def __init__(
+        self, load: Callable[[], Engine], *, max_running: int, max_queue: int, metrics: Metrics
+    ) -> None:
         self._load = load
-        self._places = max_queue + 1
+        self._max_queue = max_queue
+        self._places = max_running + max_queue
         self._metrics = metrics
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._engine: Engine | None = None
         self._failure = ""
         self._started = time.monotonic()
-        self._lock = threading.Lock()
-        self._waiting = self._running = 0
-        metrics.waiting.set_function(lambda: self._waiting)
-        metrics.running.set_function(lambda: self._running)
+        self._ids = itertools.count()
+        self._open: dict[str, Ticket] = {}
+        self._on_failure: Callable[[str], None] = lambda _: None
+        metrics.watch(self)
+
+    @property
+    def running(self) -> dict[str, int]:
+        """How many requests are generated now, by adapter."""
+        return self._counted(running=True)
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many requests wait for their turn, by adapter."""
+        return self._counted(running=False)
+
+    @property
+    def cache_share(self) -> float:
+        """The used part of the KV cache, 0 to 1."""
+        return self._engine.cache_share if self._engine else 0.0
 
     def start(self, on_failure: Callable[[str], None]) -> None:
-        """Begin to load; `on_failure` is called in the worker's thread with the reason."""
+        """Begin to load; `on_failure` is called with the reason, in some thread."""
+        self._on_failure = on_failure
 
         def settle(loading: Future[Engine]) -> None:
             error = loading.exception()
             if error is None:
-                self._open(loading.result())
+                self._settled(loading.result())
             else:
                 on_failure(self._close(error))
 
@@ -65,94 +72,153 @@ class Worker:
         if self._engine is None:
             seconds = time.monotonic() - self._started
             raise NotReady(f"the model is loading, {seconds:.0f} s so far")
+        if failure := self._engine.failure:
+            raise NotReady(f"the model broke off: {failure}")
         return self._engine
 
-    async def answer(self, request: ChatRequest) -> Completion:
-        """Generate when the turn comes; cancelling gives the turn up.
+    def open(self, jobs: list[Job], *, request_id: str) -> list[Ticket]:
+        """Put the jobs of one request in line, all or none.
 
         Raises:
             NotReady: the model is not loaded.
-            InvalidRequest: the model cannot do this.
             QueueFull: too many wait already.
         """
         engine = self.engine()
-        ticket = Ticket()
-        prompt = await asyncio.to_thread(engine.prompt, request)
-        future = self._enqueue(engine, prompt, ticket)
-        try:
-            return await asyncio.wrap_future(future)
-        finally:
-            ticket.gone.set()
+        if len(self._open) + len(jobs) > self._places:
+            self._metrics.rejected.inc()
+            raise QueueFull(f"{self._max_queue} requests wait already; try again in a moment")
+        return [self._begun(engine, job, request_id) for job in jobs]
 
-    def _open(self, engine: Engine) -> None:
+    def ended(self, ticket: Ticket, *, early: bool) -> None:
+        """Count a job that has ended; early is before the model is done with it."""
+        del self._open[ticket.id]
+        tally = ticket.tally()
+        self._metrics.count(tally)
+        log.info(
+            "request.finished",
+            request_id=ticket.request_id,
+            adapter=ticket.job.adapter,
+            reason=tally.finished_reason,
+            prompt_tokens=tally.prompt_tokens,
+            generated_tokens=tally.generated_tokens,
+            seconds=round(tally.ended - tally.arrived, 3),
+        )
+        if self._engine is None:
+            return
+        if early:
+            self._engine.cancel(ticket.id, ticket.job)
+        if failure := self._engine.failure:
+            self._on_failure(failure)
+
+    def observed(self, ticket: Ticket, piece: Piece) -> None:
+        """Note the time of each token."""
+        now = time.perf_counter()
+        if piece.token_ids:
+            if ticket.last_token is None:
+                ticket.first_token = now
+                self._metrics.first_token.observe(now - ticket.arrived)
+            else:
+                each = (now - ticket.last_token) / len(piece.token_ids)
+                for _ in piece.token_ids:
+                    self._metrics.between_tokens.observe(each)
+            ticket.last_token = now
+
+    def _begun(self, engine: Engine, job: Job, request_id: str) -> Ticket:
+        ticket = Ticket(str(next(self._ids)), job, self, request_id)
+        engine.begin(ticket.id, job, ticket.receive)
+        self._open[ticket.id] = ticket
+        return ticket
+
+    def _counted(self, *, running: bool) -> dict[str, int]:
+        begun = self._engine.running if self._engine else frozenset()
+        found: dict[str, int] = {}
+        for id, ticket in list(self._open.items()):
+            if (id in begun) == running:
+                found[ticket.job.adapter] = found.get(ticket.job.adapter, 0) + 1
+        return found
+
+    def _settled(self, engine: Engine) -> None:
         self._engine = engine
         seconds = time.monotonic() - self._started
         self._metrics.load_seconds.set(seconds)
-        log.info("model.loaded", seconds=round(seconds, 3))
+        log.info("model.loaded", seconds=round(seconds, 3), adapters=engine.adapters)
 
     def _close(self, error: BaseException) -> str:
         self._failure = f"{type(error).__name__}: {error}"
         log.error("model.failed", exception=error, reason=self._failure)
         return self._failure
 
-    def _enqueue(self, engine: Engine, prompt: Prompt, ticket: Ticket) -> Future[Completion]:
-        with self._lock:
-            if self._waiting + self._running >= self._places:
-                self._metrics.rejected.inc()
-                waiting = self._places - 1
-                raise QueueFull(f"{waiting} requests wait already; try again in a moment")
-            self._waiting += 1
-        future = self._executor.submit(self._generate, engine, prompt, ticket)
-        future.add_done_callback(self._forget_cancelled)
-        return future
 
-    def _forget_cancelled(self, future: Future[Completion]) -> None:
-        if future.cancelled():
-            with self._lock:
-                self._waiting -= 1
-            self._metrics.abort()
+class Ticket:
+    """One job on its way; its pieces, in order, are what one iterates over."""
 
-    def _generate(self, engine: Engine, prompt: Prompt, ticket: Ticket) -> Completion:
-        with self._lock:
-            self._waiting -= 1
-            self._running += 1
-        begun = time.monotonic()
-        completion = None
-        try:
-            completion = engine.generate(prompt, on_token=lambda: self._token(ticket))
-        finally:
-            # Counted first: who sees that nothing runs any more sees the result counted, too.
-            self._count(prompt, completion, queue_seconds=begun - ticket.arrived, begun=begun)
-            with self._lock:
-                self._running -= 1
-        return completion
+    def __init__(self, id: str, job: Job, worker: Worker, request_id: str) -> None:
+        self.id = id
+        self.job = job
+        self.request_id = request_id
+        """What the client knows it by."""
+        self.arrived = time.perf_counter()
+        self.begun: float | None = None
+        self.first_token: float | None = None
+        self.last_token: float | None = None
+        self.generated_tokens = 0
+        self.reason = ""
+        self._worker = worker
+        self._pieces: asyncio.Queue[Piece] = asyncio.Queue()
+        self._closed = False
 
-    def _token(self, ticket: Ticket) -> bool:
-        """Note the time of one token; whether to stop."""
-        now = time.monotonic()
-        if ticket.last_token is None:
-            self._metrics.first_token.observe(now - ticket.arrived)
-        else:
-            self._metrics.between_tokens.observe(now - ticket.last_token)
-        ticket.last_token = now
-        return ticket.gone.is_set()
+    def receive(self, piece: Piece) -> None:
+        """Take one piece from the engine."""
+        if self._closed:
+            return
+        self.begun = self.begun or piece.begun
+        self._worker.observed(self, piece)
+        self.generated_tokens += len(piece.token_ids)
+        self._pieces.put_nowait(piece)
+        if piece.reason:
+            self._end(piece.reason, early=False)
 
-    def _count(
-        self, prompt: Prompt, completion: Completion | None, *, queue_seconds: float, begun: float
-    ) -> None:
-        tally = Tally(
-            finished_reason=completion.finished_reason if completion else "error",
-            prompt_tokens=len(prompt.token_ids),
-            generated_tokens=completion.generated_tokens if completion else 0,
-            queue_seconds=queue_seconds,
-            inference_seconds=time.monotonic() - begun,
+    def close(self, reason: str = "abort") -> None:
+        """End the job early, if it has not ended: nobody waits, or the answer is complete."""
+        if not self._closed:
+            self._end(reason, early=True)
+
+    async def __aiter__(self) -> AsyncIterator[Piece]:
+        """The pieces, as they come.
+
+        Raises:
+            InvalidRequest: the library refuses the parameters.
+            Failed: the model broke off.
+        """
+        reason = ""
+        while not reason:
+            piece = await self._pieces.get()
+            reason = piece.reason
+            if reason == "error":
+                raise refusal(piece)
+            yield piece
+
+    def tally(self) -> Tally:
+        """What this job adds up to."""
+        return Tally(
+            finished_reason=self.reason,
+            prompt_tokens=len(self.job.token_ids),
+            generated_tokens=self.generated_tokens,
+            arrived=self.arrived,
+            begun=self.begun,
+            first_token=self.first_token,
+            ended=time.perf_counter(),
         )
-        self._metrics.count(tally)
-        log.info(
-            "request.finished",
-            reason=tally.finished_reason,
-            prompt_tokens=tally.prompt_tokens,
-            generated_tokens=tally.generated_tokens,
-            queue_seconds=round(tally.queue_seconds, 3),
-            seconds=round(tally.inference_seconds, 3),
-        )
+
+    def _end(self, reason: str, *, early: bool) -> None:
+        self.reason = reason
+        self._closed = True
+        self._worker.ended(self, early=early)
+
+
+def refusal(piece: Piece) -> InvalidRequest | Failed:
+    """What the client is told of a job that came to nothing."""
+    if piece.invalid:
+        return InvalidRequest(piece.error, param="generate_kwargs")
+    log.error("request.failed", reason=piece.error)
+    return Failed("the model broke off; see the server's log")

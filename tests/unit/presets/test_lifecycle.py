@@ -26,7 +26,7 @@ LONG = {
 @pytest.fixture
 def narrow(model: Path) -> Iterator[Program]:
     """A server where nobody may wait, and that is still loading."""
-    program = Program.start(model, "--max-queue=0", "--drain-seconds=120")
+    program = Program.start(model, "--max-queue=0", "--max-batch-requests=1", "--drain-seconds=120")
     yield program
     program.close()
 

@@ -1,0 +1,178 @@
+"""Requests in one batch, which changes with each token: the library's continuous batching."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import ContinuousBatchingConfig, GenerationConfig
+from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPPING, FIFOScheduler
+
+from serving.errors import NotReady
+from serving.job import Job, Piece, Sink
+from serving.memory import PAGE_TOKENS
+from serving.sampling import Drawing, drawing_arguments
+from serving.turns import Turns
+
+BATCHES_A_TURN = 8
+TURNS = "turns"
+SEPARATOR = "/"
+"""Between an adapter's name and the rest of a request's id: no name holds one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSize:
+    """The bounds of a batch and of its cache."""
+
+    requests: int
+    tokens: int
+    pages: int
+
+
+class TurnScheduler(FIFOScheduler):  # type: ignore[misc]  # the library has no types
+    """First come, first served, among the requests of the adapter whose turn it is."""
+
+    def __init__(
+        self,
+        cache: Any,
+        safety_margin: float | None,
+        max_requests_per_batch: int,
+        switch: Callable[[str], None],
+    ) -> None:
+        super().__init__(cache, safety_margin, max_requests_per_batch)
+        self._switch = switch
+        self._turns = Turns(BATCHES_A_TURN)
+
+    def _process_candidates(self, candidates: list[Any], *others: Any) -> Any:
+        if candidates:
+            adapter = self._turns.next(adapter_of(state.request_id) for state in candidates)
+            self._switch(adapter)
+            candidates = [state for state in candidates if adapter_of(state.request_id) == adapter]
+        return super()._process_candidates(candidates, *others)
+
+
+def request_id_of(id: str, job: Job) -> str:
+    """A job's id in the batch, where the scheduler reads the adapter from it."""
+    return f"{job.adapter}{SEPARATOR}{id}"
+
+
+def adapter_of(request_id: str) -> str:
+    """The adapter that a request of the batch is for."""
+    return request_id.partition(SEPARATOR)[0]
+
+
+class Batch:
+    """One model's running batch, in a thread of its own."""
+
+    def __init__(
+        self, model: Any, size: BatchSize, *, switch: Callable[[str], None], shared: bool
+    ) -> None:
+        """Allocate the cache.
+
+        Args:
+            model: in evaluation mode, on its device.
+            size: how much.
+            switch: makes an adapter the model's; called between batches, in the batch's thread.
+            shared: whether requests with the same beginning may share its part of the cache.
+        """
+        SCHEDULER_MAPPING[TURNS] = functools.partial(TurnScheduler, switch=switch)
+        ends = model.generation_config.eos_token_id
+        self._manager = model.init_continuous_batching(
+            generation_config=GenerationConfig(do_sample=True, eos_token_id=ends),
+            continuous_batching_config=ContinuousBatchingConfig(
+                page_size=PAGE_TOKENS,
+                num_blocks=size.pages,
+                max_batch_tokens=size.tokens,
+                max_requests_per_batch=size.requests,
+                # The size is ours already; the library only checks that the machine has so much.
+                max_memory_percent=1.0,
+                allow_block_sharing=shared,
+                scheduler_type=TURNS,
+                auto_switch_to_flash=False,
+                use_cuda_graph=False,
+                use_async_batching=False,
+            ),
+        )
+        self._manager.logit_processor = Drawing(int(model.config.get_text_config().vocab_size))
+        self._manager.warmup()
+        self._scheduler = self._manager.batch_processor.scheduler
+        self._cache = self._manager.batch_processor.cache
+
+    @property
+    def cache_tokens(self) -> int:
+        """How many tokens the cache holds."""
+        return int(self._cache.max_tokens_read)
+
+    @property
+    def cache_share(self) -> float:
+        """The used part of the cache, 0 to 1."""
+        return 1.0 - float(self._cache.compute_free_capacity())
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Ids of the requests that are past the queue."""
+        # One call, hence one consistent look at what the other thread changes.
+        return frozenset(id.partition(SEPARATOR)[2] for id in list(self._scheduler.active_requests))
+
+    @property
+    def failure(self) -> str:
+        """Why the thread ended; "" as long as it runs."""
+        error = self._manager.background_thread_status.fatal_error
+        return "" if error is None else f"{type(error).__name__}: {error}"
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._manager.start()
+
+    def pause(self) -> AbstractContextManager[None]:
+        """Hold the batch between two tokens, and have the model to oneself."""
+        held: AbstractContextManager[None] = self._manager.pause()
+        return held
+
+    def begin(self, id: str, job: Job, sink: Sink) -> None:
+        """Put a job in line; call it in the event loop that the sink belongs to."""
+        request_id = request_id_of(id, job)
+        self._manager.register_result_handler(request_id, Progress(job, sink).forward)
+        taken = self._manager.add_request(
+            list(job.token_ids),
+            request_id=request_id,
+            max_new_tokens=job.max_new_tokens,
+            streaming=True,
+            eos_token_id=list(job.end_ids) or -1,
+            **drawing_arguments(job.sampling),
+        )
+        if taken is None:
+            self._forget(request_id)
+            raise NotReady(f"the model broke off: {self.failure}")
+
+    def cancel(self, id: str, job: Job) -> None:
+        """Take a job out of the queue or the batch; nothing more comes of it."""
+        request_id = request_id_of(id, job)
+        self._forget(request_id)
+        self._manager.cancel_request(request_id)
+
+    def _forget(self, request_id: str) -> None:
+        self._manager.output_router.result_handlers.pop(request_id, None)
+
+
+class Progress:
+    """What was passed on of one request."""
+
+    def __init__(self, job: Job, sink: Sink) -> None:
+        self._job = job
+        self._sink = sink
+        self._passed = 0
+
+    def forward(self, output: Any) -> None:
+        """Pass on what is new in the library's account of the whole request."""
+        new = tuple(output.generated_tokens[self._passed :])
+        self._passed += len(new)
+        reason = ""
+        if output.error is not None:
+            reason = "error"
+        elif output.is_finished():
+            reason = "stop" if new and new[-1] in self._job.end_ids else "length"
+        self._sink(Piece(new, output.lifespan[0], reason, output.error or ""))
