@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from kaito.api.machine import READY
 from kaito.kube.conditions import condition, is_true
 from kaito.kube.kinds import Node
 from kaito.nodes.claim import Claim, stages
@@ -41,7 +42,7 @@ class Absence:
 def absences(
     claims: Iterable[Claim], nodes: Iterable[Node], *, patience_seconds: float
 ) -> Iterator[Absence]:
-    """Nodes of claims that were usable once and are not ready now.
+    """Nodes of claims that were usable once, and are not ready now, or not there any more.
 
     One that has never been usable is not among them: whoever carries the claim out has deadlines.
 
@@ -52,12 +53,19 @@ def absences(
     """
     found = {node.metadata.name: node for node in nodes}
     for claim in claims:
+        if not is_true(claim.status.conditions, stages(claim)[-1]):
+            continue
         node = found.get(claim.status.node_name)
-        was_usable = is_true(claim.status.conditions, stages(claim)[-1])
-        since = unready_since(node) if node and was_usable else None
+        since = unready_since(node) if node else _gone_since(claim)
         if since:
             until = since + timedelta(seconds=patience_seconds)
             yield Absence(claim, claim.status.node_name, since, until)
+
+
+def _gone_since(claim: Claim) -> datetime | None:
+    """Since when whoever carries a claim out misses its node; None while nobody does."""
+    ready = condition(claim.status.conditions, READY)
+    return ready.last_transition_time if ready and ready.status != "True" else None
 
 
 def unready_since(node: Node) -> datetime | None:

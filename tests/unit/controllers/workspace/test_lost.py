@@ -96,6 +96,23 @@ def test_a_lost_node_is_put_on_record_then_given_back_then_followed() -> None:
     assert [claim_place(claim) for claim in followed.claims] == [(0, 1)]
 
 
+def test_a_node_that_is_missed_for_long_is_lost_too() -> None:
+    claim = with_condition(usable(), machine.READY, "False", reason="NodeGone")
+    missed = machine.READY
+    told = tuple(
+        each.model_copy(update={"last_transition_time": NOW - timedelta(seconds=PATIENCE)})
+        if each.type == missed
+        else each
+        for each in claim.status.conditions
+    )
+    status_ = claim.status.model_copy(update={"conditions": told})
+
+    lost = stored(observed(claims=(claim.model_copy(update={"status": status_}),)))
+
+    assert [one.reason for one in lost.workspace.status.attempts] == ["NodeLost"]
+    assert stored(observed(claims=(usable(),))).workspace.status.attempts == ()
+
+
 def test_nodes_are_replaced_a_bounded_number_of_times() -> None:
     seen = observed()
     bought = 0

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import TypeVar
 
 from kaito.api import labels
 from kaito.api.machine import Machine
@@ -23,8 +24,10 @@ from kaito.controllers.workspace.step import (
     Delete,
     ReleaseFinalizer,
 )
-from kaito.kube.kinds import Deployment, Node, Pod, Service
+from kaito.kube.kinds import Deployment, Node, Pod, Service, StatefulSet
 from kaito.nodes.claim import Claim, Wish
+
+W = TypeVar("W", Deployment, StatefulSet)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -174,21 +177,29 @@ class World:
         return World(replace(self.seen, claims=(*self.seen.claims, claim)))
 
     def _applied(self, kind: str, manifest: Mapping[str, object]) -> World:
-        """A Service, or a Deployment whose pods are not ready yet."""
+        """A Service, or a workload whose pods are not ready yet."""
         assert self.seen
         if kind == "Service":
-            return World(replace(self.seen, service=Service.model_validate(manifest)))
-        made = Deployment.model_validate(manifest)
-        fresh = made.metadata.model_copy(update={"generation": 1})
-        pod = pod_on(self.seen.nodes[0].metadata.name)
-        deployment = made.model_copy(update={"metadata": fresh})
-        return World(replace(self.seen, deployment=deployment, pods=(pod,)))
+            service = Service.model_validate(manifest)
+            if service.metadata.name.endswith("-headless"):
+                return World(replace(self.seen, headless=service))
+            return World(replace(self.seen, service=service))
+        count = self.seen.workspace.resource.count
+        pods = tuple(pod_on(node.metadata.name) for node in self.seen.nodes[:count])
+        if kind == "StatefulSet":
+            group = _fresh(StatefulSet.model_validate(manifest))
+            return World(replace(self.seen, stateful_set=group, pods=pods))
+        return World(
+            replace(self.seen, deployment=_fresh(Deployment.model_validate(manifest)), pods=pods)
+        )
 
     def _deleted(self, kind: str, name: str) -> World:
-        """A Deployment that is gone, or a claim whose deletion has begun."""
+        """A workload that is gone, or a claim whose deletion has begun."""
         assert self.seen
         if kind == "Deployment":
             return World(replace(self.seen, deployment=None))
+        if kind == "StatefulSet":
+            return World(replace(self.seen, stateful_set=None))
         claims = tuple(
             _deleting(claim) if claim.metadata.name == name else claim for claim in self.seen.claims
         )
@@ -200,6 +211,11 @@ class World:
         metadata = self.seen.workspace.metadata.model_copy(update={"finalizers": finalizers})
         kept = self.seen.workspace.model_copy(update={"metadata": metadata})
         return World(replace(self.seen, workspace=kept))
+
+
+def _fresh(made: W) -> W:
+    """A workload as the API server has just stored it."""
+    return made.model_copy(update={"metadata": made.metadata.model_copy(update={"generation": 1})})
 
 
 def _deleting(claim: Claim) -> Claim:

@@ -1,0 +1,148 @@
+"""Every moment of a workspace's life on two nodes, whatever happens, comes to a good end."""
+
+from __future__ import annotations
+
+import pytest
+
+from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.plan import plan
+from kaito.controllers.workspace.status import status
+from kaito.controllers.workspace.step import Create, Delete, ReleaseFinalizer
+from kaito.nodes.claim import Claim, claim_place, claim_type
+from tests.unit.controllers.workspace.lives import (
+    COUNT,
+    PLENTY,
+    Life,
+    actions,
+    begin,
+    helped,
+    is_up,
+    reachable,
+    stored,
+)
+from tests.unit.controllers.workspace.worlds import World
+
+ROUNDS = 80
+"""More passes than any life here needs to come to rest."""
+
+
+@pytest.fixture(scope="module")
+def lives() -> list[Life]:
+    return list(reachable(begin(), strokes=1).values())
+
+
+def is_serving(seen: Observed) -> bool:
+    """The goal, stated without asking the planner."""
+    on = {
+        node.metadata.name
+        for node in seen.nodes
+        if is_up(node) and node.status.allocatable.get("nvidia.com/gpu") == "1"
+    }
+    whole = [
+        claim
+        for claim in seen.claims
+        if claim.metadata.deletion_timestamp is None and claim.status.node_name in on
+    ]
+    return (
+        len(whole) == len(seen.claims) == COUNT
+        and {claim.metadata.annotations["kaito.sh/claim"][0] for claim in whole} == {"0", "1"}
+        and seen.deployment is None
+        and seen.stateful_set is not None
+        and seen.stateful_set.status.ready_replicas == COUNT
+        and seen.service is not None
+        and seen.headless is not None
+    )
+
+
+def at_rest(seen: Observed) -> Observed | None:
+    """The end of a life from here on, if luck is good; None where the workspace is gone."""
+    for _ in range(ROUNDS):
+        todo = actions(seen)
+        if todo:
+            world = World(seen)
+            for action in todo:
+                world = world.after(action)
+            if world.seen is None:
+                return None
+            seen = world.seen
+            continue
+        if status(seen, plan(seen)) != seen.workspace.status:
+            seen = stored(seen, plan(seen))
+            continue
+        there = next(helped(seen), None)
+        if there is None:
+            return seen
+        seen = there
+    raise AssertionError(f"no rest after {ROUNDS} passes: {plan(seen)}")
+
+
+def test_there_are_many_moments_and_each_has_a_plan(lives: list[Life]) -> None:
+    assert len(lives) > 500
+    assert all(plan(life.seen) for life in lives)
+
+
+def test_every_life_ends_serving_or_gone(lives: list[Life]) -> None:
+    for life in lives:
+        end = at_rest(life.seen)
+
+        if life.seen.workspace.is_deleting:
+            assert end is None, life.seen
+        else:
+            assert end is not None
+            assert is_serving(end), life.seen
+
+
+def test_ready_is_said_exactly_when_it_serves(lives: list[Life]) -> None:
+    for life in lives:
+        seen = life.seen
+        if not seen.workspace.is_deleting and not actions(seen):
+            assert all(step.satisfied for step in plan(seen)) == is_serving(seen), seen
+
+
+def test_there_is_never_more_than_one_claim_for_a_node(lives: list[Life]) -> None:
+    for life in lives:
+        places = [claim_place(claim)[0] for claim in life.seen.claims]
+        assert len(places) == len(set(places)) <= COUNT, places
+
+
+def test_a_claim_is_given_back_only_for_a_reason_that_is_on_record(lives: list[Life]) -> None:
+    for life in lives:
+        recorded = {(one.ordinal, one.attempt) for one in life.seen.workspace.status.attempts}
+        for action in actions(life.seen):
+            if isinstance(action, Delete) and isinstance(action.seen, Claim):
+                place = claim_place(action.seen)
+                assert life.seen.workspace.is_deleting or place in recorded
+
+
+def test_what_is_on_record_is_never_asked_for_again(lives: list[Life]) -> None:
+    for life in lives:
+        recorded = {(one.ordinal, one.attempt) for one in life.seen.workspace.status.attempts}
+        for action in actions(life.seen):
+            if isinstance(action, Create):
+                made = action.resource.type.model_validate(action.manifest)
+                assert not isinstance(made, Claim) or claim_place(made) not in recorded
+
+
+def test_a_type_that_has_no_quota_is_asked_for_only_before_that_is_known(lives: list[Life]) -> None:
+    met = False
+    for life in lives:
+        gone = {
+            one.instance_type
+            for one in life.seen.workspace.status.attempts
+            if one.reason == "QuotaExceeded"
+        }
+        for action in actions(life.seen):
+            if isinstance(action, Create) and gone:
+                made = action.resource.type.model_validate(action.manifest)
+                if isinstance(made, Claim):
+                    assert claim_type(made) == PLENTY
+                    met = True
+    assert met
+
+
+def test_the_finalizer_goes_only_when_nothing_is_left(lives: list[Life]) -> None:
+    for life in lives:
+        if any(isinstance(action, ReleaseFinalizer) for action in actions(life.seen)):
+            assert not life.seen.claims
+            assert life.seen.deployment is None
+            assert life.seen.stateful_set is None
