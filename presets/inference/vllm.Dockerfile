@@ -7,6 +7,9 @@ ENV HOME=/tmp \
     HF_HOME=/workspace/weights \
     PYTHONUNBUFFERED=1
 
+# Starts it on several nodes together: the image that a user brings for such a preset has it too.
+COPY presets/inference/group.py /workspace/inference/group.py
+
 WORKDIR /workspace
 USER 65532:65532
 EXPOSE 5000
