@@ -30,11 +30,13 @@ from kaito.kube.events import Recorder
 from kaito.kube.informer import Informer
 from kaito.kube.kinds import (
     DEPLOYMENTS,
+    JOBS,
     NODES,
     PODS,
     SERVICES,
     STATEFULSETS,
     Deployment,
+    Job,
     Node,
     Pod,
     Service,
@@ -62,6 +64,7 @@ class Informers:
     services: Informer[Service]
     deployments: Informer[Deployment]
     stateful_sets: Informer[StatefulSet]
+    jobs: Informer[Job]
     pods: Informer[Pod]
 
     def stores(self) -> Stores:
@@ -74,6 +77,7 @@ class Informers:
             services=self.services.store,
             deployments=self.deployments.store,
             stateful_sets=self.stateful_sets.store,
+            jobs=self.jobs.store,
             pods=self.pods.store,
         )
 
@@ -124,6 +128,7 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
                 settings.preset_registry,
                 node_class=settings.new_node_class,
                 node_lost_seconds=settings.node_lost_seconds,
+                carrier=settings.carrier,
             ),
             now=clock.now,
         )
@@ -147,6 +152,7 @@ def _informers(manager: Manager) -> Informers:
         services=manager.informer(SERVICES, labels=ours),
         deployments=manager.informer(DEPLOYMENTS, labels=ours),
         stateful_sets=manager.informer(STATEFULSETS, labels=ours),
+        jobs=manager.informer(JOBS, labels=ours),
         pods=manager.informer(PODS, labels=ours, indexes=indexes),
     )
 
@@ -165,5 +171,6 @@ def _controller(
     controller.watch(informers.services, workspace_of)
     controller.watch(informers.deployments, workspace_of)
     controller.watch(informers.stateful_sets, workspace_of)
+    controller.watch(informers.jobs, workspace_of)
     controller.watch(informers.pods, workspace_of)
     return controller

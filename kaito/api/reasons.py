@@ -50,6 +50,22 @@ class Reason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     WORKLOAD_READY = "WorkloadReady"
 
+    TUNING = "Tuning"
+    """The Job's pod runs."""
+    TUNED = "Tuned"
+    """The adapter is where it belongs."""
+    NODES_RELEASED = "NodesReleased"
+    """The tuning is done, and the nodes that were bought for it are given back."""
+    TRAINING_CONFIG_INVALID = "TrainingConfigInvalid"
+    """A parameter that does not exist, or a value that it does not take."""
+    DATA_UNAVAILABLE = "DataUnavailable"
+    DATA_UNUSABLE = "DataUnusable"
+    MODEL_UNAVAILABLE = "ModelUnavailable"
+    GPU_OUT_OF_MEMORY = "OutOfMemory"
+    TRAINING_FAILED = "TrainingFailed"
+    PUSH_FAILED = "PushFailed"
+    """The adapter is there, and its registry or volume does not take it."""
+
     READY = "WorkspaceReady"
     WAITING = "WorkspacePending"
     """An earlier stage is not done."""
@@ -79,6 +95,13 @@ WARNINGS = frozenset(
         Reason.POD_EVICTED,
         Reason.PODS_REFUSED,
         Reason.UNSCHEDULABLE,
+        Reason.TRAINING_CONFIG_INVALID,
+        Reason.DATA_UNAVAILABLE,
+        Reason.DATA_UNUSABLE,
+        Reason.MODEL_UNAVAILABLE,
+        Reason.GPU_OUT_OF_MEMORY,
+        Reason.TRAINING_FAILED,
+        Reason.PUSH_FAILED,
     }
 )
 """Reasons that a person may have to act on: their Events are Warnings."""

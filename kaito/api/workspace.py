@@ -56,6 +56,23 @@ class Attempt(KubeModel):
     """The same in the cloud's words."""
 
 
+class TuningResult(KubeModel):
+    """What a tuning came to."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    run: str
+    """Hash of the spec that was carried out."""
+    steps: int | None = Field(default=None, json_schema_extra={"format": "int64"})
+    """Optimizer steps."""
+    loss: str | None = None
+    """Of the last steps that were logged, a decimal number."""
+    image: str | None = None
+    """What the adapter was pushed as."""
+    digest: str | None = None
+    """Of that image."""
+
+
 class WorkspaceStatus(KubeModel):
     """What the controller saw last."""
 
@@ -71,6 +88,8 @@ class WorkspaceStatus(KubeModel):
     """The type that nodes are asked for with, where the spec leaves a choice."""
     attempts: tuple[Attempt, ...] = ()
     """Claims that came to nothing, each with its reason."""
+    tuning: TuningResult | None = None
+    """What the tuning came to, once the adapter is where it belongs."""
     conditions: Conditions = ()
     """The stages, each with its reason."""
 

@@ -19,6 +19,7 @@ from kaito.nodes.selection import named_types
 from kaito.nodes.selector import match_labels
 from kaito.sizing import sentences
 from kaito.sizing.answer import Fit
+from kaito.workloads.adapters import unserved
 from kaito.workloads.group import uneven
 from kaito.workloads.image import preset_of
 
@@ -93,13 +94,6 @@ def _check_selector(workspace: Workspace) -> Step | None:
 
 def _check_supported(workspace: Workspace) -> Step | None:
     """Legal wishes that this version does not fulfil yet."""
-    if workspace.tuning:
-        return _refused(Reason.UNSUPPORTED, "tuning: this version serves models only")
-    if workspace.inference and workspace.inference.adapters:
-        return _refused(
-            Reason.UNSUPPORTED,
-            "inference.adapters: this version serves presets without adapters: remove them",
-        )
     return None
 
 
@@ -114,10 +108,13 @@ def _check_model(seen: Observed) -> Step | None:
     if preset is None:
         close = ", ".join(catalog.close_names(name))
         unknown = sentences.UNKNOWN_PRESET.format(name=name)
-        message = f"inference.preset.name: {unknown}: use one of {close}"
+        part = "tuning" if workspace.tuning else "inference"
+        message = f"{part}.preset.name: {unknown}: use one of {close}"
         return _refused(Reason.UNKNOWN_PRESET, message)
     return (
         _check_image(workspace, preset)
+        or _check_trainer(workspace, preset)
+        or _check_adapters(workspace, preset)
         or _check_shares(workspace, preset)
         or _check_type(seen, preset)
     )
@@ -185,12 +182,32 @@ def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
     )
 
 
+def _check_adapters(workspace: Workspace, preset: Preset) -> Step | None:
+    """The preset's server takes adapters."""
+    adapters = workspace.inference.adapters if workspace.inference else ()
+    if not adapters or not (why := unserved(preset.image)):
+        return None
+    return _refused(Reason.UNSUPPORTED, f"inference.adapters: {why}: remove them, or take another")
+
+
 def _check_shares(workspace: Workspace, preset: Preset) -> Step | None:
     """Each node has the same share of a model that is spread."""
     count = workspace.resource.count
     if not workspace.inference or not (why := uneven(preset, nodes=count)):
         return None
     return _refused(Reason.UNSUPPORTED, f"resource.count: {why}: choose a divisor")
+
+
+def _check_trainer(workspace: Workspace, preset: Preset) -> Step | None:
+    """The image that is rendered holds the trainer, where something is to be tuned."""
+    image = preset.image
+    if not workspace.tuning or (image.origin == "kaito" and image.runtime == "transformers"):
+        return None
+    return _refused(
+        Reason.UNSUPPORTED,
+        f"tuning.preset.name: image {image.repository} of {preset.name} holds no trainer: tune a"
+        " model whose image is KAITO's own on transformers (`python -m kaito models`)",
+    )
 
 
 def _check_fit(workspace: Workspace, answer: Fit, *, field: str) -> Step | None:

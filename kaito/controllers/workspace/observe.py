@@ -12,11 +12,12 @@ from kaito.api.machine import Machine
 from kaito.api.nodeclaim import NodeClaim
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
-from kaito.kube.kinds import Deployment, Node, Pod, Service, StatefulSet
+from kaito.kube.kinds import Deployment, Job, Node, Pod, Service, StatefulSet
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.store import Store
 from kaito.nodes.claim import Claim
 from kaito.nodes.selection import is_ready, wanted_traits
+from kaito.workloads.carrier import PLAIN_CARRIER, Carrier
 from kaito.workloads.group import headless_name
 
 T = TypeVar("T", bound=KubeObject)
@@ -37,11 +38,13 @@ class Options:
         registry: registry of public model images, "" for none.
         node_class: GROUP/KIND/NAME of the class of new NodeClaims; "" asks by Machines.
         node_lost_seconds: how long a node that was bought may be away before another follows.
+        carrier: how pods reach registries and hubs.
     """
 
     registry: str
     node_class: str = ""
     node_lost_seconds: float = 600.0
+    carrier: Carrier = PLAIN_CARRIER
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Observed:
         is_cluster_alive: whether any node at all is ready.
         stateful_set: its StatefulSet, None when absent.
         headless: the Service that names the pods of that, None when absent.
+        job: its Job, None when absent.
     """
 
     workspace: Workspace
@@ -77,6 +81,7 @@ class Observed:
     is_cluster_alive: bool = True
     stateful_set: StatefulSet | None = None
     headless: Service | None = None
+    job: Job | None = None
 
     @property
     def workload(self) -> Deployment | StatefulSet | None:
@@ -95,6 +100,7 @@ class Stores:
     services: Store[Service]
     deployments: Store[Deployment]
     stateful_sets: Store[StatefulSet]
+    jobs: Store[Job]
     pods: Store[Pod]
 
     def claims(self, ref: Ref) -> tuple[Claim, ...]:
@@ -139,6 +145,7 @@ def observe(
         headless=_owned(
             stores.services.get(Ref(ref.namespace, headless_name(workspace))), workspace
         ),
+        job=_owned(stores.jobs.get(ref), workspace),
     )
 
 
@@ -183,10 +190,10 @@ def _owned(obj: T | None, workspace: Workspace) -> T | None:
 
 
 def _is_of(pod: Pod, workspace_name: str) -> bool:
-    """Whether the workspace's StatefulSet made the pod, or a ReplicaSet of its Deployment."""
+    """Whether the workspace's StatefulSet or Job made the pod, or its Deployment's ReplicaSet."""
     makers = ((owner.kind, owner.name) for owner in pod.metadata.owner_references)
     return any(
-        (kind == "StatefulSet" and name == workspace_name)
+        (kind in ("StatefulSet", "Job") and name == workspace_name)
         or (kind == "ReplicaSet" and name.rpartition("-")[0] == workspace_name)
         for kind, name in makers
     )

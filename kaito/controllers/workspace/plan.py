@@ -1,4 +1,4 @@
-"""Decide what a workspace needs next. Pure: the state machine is these two lists."""
+"""Decide what a workspace needs next. Pure: the state machine is these lists."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ from kaito.controllers.workspace.release import (
     release_workload,
 )
 from kaito.controllers.workspace.step import Step
+from kaito.controllers.workspace.tuning import (
+    await_result,
+    conclude,
+    ensure_job,
+    give_back,
+    is_recorded,
+)
 from kaito.controllers.workspace.workload import ensure_service, ensure_workload
 
 Phase = Callable[[Observed], Step]
@@ -27,14 +34,33 @@ BRING_UP: tuple[Phase, ...] = (
     ensure_service,
     ensure_workload,
 )
+TUNE: tuple[Phase, ...] = (
+    check_spec,
+    ensure_finalizer,
+    ensure_claims,
+    await_nodes,
+    ensure_job,
+    await_result,
+)
+REST: tuple[Phase, ...] = (ensure_finalizer, give_back, conclude)
+"""What a tuning does whose result is on record."""
 TEAR_DOWN: tuple[Phase, ...] = (release_workload, release_nodes, release_finalizer)
 
 
 def plan(seen: Observed) -> tuple[Step, ...]:
     """Run the phases in order, stopping after the first that is not satisfied."""
     steps: list[Step] = []
-    for phase in TEAR_DOWN if seen.workspace.is_deleting else BRING_UP:
+    for phase in phases(seen):
         steps.append(phase(seen))
         if not steps[-1].satisfied:
             break
     return tuple(steps)
+
+
+def phases(seen: Observed) -> tuple[Phase, ...]:
+    """The phases of this workspace: it comes up, tunes, rests or goes."""
+    if seen.workspace.is_deleting:
+        return TEAR_DOWN
+    if seen.workspace.tuning is None:
+        return BRING_UP
+    return REST if is_recorded(seen) else TUNE

@@ -17,7 +17,7 @@ from kaito.controllers.workspace.step import (
     done,
     hold,
 )
-from kaito.kube.kinds import DEPLOYMENTS, STATEFULSETS, Pod
+from kaito.kube.kinds import DEPLOYMENTS, JOBS, STATEFULSETS, Pod
 from kaito.nodes.claim import resource_of
 from kaito.nodes.selection import is_ready
 
@@ -36,15 +36,18 @@ def ensure_finalizer(seen: Observed) -> Step:
 
 def release_workload(seen: Observed) -> Step:
     """Nothing runs on the nodes any more."""
+    workloads = (
+        (DEPLOYMENTS, seen.deployment),
+        (STATEFULSETS, seen.stateful_set),
+        (JOBS, seen.job),
+    )
     deletions = [
-        Delete(resource, found)
-        for resource, found in ((DEPLOYMENTS, seen.deployment), (STATEFULSETS, seen.stateful_set))
-        if found and not found.is_deleting
+        Delete(resource, found) for resource, found in workloads if found and not found.is_deleting
     ]
     if deletions:
         message = "deleting the workload"
         return hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, message, *deletions)
-    if seen.workload or any(_is_ending(pod, seen) for pod in seen.pods):
+    if seen.workload or seen.job or any(_is_ending(pod, seen) for pod in seen.pods):
         message = "waiting for the pods to end"
         step = hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, message)
         return replace(step, recheck_seconds=_RECHECK_SECONDS)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kaito.api.reasons import TERMINAL, Reason
 from kaito.api.workspace import (
     INFERENCE_READY,
+    JOB_STARTED,
     MACHINE_READY,
     NODE_CLAIM_READY,
     READY,
@@ -19,6 +20,7 @@ from kaito.api.workspace import (
     WORKSPACE_SUCCEEDED,
     Attempt,
     State,
+    TuningResult,
     WorkspaceStatus,
 )
 from kaito.controllers.workspace.nodes import chosen_nodes, claims_ready, model
@@ -57,7 +59,9 @@ def verdict(steps: tuple[Step, ...]) -> Verdict:
         if not step.satisfied:
             stalled = step.lasting and step.reason in TERMINAL
             return Verdict(ready=False, reason=step.reason, message=step.message, stalled=stalled)
-    return Verdict(ready=True, reason=Reason.READY, message="the model answers")
+    tuned = any(step.reason in (Reason.TUNED, Reason.NODES_RELEASED) for step in steps)
+    message = "the adapter is where it belongs" if tuned else "the model answers"
+    return Verdict(ready=True, reason=Reason.READY, message=message)
 
 
 def status(seen: Observed, steps: tuple[Step, ...]) -> WorkspaceStatus:
@@ -78,6 +82,7 @@ def status(seen: Observed, steps: tuple[Step, ...]) -> WorkspaceStatus:
         worker_nodes=_worker_nodes(seen, steps),
         instance_type=_instance_type(seen, spoken),
         attempts=_attempts(seen, steps, is_ready=whole.ready),
+        tuning=_tuning(seen, steps),
         conditions=tuple(each for each in after if each.type not in over),
     )
 
@@ -85,16 +90,26 @@ def status(seen: Observed, steps: tuple[Step, ...]) -> WorkspaceStatus:
 def _state(seen: Observed, whole: Verdict) -> State:
     """The conditions in one word; what has answered once is not ready rather than pending."""
     if seen.workspace.tuning:
-        return "Succeeded" if whole.ready else "Failed" if whole.stalled else "Pending"
+        return _tuning_state(whole)
     if whole.ready:
         return "Ready"
     has_answered = seen.workspace.status.state in ("Ready", "NotReady")
     return "NotReady" if has_answered or whole.stalled else "Pending"
 
 
+def _tuning_state(whole: Verdict) -> State:
+    """The conditions of a tuning in one word."""
+    if whole.ready:
+        return "Succeeded"
+    if whole.stalled:
+        return "Failed"
+    return "Running" if whole.reason is Reason.TUNING else "Pending"
+
+
 def stage_types(seen: Observed) -> tuple[str, ...]:
     """Conditions that stand from the first look on, Unknown until their phase is reached."""
-    return (claims_ready(seen), RESOURCE_READY, INFERENCE_READY)
+    last = JOB_STARTED if seen.workspace.tuning else INFERENCE_READY
+    return (claims_ready(seen), RESOURCE_READY, last)
 
 
 def _instance_type(seen: Observed, spoken: Mapping[str, Step]) -> str | None:
@@ -111,6 +126,12 @@ def _attempts(seen: Observed, steps: tuple[Step, ...], *, is_ready: bool) -> tup
     stored = seen.workspace.status.attempts
     found = (*stored, *(one for step in steps for one in step.failed))
     return kept(found) if is_ready else found
+
+
+def _tuning(seen: Observed, steps: tuple[Step, ...]) -> TuningResult | None:
+    """What the tuning came to; the last result stands until there is another."""
+    found = [step.tuned for step in steps if step.tuned]
+    return found[-1] if found else seen.workspace.status.tuning
 
 
 def _summary(whole: Verdict, *, is_deleting: bool) -> dict[str, bool]:
@@ -131,6 +152,7 @@ def status_manifest(status: WorkspaceStatus) -> Manifest:
         "workerNodes": list(status.worker_nodes),
         **({"instanceType": status.instance_type} if status.instance_type else {}),
         **({"attempts": [_plain(one) for one in status.attempts]} if status.attempts else {}),
+        **({"tuning": _plain(status.tuning)} if status.tuning else {}),
         "conditions": [_wire(found) for found in status.conditions],
     }
 
@@ -177,9 +199,9 @@ def _condition(
     )
 
 
-def _plain(attempt: Attempt) -> Manifest:
-    """An attempt in wire form."""
-    return attempt.model_dump(by_alias=True, mode="json")
+def _plain(part: Attempt | TuningResult) -> Manifest:
+    """A part of the status in wire form."""
+    return part.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
 def _wire(found: Condition) -> Manifest:
@@ -189,6 +211,8 @@ def _wire(found: Condition) -> Manifest:
 
 def _worker_nodes(seen: Observed, steps: tuple[Step, ...]) -> tuple[str, ...]:
     """Names of the nodes in use, sorted; the last known ones where nodes were not looked at."""
+    if any(step.reason is Reason.NODES_RELEASED for step in steps):
+        return ()
     if not any(step.condition == RESOURCE_READY and step.satisfied for step in steps):
         return seen.workspace.status.worker_nodes
     return tuple(sorted(node.metadata.name for node in chosen_nodes(seen)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaito.api.reasons import Reason
-from kaito.api.workspace import Attempt, Workspace
+from kaito.api.workspace import Attempt, TuningResult, Workspace
 from kaito.kube.objects import KubeObject, Manifest
 from kaito.kube.resource import Resource
 
@@ -79,6 +79,7 @@ class Step:
         recheck_seconds: when to look again even if nothing happens; None: only on events.
         lasting: False while a reason that is terminal may still pass by itself.
         failed: claims that came to nothing, for the status to keep.
+        tuned: what the tuning came to, for the status to keep.
         told: False while it is too early to tell people: what follows at once would replace it.
     """
 
@@ -91,6 +92,7 @@ class Step:
     lasting: bool = True
     failed: tuple[Attempt, ...] = ()
     told: bool = True
+    tuned: TuningResult | None = None
 
 
 def hold(condition: str, reason: Reason, message: str, *actions: Action) -> Step:

@@ -154,4 +154,10 @@ def _configuration(chosen: Settings) -> TrainingConfig:
     if chosen.defaults:
         layers.insert(0, chosen.defaults.read_text(encoding="utf-8"))
     text = chosen.config.read_text(encoding="utf-8") if chosen.config.is_file() else ""
+    if chosen.config_map and not chosen.config.is_file():
+        raise Failure(
+            Kind.CONFIG,
+            f"tuning.config: there is no ConfigMap {chosen.config_map} in the Workspace's"
+            f" namespace, or it has no key {config.FILE}: create it, or leave tuning.config out",
+        )
     return config.read(text, method=chosen.method, defaults=tuple(layers))

@@ -33,6 +33,7 @@ class Settings(BaseModel):
     config: Path = Field(
         Path("/mnt/config/training_config.yaml"), description="the user's parameters, if it exists"
     )
+    config_map: str = Field("", description="ConfigMap that must hold it; empty: it need not exist")
     defaults: Path | None = Field(
         None, description="parameters that the image's author chose for its model"
     )
