@@ -77,12 +77,12 @@ def decoded(body: bytes) -> object:
 
 
 def failure(status: int, body: bytes, headers: Mapping[str, str]) -> KubeError:
-    """The error that an HTTP answer of `status` >= 300 stands for."""
+    """The error that an HTTP answer of `status` >= 300 stands for; headers by lower-case name."""
     try:
         said = Status.model_validate_json(body)
     except ValidationError:
         said = Status(message=_text(body))
-    asked = headers.get("Retry-After", "")
+    asked = headers.get("retry-after", "")
     return _error(status, said, float(asked) if asked.isdecimal() else None)
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from kaito.kube import metrics
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
+from kaito.kube.deadlines import Deadlines
 from kaito.kube.gate import Gate, noted
 from kaito.kube.informer import Informer
 from kaito.kube.objects import KubeObject, Ref
@@ -58,7 +59,7 @@ class Controller:
         self._reconcile = reconcile
         self._workers = workers
         self._policies = {**POLICIES, **(policies or {})}
-        self._deadline_seconds = deadline_seconds
+        self._deadlines = Deadlines(deadline_seconds)
         self._informers: list[asyncio.Event] = []
         self._said: dict[Ref, str] = {}
         self._gate = Gate(name, clock=clock)
@@ -141,15 +142,16 @@ class Controller:
 
     async def _bounded(self, ref: Ref) -> Outcome:
         """One reconcile, and an end to it."""
+        deadline = self._deadlines.begin()
         try:
-            async with asyncio.timeout(self._deadline_seconds) as deadline:
+            with deadline:
                 return await self._reconcile(ref)
         except asyncio.CancelledError as error:
             if _is_cancelled():
                 raise
             raise RuntimeError("what a reconcile waited for was cancelled") from error
         finally:
-            if deadline.expired():
+            if deadline.is_over:
                 self._meter.timeouts.inc()
 
     def _retry(self, ref: Ref, error: Exception) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import Counter, Gauge, disable_created_metrics
+
+from kaito.kube.histogram import Histogram
 
 cast("Callable[[], None]", disable_created_metrics)()
 

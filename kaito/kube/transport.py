@@ -1,29 +1,32 @@
 """HTTP to the API server: sessions, deadlines, throttling, credentials on each request.
 
-Lease requests have connections of their own, so that a renewal never waits behind a list
-and a dead connection of one kind does not hold up the other. The environment's proxy
-settings are not consulted at every request, which costs more than the request itself.
+Answers that go on are carried by aiohttp, those that come whole by connections of our own; through
+a proxy, aiohttp carries all. Lease requests have connections of their own, so that a renewal never
+waits behind a list and a dead connection of one kind does not hold up the other. The environment's
+proxy settings are not consulted at every request, which costs more than the request itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
 from kaito.kube.answers import failure
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
+from kaito.kube.connections import Address, Connections
+from kaito.kube.deadlines import Deadlines
 from kaito.kube.errors import KubeError, Throttled, Unavailable
+from kaito.kube.framing import Answer
+from kaito.kube.heads import Head, target
 from kaito.kube.once import once
 from kaito.kube.traffic import Traffic
 
@@ -35,7 +38,6 @@ _ATTEMPTS = 10
 _LEAST_WAIT_SECONDS = 0.05
 _LINE_LIMIT_BYTES = 32 * 2**20
 _ONE_ANSWER = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
-_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")
 _NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 
 
@@ -100,9 +102,16 @@ class _Lane:
     """Connections that share a purpose."""
 
     session: aiohttp.ClientSession
+    connections: Connections | None
     slots: asyncio.Semaphore
-    deadline_seconds: float
+    deadlines: Deadlines
     attempts: int
+
+    async def close(self) -> None:
+        """Close all of them."""
+        if self.connections:
+            self.connections.close()
+        await self.session.close()
 
 
 class Transport:
@@ -125,16 +134,19 @@ class Transport:
             # gzip costs both sides more than it saves inside one network.
             "Accept-Encoding": "identity",
         }
+        self._head = Head(endpoint.url, headers)
         self._lane = _Lane(
             _session(headers, limit=0),
+            _connections(endpoint),
             asyncio.Semaphore(max_in_flight),
-            _DEADLINE_SECONDS,
+            Deadlines(_DEADLINE_SECONDS),
             _ATTEMPTS,
         )
         self._lease_lane = _Lane(
             _session(headers, limit=_LEASE_CONNECTIONS),
+            _connections(endpoint),
             asyncio.Semaphore(_LEASE_CONNECTIONS),
-            _LEASE_DEADLINE_SECONDS,
+            Deadlines(_LEASE_DEADLINE_SECONDS),
             1,
         )
 
@@ -147,10 +159,10 @@ class Transport:
         """
         lane = self._lease_lane if "/coordination.k8s.io/" in call.path else self._lane
         try:
-            async with asyncio.timeout(lane.deadline_seconds) as deadline:
-                return await self._send(lane, call, deadline.when() or 0.0)
+            with lane.deadlines.begin() as deadline:
+                return await self._send(lane, call, deadline.at)
         except TimeoutError as error:
-            message = f"{call.method} {call.path}: none within {lane.deadline_seconds:g} s"
+            message = f"{call.method} {call.path}: none within {lane.deadlines.seconds:g} s"
             raise Unavailable(0, "NoAnswer", message) from error
 
     @asynccontextmanager
@@ -185,8 +197,8 @@ class Transport:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._lane.session.close()
-        await self._lease_lane.session.close()
+        await self._lane.close()
+        await self._lease_lane.close()
 
     async def _send(self, lane: _Lane, call: Call, deadline: float) -> bytes:
         """Send until the server no longer asks to be asked again, or time is up."""
@@ -208,32 +220,42 @@ class Transport:
         async with lane.slots:
             self._traffic.waited(call.method, asyncio.get_running_loop().time() - asked)
             authorization = await self._endpoint.authorization.header()
-            response, body = await self._exchange(lane, call, authorization)
-            if response.status == HTTPStatus.UNAUTHORIZED:
+            answer = await self._exchange(lane, call, authorization)
+            if answer.status == HTTPStatus.UNAUTHORIZED:
                 # The token may have been rotated since it was read: ask its source again.
                 fresh = await self._endpoint.authorization.header(refused=authorization)
-                response, body = await self._exchange(lane, call, fresh)
-        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise failure(response.status, body, response.headers)
-        return body
+                answer = await self._exchange(lane, call, fresh)
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise failure(answer.status, answer.body, answer.headers)
+        return answer.body
 
-    async def _exchange(
-        self, lane: _Lane, call: Call, authorization: str
-    ) -> tuple[aiohttp.ClientResponse, bytes]:
+    async def _exchange(self, lane: _Lane, call: Call, authorization: str) -> Answer:
         """One request and the whole of its answer."""
         started = asyncio.get_running_loop().time()
         code = "<error>"
         try:
-            response = await self._begin(lane, call, authorization, _ONE_ANSWER)
-            body = await response.read()
-            code = str(response.status)
-            self._traffic.carried(call.method, sent=len(call.body or b""), received=len(body))
+            if lane.connections:
+                request = self._head.of(call, authorization) + (call.body or b"")
+                is_read = call.method == "GET"
+                answer = await lane.connections.exchange(request, repeatable=is_read)
+            else:
+                answer = await self._exchange_by_proxy(lane, call, authorization)
+            code = str(answer.status)
+            self._traffic.carried(
+                call.method, sent=len(call.body or b""), received=len(answer.body)
+            )
         except _NETWORK_ERRORS as error:
             raise _unanswered(call, error) from error
         finally:
             self._traffic.answered(call.method, code)
             self._traffic.took(call.method, asyncio.get_running_loop().time() - started)
-        return response, body
+        return answer
+
+    async def _exchange_by_proxy(self, lane: _Lane, call: Call, authorization: str) -> Answer:
+        response = await self._begin(lane, call, authorization, _ONE_ANSWER)
+        body = await response.read()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, headers, body, keeps=True)
 
     async def _open(
         self, call: Call, authorization: str, limits: aiohttp.ClientTimeout
@@ -257,10 +279,7 @@ class Transport:
             headers["Authorization"] = authorization
         return await lane.session.request(
             call.method,
-            URL(
-                f"{self._endpoint.url}{_quoted(call.path)}{_query(tuple(call.params.items()))}",
-                encoded=True,
-            ),
+            URL(f"{self._endpoint.url}{target(call)}", encoded=True),
             data=call.body,
             headers=headers,
             ssl=self._endpoint.tls or True,
@@ -271,15 +290,14 @@ class Transport:
         )
 
 
-def _quoted(path: str) -> str:
-    """A path as it is sent; nearly all consist of letters that stand for themselves."""
-    return path if _PLAIN.fullmatch(path) else quote(path)
-
-
-@lru_cache(256)
-def _query(params: tuple[tuple[str, str], ...]) -> str:
-    """What stands behind the path; most requests ask the same."""
-    return f"?{urlencode(params)}" if params else ""
+def _connections(endpoint: Endpoint) -> Connections | None:
+    """Connections to the server itself; None where there is a proxy in between."""
+    if endpoint.proxy:
+        return None
+    parts = urlsplit(endpoint.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    tls = endpoint.tls or (ssl.create_default_context() if parts.scheme == "https" else None)
+    return Connections(Address(parts.hostname or "", port, tls, endpoint.server_name))
 
 
 def _session(headers: Mapping[str, str], *, limit: int) -> aiohttp.ClientSession:

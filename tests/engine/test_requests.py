@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from kaito.kube.client import Client
+from kaito.kube.deadlines import Deadlines
 from kaito.kube.errors import KubeError, Unavailable
 from kaito.kube.kinds import LEASES
 from kaito.kube.objects import Ref
@@ -90,8 +91,8 @@ async def test_t3_no_request_waits_for_ever(
 ) -> None:
     transport = client._transport
     assert isinstance(transport, Transport)
-    usual = getattr(transport, lane).deadline_seconds
-    setattr(transport, lane, replace(getattr(transport, lane), deadline_seconds=0.1))
+    usual = getattr(transport, lane).deadlines.seconds
+    setattr(transport, lane, replace(getattr(transport, lane), deadlines=Deadlines(0.1)))
     link.next(unanswered, lambda _: True)
 
     with pytest.raises(KubeError, match="none within"):

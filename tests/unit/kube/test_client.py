@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from kaito.kube.client import Client
+from kaito.kube.deadlines import Deadlines
 from kaito.kube.errors import (
     AlreadyExists,
     Conflict,
@@ -245,7 +246,7 @@ async def test_t3_a_server_that_never_answers_is_unavailable_after_the_deadline(
     api.instead.append(hang)
     transport = client._transport
     assert isinstance(transport, Transport)
-    transport._lane = replace(transport._lane, deadline_seconds=0.02)
+    transport._lane = replace(transport._lane, deadlines=Deadlines(0.02))
 
     with pytest.raises(Unavailable, match="within"):
         await client.get(THINGS, ref("a"))
