@@ -35,13 +35,16 @@ _OURS = ("manifests/crds", "manifests/components/karpenter-crds")
 
 
 @asynccontextmanager
-async def serving(*, cached: bool, flags: Flags = lambda _: ()) -> AsyncIterator[Layout]:
+async def serving(
+    *, cached: bool, flags: Flags = lambda _: (), defined: bool = True
+) -> AsyncIterator[Layout]:
     """A server, ready, while the context is open.
 
     Args:
         cached: whether it answers from its watch cache, as servers do by default. Without
             one every read goes to etcd, so what etcd has compacted is gone at once.
         flags: more of them for the API server.
+        defined: whether our Kinds are in it from the start.
     """
     cache = cache_folder()
     folder = cache / "clusters"
@@ -61,7 +64,8 @@ async def serving(*, cached: bool, flags: Flags = lambda _: ()) -> AsyncIterator
                 program = _api_server(layout, cached=cached)
                 program = replace(program, command=(*program.command, *flags(layout)))
                 await _start(layout, program, processes)
-                await _define(layout, processes[-1])
+                if defined:
+                    await _define(layout, processes[-1])
                 yield layout
             finally:
                 for process in reversed(processes):

@@ -1,0 +1,192 @@
+"""Each overlay on a real API server: one apply, no difference afterwards, and nothing left."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from tests.bystander import Bystander, Finished, Json, until
+
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(120)]
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+OVERLAYS = ("aks", "airgapped", "byo", "karpenter", "local")
+OURS = "app.kubernetes.io/part-of=kaito"
+OPERATOR = "app.kubernetes.io/component!=crd"
+DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/workspaces.kaito.sh"
+PEOPLE = {"kaito-view", "kaito-edit", "kaito-nodes-view", "kaito-metrics-reader"}
+"""Roles that no process of ours has."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An overlay on the server.
+
+    Attributes:
+        server: where it is.
+        path: of the overlay.
+        applied: what kubectl said.
+        objects: what the overlay holds.
+    """
+
+    server: Bystander
+    path: str
+    applied: Finished
+    objects: tuple[Json, ...]
+
+    def of_kind(self, *kinds: str) -> list[Json]:
+        """Its objects of these kinds."""
+        return [each for each in self.objects if each["kind"] in kinds]
+
+
+async def rendered(server: Bystander, path: str) -> tuple[Json, ...]:
+    """The objects of a kustomization."""
+    built = await server.kubectl("kustomize", path)
+    assert built.code == 0, built.errors
+    return tuple(yaml.safe_load_all(built.output))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package", params=OVERLAYS)
+async def installed(empty: Bystander, request: pytest.FixtureRequest) -> AsyncIterator[Installed]:
+    """One overlay after the other, each by one `kubectl apply -k`."""
+    path = str(MANIFESTS / "overlays" / request.param)
+    applied = await empty.kubectl("apply", "-k", path)
+    yield Installed(empty, path, applied, await rendered(empty, path))
+    gone = await empty.kubectl("delete", "-k", path, "--wait=false", "--ignore-not-found")
+    assert gone.code == 0, gone.errors
+    await until("the namespaces to be gone", lambda: emptied(empty))
+    await until("the definition to be gone", lambda: is_gone(empty, DEFINITION))
+
+
+async def emptied(server: Bystander) -> bool:
+    """Do the controller manager's part for namespaces: nothing is in them any more."""
+    spaces = [
+        each["metadata"]["name"]
+        for each in await server.items("/api/v1/namespaces")
+        if each["metadata"]["name"].startswith("kaito-")
+    ]
+    for name in spaces:
+        body = json.dumps({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})
+        await server.kubectl(
+            "replace", "--raw", f"/api/v1/namespaces/{name}/finalize", "-f", "-", stdin=body
+        )
+    return not spaces
+
+
+async def is_gone(server: Bystander, path: str) -> bool:
+    return await server.get(path) is None
+
+
+async def test_one_apply_on_an_empty_cluster_is_enough(installed: Installed) -> None:
+    assert installed.applied.code == 0, installed.applied.errors
+    assert installed.applied.output.count(" created\n") == len(installed.objects)
+
+
+async def test_nothing_differs_afterwards(installed: Installed) -> None:
+    difference = await installed.server.kubectl("diff", "-k", installed.path)
+    again = await installed.server.kubectl("apply", "-k", installed.path)
+
+    assert (difference.code, difference.output) == (0, ""), difference.errors
+    assert " created\n" not in again.output
+
+
+async def test_server_side_apply_and_its_dry_run_accept_it(installed: Installed) -> None:
+    dry = ("--server-side", "--dry-run=server", "--force-conflicts", "--validate=strict")
+
+    applied = await installed.server.kubectl("apply", "-k", installed.path, *dry)
+
+    assert applied.code == 0, applied.errors
+
+
+async def test_everything_carries_our_label(installed: Installed) -> None:
+    key, _, value = OURS.partition("=")
+    unlabelled = [
+        f"{each['kind']} {each['metadata']['name']}"
+        for each in installed.objects
+        if each["metadata"].get("labels", {}).get(key) != value
+    ]
+
+    assert unlabelled == []
+
+
+async def test_our_pods_are_admitted_where_restricted_is_enforced(installed: Installed) -> None:
+    path = "/api/v1/namespaces/kaito-system/pods?dryRun=All"
+    deployments = installed.of_kind("Deployment")
+
+    answers = [
+        await installed.server.kubectl("create", "--raw", path, "-f", "-", stdin=as_pod(deployment))
+        for deployment in deployments
+    ]
+
+    assert deployments
+    assert [(each.code, each.errors) for each in answers] == [(0, "")] * len(answers)
+
+
+def as_pod(deployment: Json) -> str:
+    """A pod as the Deployment makes them."""
+    template = copy.deepcopy(deployment["spec"]["template"])
+    template["metadata"]["name"] = deployment["metadata"]["name"]
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", **template})
+
+
+async def test_no_process_of_ours_has_a_wildcard_or_reads_a_secret(installed: Installed) -> None:
+    rules = [
+        (role["metadata"]["name"], rule)
+        for role in installed.of_kind("ClusterRole", "Role")
+        for rule in role["rules"]
+    ]
+    wild = [name for name, rule in rules if "*" in str(rule)]
+    secret = [name for name, rule in rules if "secrets" in rule.get("resources", ())]
+
+    assert rules
+    assert (wild, secret) == ([], [])
+
+
+async def test_rights_that_are_bound_are_those_of_what_runs(installed: Installed) -> None:
+    runs = {each["metadata"]["name"] for each in installed.of_kind("Deployment")}
+    subjects = {
+        subject["name"]
+        for binding in installed.of_kind("ClusterRoleBinding", "RoleBinding")
+        for subject in binding["subjects"]
+    }
+    bound = {
+        binding["roleRef"]["name"]
+        for binding in installed.of_kind("ClusterRoleBinding", "RoleBinding")
+    }
+    roles = {each["metadata"]["name"] for each in installed.of_kind("ClusterRole", "Role")}
+
+    assert subjects == runs
+    assert roles - bound == PEOPLE
+
+
+async def test_the_built_in_roles_let_people_use_workspaces(installed: Installed) -> None:
+    (view,) = [
+        each
+        for each in installed.of_kind("ClusterRole")
+        if each["metadata"]["name"] == "kaito-view"
+    ]
+
+    assert view["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
+    assert view["rules"] == [
+        {"apiGroups": ["kaito.sh"], "resources": ["workspaces"], "verbs": ["get", "list", "watch"]}
+    ]
+
+
+async def test_who_removes_the_operator_keeps_the_workspaces(installed: Installed) -> None:
+    server = installed.server
+
+    removed = await server.kubectl(
+        "delete", "-k", installed.path, "--selector", OPERATOR, "--wait=false"
+    )
+
+    assert removed.code == 0, removed.errors
+    assert "deployment.apps" in removed.output
+    assert await server.get(DEFINITION) is not None
+    assert await server.items("/apis/apps/v1/deployments") == []
