@@ -14,8 +14,9 @@ from typing import Literal
 from pydantic import Field
 
 from kaito.api.nodeclaim import NODE_CLASS_GROUP, NODE_CLASS_KIND
-from kaito.kube import flags
+from kaito.kube import VERSION, flags
 from kaito.kube.settings import ProcessSettings, identified
+from kaito.workloads.carrier import Carrier
 
 PREFIX = "KAITO"
 
@@ -49,11 +50,41 @@ class Settings(ProcessSettings):
     preset_images: Literal["kaito", "upstream"] = Field(
         default="kaito", description="whose model images are used"
     )
+    artifacts_image: str = Field(
+        default="",
+        description="image of the program that carries adapters and checks registries; empty:"
+        " kaito-artifacts of this version",
+    )
+    ca_bundle: str = Field(
+        default="",
+        description="ConfigMap in a Workspace's namespace whose key ca.crt holds the authorities"
+        " of its registries; empty: none",
+    )
+    https_proxy: str = Field(default="", description="proxy that pods reach registries through")
+    no_proxy: str = Field(default="", description="hosts that pods reach without it, with commas")
+    hub_endpoint: str = Field(
+        default="", description="address of the hub that weights come from; empty: its own"
+    )
 
     @property
     def new_node_class(self) -> str:
         """Class of new NodeClaims; "" while new claims are Machines."""
         return self.node_class if self.claim_kind == "NodeClaim" else ""
+
+    @property
+    def carrier(self) -> Carrier:
+        """How pods reach registries and hubs."""
+        prefix = f"{self.preset_registry}/" if self.preset_registry else ""
+        variables = {
+            "HTTPS_PROXY": self.https_proxy,
+            "NO_PROXY": self.no_proxy,
+            "HF_ENDPOINT": self.hub_endpoint,
+        }
+        return Carrier(
+            image=self.artifacts_image or f"{prefix}kaito-artifacts:{VERSION}",
+            ca_bundle=self.ca_bundle,
+            environment=tuple((name, value) for name, value in variables.items() if value),
+        )
 
 
 def read(argv: Sequence[str]) -> Settings:

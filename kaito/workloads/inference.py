@@ -9,6 +9,8 @@ from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Image, Preset
 from kaito.catalog.sku import Sku
 from kaito.kube.objects import Manifest
+from kaito.workloads.adapters import with_adapters
+from kaito.workloads.carrier import PLAIN_CARRIER, Carrier
 from kaito.workloads.deployment import deployment_of
 from kaito.workloads.group import (
     group_command,
@@ -48,7 +50,12 @@ class Ground:
 
 
 def rendered_inference(
-    workspace: Workspace, preset: Preset, *, registry: str, ground: Ground
+    workspace: Workspace,
+    preset: Preset,
+    *,
+    registry: str,
+    ground: Ground,
+    carrier: Carrier = PLAIN_CARRIER,
 ) -> Manifest:
     """The workload of an inference workspace, annotated with its own revision.
 
@@ -59,12 +66,15 @@ def rendered_inference(
         preset: the model that it names.
         registry: where public images are, "" for none.
         ground: what the pods run on.
+        carrier: how they reach registries and hubs.
     """
     count = workspace.resource.count
     image = model_image(workspace, preset, registry=registry)
     if is_group(preset, ground.sku, nodes=count):
-        return stateful_set_of(workspace, _template(workspace, preset, image, ground, nodes=count))
+        template = _template(workspace, preset, image, ground, nodes=count)
+        return stateful_set_of(workspace, with_adapters(template, workspace, preset.image, carrier))
     template = _template(workspace, preset, image, ground, nodes=1)
+    template = with_adapters(template, workspace, preset.image, carrier)
     return deployment_of(workspace, template, deadline_seconds=preset.readiness_timeout_seconds)
 
 

@@ -147,7 +147,10 @@ def wanted_workload(seen: Observed) -> Manifest:
     if preset is None:
         return rendered_template(seen.workspace, dedicated=is_dedicated(seen))
     ground = Ground(gpus=wanted_gpus(seen), dedicated=is_dedicated(seen), sku=wanted_sku(seen))
-    return rendered_inference(seen.workspace, preset, registry=seen.options.registry, ground=ground)
+    options = seen.options
+    return rendered_inference(
+        seen.workspace, preset, registry=options.registry, ground=ground, carrier=options.carrier
+    )
 
 
 def is_serving(workload: Workload, *, count: int) -> bool:

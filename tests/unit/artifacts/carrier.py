@@ -16,7 +16,7 @@ from tests.ociregistry import OciRegistry
 PROGRAM = Path(__file__).parents[3] / "presets" / "artifacts" / "artifacts.py"
 MODULE = "model.layers.0.self_attn.qkv_proj"
 CONFIG = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["qkv_proj"]}
-SECRET = "team-secret"
+TEAM = "team"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Carrier:
         self.folder = folder
         self.secrets = folder / "secrets"
         self.authority = registry.authority
-        registry.secret(self.secrets / SECRET)
+        registry.secret(self.secrets / TEAM)
 
     def image(self, name: str) -> str:
         """A reference in the registry."""
@@ -93,7 +93,7 @@ class Carrier:
             "kind": "adapter",
             "image": self.image(image),
             "name": "legal",
-            "secrets": [SECRET],
+            "secrets": [TEAM],
             **more,
         }
 

@@ -1,0 +1,126 @@
+"""Adapters beside the model: an init container fetches them, the server finds them in a volume.
+
+Our servers read folders into which strengths and the sum of all were written already; upstream's
+takes the adapters as they came, and each strength from a variable of its name.
+"""
+
+from __future__ import annotations
+
+from kaito.api.spec import DataSource
+from kaito.api.workspace import Workspace
+from kaito.catalog.preset import Image
+from kaito.kube.objects import Manifest
+from kaito.workloads.carrier import Carrier, Item, carrier_volumes, carrying
+
+CONTAINER = "adapters"
+"""Name of the init container."""
+FOLDER = "/workspace/adapters"
+UPSTREAM_FOLDER = "/mnt/adapter"
+_SOURCES = "/sources"
+
+
+def adapter_items(workspace: Workspace) -> tuple[Item, ...]:
+    """A workspace's adapters, in the order of its list."""
+    adapters = workspace.inference.adapters if workspace.inference else ()
+    return tuple(
+        Item(
+            field=f"inference.adapters[{number}].source.{_place(adapter.source)}",
+            kind="adapter",
+            image=adapter.source.image or "",
+            folder="" if adapter.source.image else f"{_SOURCES}/{number}",
+            name=adapter.source.name or "",
+            strength=float(adapter.strength or 1),
+            secrets=adapter.source.image_pull_secrets if adapter.source.image else (),
+        )
+        for number, adapter in enumerate(adapters)
+    )
+
+
+def unserved(image: Image) -> str:
+    """Why a server takes no adapters; "" where it does."""
+    if image.runtime == "transformers":
+        return ""
+    return f"the image {image.repository} of this preset serves no adapters"
+
+
+def with_adapters(
+    template: Manifest, workspace: Workspace, image: Image, carrier: Carrier
+) -> Manifest:
+    """A pod template whose pods fetch the workspace's adapters before the server starts.
+
+    Args:
+        template: of the server, in its first container.
+        workspace: names the adapters; without any the template stays as it is.
+        image: row of the server.
+        carrier: the program that fetches.
+    """
+    items = adapter_items(workspace)
+    if not items:
+        return template
+    spec = template["spec"]
+    if not isinstance(spec, dict):
+        raise TypeError("a pod template has a spec")
+    server, *others = spec["containers"]
+    is_ours = image.origin == "kaito"
+    folder = FOLDER if is_ours else UPSTREAM_FOLDER
+    fetched = {"name": CONTAINER, "mountPath": folder}
+    verb = ["pull", f"--to={folder}", *([] if is_ours else ["--as-they-are"])]
+    pull = carrying(carrier, CONTAINER, verb, items, fetched, *_source_mounts(workspace))
+    volumes = [
+        *spec["volumes"],
+        {"name": CONTAINER, "emptyDir": {}},
+        *carrier_volumes(carrier, items),
+        *_source_volumes(workspace),
+    ]
+    told = _told_by_flag(server, folder) if is_ours else _told_by_variables(server, items)
+    mounts = [*server["volumeMounts"], {**fetched, "readOnly": True}]
+    return {
+        **template,
+        "spec": {
+            **spec,
+            "initContainers": [*spec.get("initContainers", []), pull],
+            "containers": [{**server, **told, "volumeMounts": mounts}, *others],
+            "volumes": volumes,
+        },
+    }
+
+
+def _told_by_flag(server: Manifest, folder: str) -> Manifest:
+    """Where our server looks."""
+    command = server["command"]
+    words = list(command) if isinstance(command, list) else []
+    return {"command": [*words, f"--adapters-dir={folder}"]}
+
+
+def _told_by_variables(server: Manifest, items: tuple[Item, ...]) -> Manifest:
+    """What upstream's server looks for: a variable for each adapter, its strength."""
+    found = server["env"]
+    variables = [{"name": item.name, "value": f"{item.strength:g}"} for item in items]
+    return {"env": [*(found if isinstance(found, list) else []), *variables]}
+
+
+def _source_volumes(workspace: Workspace) -> list[Manifest]:
+    """Volumes that hold adapters already."""
+    adapters = workspace.inference.adapters if workspace.inference else ()
+    return [
+        {**adapter.source.volume_source, "name": f"adapter-{number}"}
+        for number, adapter in enumerate(adapters)
+        if adapter.source.volume_source is not None and not adapter.source.image
+    ]
+
+
+def _source_mounts(workspace: Workspace) -> list[Manifest]:
+    """Where those volumes are seen."""
+    return [
+        {
+            "name": volume["name"],
+            "mountPath": f"{_SOURCES}/{str(volume['name']).rpartition('-')[2]}",
+            "readOnly": True,
+        }
+        for volume in _source_volumes(workspace)
+    ]
+
+
+def _place(source: DataSource) -> str:
+    """Which field of a source says where it is."""
+    return "image" if source.image else "volumeSource"
