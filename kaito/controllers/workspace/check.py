@@ -21,7 +21,6 @@ from kaito.sizing import sentences
 from kaito.sizing.answer import Fit
 from kaito.workloads.adapters import unserved
 from kaito.workloads.group import uneven
-from kaito.workloads.adapters import unserved
 from kaito.workloads.image import preset_of
 
 _PLACEHOLDER = re.compile(r"[A-Z0-9_]*_HERE\b")
@@ -114,7 +113,6 @@ def _check_model(seen: Observed) -> Step | None:
         return _refused(Reason.UNKNOWN_PRESET, message)
     return (
         _check_image(workspace, preset)
-        or _check_adapters(workspace, preset)
         or _check_trainer(workspace, preset)
         or _check_adapters(workspace, preset)
         or _check_shares(workspace, preset)

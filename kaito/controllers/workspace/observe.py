@@ -18,7 +18,6 @@ from kaito.kube.store import Store
 from kaito.nodes.claim import Claim
 from kaito.nodes.selection import is_ready, wanted_traits
 from kaito.workloads.carrier import PLAIN_CARRIER, Carrier
-from kaito.workloads.carrier import Carrier
 from kaito.workloads.group import headless_name
 
 T = TypeVar("T", bound=KubeObject)
@@ -45,7 +44,6 @@ class Options:
     registry: str
     node_class: str = ""
     node_lost_seconds: float = 600.0
-    carrier: Carrier = Carrier()
     carrier: Carrier = PLAIN_CARRIER
 
 
