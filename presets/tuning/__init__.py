@@ -1,1 +1,0 @@
-"""The trainer that runs in the model images."""
