@@ -14,6 +14,7 @@ from hack.cluster.kubelet.host import Host, Pace
 from hack.cluster.kubelet.images import Images
 from hack.cluster.kubelet.instances import SUCCEEDED, Instance
 from hack.cluster.kubelet.machine import Machine
+from hack.cluster.kubelet.names import Names
 from hack.cluster.kubelet.node import NodeAgent
 from hack.cluster.kubelet.objects import Objects
 from hack.cluster.kubelet.pod import PODS
@@ -86,7 +87,8 @@ async def machining(layout: Layout, client: Client) -> AsyncIterator[Machines]:
     informer = Informer(client, PODS, selection=Selection(fields="spec.nodeName!="))
     async with aiohttp.ClientSession(trust_env=False) as http:
         events = PodEvents(recorder)
-        host = Host(layout, client, Objects(client), Images(), http, events, Pace(lease_seconds=1))
+        names, pace = Names(layout, client), Pace(lease_seconds=1)
+        host = Host(layout, client, Objects(client), Images(), names, http, events, pace)
         pods = Pods(host, informer)
         pods._addresses._last = FIRST_NUMBER
         api = KubeletApi(layout, pods.find)

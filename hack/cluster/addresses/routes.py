@@ -52,6 +52,7 @@ class Endpoint(KubeModel):
 
     addresses: tuple[str, ...] = ()
     conditions: EndpointConditions = EndpointConditions()
+    hostname: str | None = None
 
 
 class EndpointPort(KubeModel):
@@ -132,8 +133,11 @@ def _target_ports(part: EndpointSlice, port: ServicePort) -> Iterator[int]:
             yield candidate.port
 
 
+def ready_endpoints(part: EndpointSlice) -> Iterator[Endpoint]:
+    """Endpoints that may get traffic; what is not known counts as ready: so says the API."""
+    return (one for one in part.endpoints or () if one.conditions.ready is not False)
+
+
 def _ready_hosts(part: EndpointSlice) -> Iterator[str]:
-    for endpoint in part.endpoints or ():
-        # Unknown counts as ready: so says the API.
-        if endpoint.conditions.ready is not False:
-            yield from endpoint.addresses
+    for endpoint in ready_endpoints(part):
+        yield from endpoint.addresses

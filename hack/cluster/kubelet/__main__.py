@@ -17,6 +17,7 @@ from hack.cluster.kubelet.api import KubeletApi
 from hack.cluster.kubelet.bubblewrap import BWRAP
 from hack.cluster.kubelet.host import Host, Pace
 from hack.cluster.kubelet.images import TABLE, Images
+from hack.cluster.kubelet.names import Names
 from hack.cluster.kubelet.nodes import Nodes
 from hack.cluster.kubelet.objects import Objects
 from hack.cluster.kubelet.pod import PODS, Pod
@@ -100,7 +101,8 @@ async def _run(
     layout: Layout, images: Images, pace: Pace, client: Client, http: aiohttp.ClientSession
 ) -> None:
     recorder = Recorder(client, controller="kubelet", instance=NAME)
-    host = Host(layout, client, Objects(client), images, http, PodEvents(recorder), pace)
+    names = Names(layout, client)
+    host = Host(layout, client, Objects(client), images, names, http, PodEvents(recorder), pace)
     informer = Informer(client, PODS, selection=Selection(fields="spec.nodeName!="))
     pods = Pods(host, informer)
     api = KubeletApi(layout, pods.find)
@@ -110,6 +112,7 @@ async def _run(
         async with asyncio.TaskGroup() as group:
             group.create_task(recorder.run())
             group.create_task(informer.run())
+            group.create_task(names.run())
             await informer.synced.wait()
             pods.sweep()
             group.create_task(nodes.run(http))

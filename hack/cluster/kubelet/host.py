@@ -8,6 +8,7 @@ from typing import Protocol
 import aiohttp
 
 from hack.cluster.kubelet.images import Images
+from hack.cluster.kubelet.names import Names
 from hack.cluster.kubelet.objects import Objects
 from hack.cluster.kubelet.pod import Pod
 from hack.cluster.layout import Layout
@@ -62,6 +63,7 @@ class Host:
         client: with the rights of a node.
         objects: what pods take from the API server.
         images: the table.
+        names: that pods know each other by.
         http: session for probes.
         events: for people.
         pace: how often.
@@ -71,6 +73,7 @@ class Host:
     client: Client
     objects: Objects
     images: Images
+    names: Names
     http: aiohttp.ClientSession
     events: Events
     pace: Pace

@@ -39,6 +39,7 @@ class Pods:
         self._machines: dict[str, Machine] = {}
         self._running: dict[str, _Running] = {}
         informer.on_change(self._changed)
+        host.names.on_change(self._renamed)
 
     def find(self, ref: Ref) -> PodWorker | None:
         """The worker of the pod of that name."""
@@ -88,6 +89,10 @@ class Pods:
             running.worker.update(new)
         elif new.spec.node_name in self._machines:
             self._start(new)
+
+    def _renamed(self) -> None:
+        for running in self._running.values():
+            running.worker.write_names()
 
     def _start(self, pod: Pod) -> None:
         machine = self._machines[pod.spec.node_name]

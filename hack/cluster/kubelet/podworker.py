@@ -64,6 +64,10 @@ class PodWorker:
         """Log file of one run of a container."""
         return self._sandbox.log(container, run)
 
+    def write_names(self) -> None:
+        """Others may be called otherwise now."""
+        self._sandbox.write_names()
+
     async def run(self) -> None:
         """Everything, until the object may go; when cancelled, nothing of the pod is left."""
         try:

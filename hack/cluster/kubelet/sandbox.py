@@ -79,14 +79,26 @@ class PodSandbox:
             Unresolvable: a volume cannot be had yet.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        hosts = _hosts(self.pod, self.hostname, self.address, self.host.layout.api_service_ip)
-        (self._folder / "hosts").write_text(hosts)
+        (self._folder / "hosts").touch()
+        self.write_names()
         (self._folder / "hostname").write_text(self.hostname + "\n")
         # No name server: a look-up fails at once instead of leaving the machine.
         (self._folder / "resolv.conf").write_text(
             f"search {self.pod.metadata.namespace}.{DOMAIN} {DOMAIN}\n"
         )
         await self.volumes.write(self.pod, self.place)
+
+    def write_names(self) -> None:
+        """Bring /etc/hosts up to date, once it is there."""
+        hosts = self._folder / "hosts"
+        if not hosts.exists():
+            return
+        own = _hosts(self.pod, self.hostname, self.address, self.host.layout.api_service_ip)
+        text = (own + self.host.names.of(self.pod.metadata.namespace)).encode()
+        # In place, for containers have this very file; shortened last, so that it is never empty.
+        with hosts.open("r+b", buffering=0) as file:
+            file.write(text)
+            file.truncate()
 
     def remove(self) -> None:
         """Delete the pod's folder."""

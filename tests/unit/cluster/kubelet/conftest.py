@@ -10,6 +10,7 @@ import pytest
 
 from hack.cluster.kubelet.host import Host, Pace
 from hack.cluster.kubelet.images import Images
+from hack.cluster.kubelet.names import Names
 from hack.cluster.kubelet.objects import Objects
 from kaito.kube.client import Client
 from kaito.kube.transport import Endpoint, Transport
@@ -49,5 +50,7 @@ async def host(api: PodsApi, told: Told, tmp_path: Path) -> AsyncIterator[Host]:
     client = Client(transport, field_manager="tests")
     layout = a_layout(slot=15, home=tmp_path / "home")
     async with aiohttp.ClientSession() as http:
-        yield Host(layout, client, Objects(client), Images(), http, told, QUICK)
+        yield Host(
+            layout, client, Objects(client), Images(), Names(layout, client), http, told, QUICK
+        )
     await client.close()

@@ -100,8 +100,8 @@ async def test_binds_are_at_their_paths_and_only_some_can_be_written(tmp_path: P
     script = "cat /deep/in/a; cp /deep/in/a /out/b; touch /deep/in/c || echo refused"
     _, lines = await ran(tmp_path, sandbox, script)
 
-    assert lines[0] == "hello"
-    assert lines[-1] == "refused"
+    # What the container says on its two outputs may come in any order.
+    assert {"hello", "refused"} <= set(lines)
     assert (tmp_path / "out" / "b").read_text() == "hello\n"
 
 

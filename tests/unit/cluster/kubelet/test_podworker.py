@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from hack.cluster.addresses.routes import Service
 from hack.cluster.kubelet.host import Host
 from hack.cluster.kubelet.podworker import PodWorker
 from tests.unit.cluster.kubelet.builders import (
@@ -234,6 +235,24 @@ async def test_a_changed_config_map_reaches_a_running_container(host: Host, api:
         await api.until(lambda: phase(api) == "Running")
         api.config_map("c", word="new")
         await api.until(lambda: phase(api) == "Succeeded")
+
+
+async def test_a_new_name_reaches_a_running_container(host: Host, api: PodsApi) -> None:
+    look = "getent hosts chat.default.svc"
+    wire = a_wire_pod(
+        script(f"! {look} && until {look}; do sleep 0.05; done"), restartPolicy="Never"
+    )
+    service = Service.model_validate(
+        {"metadata": {"namespace": "default", "name": "chat"}, "spec": {"clusterIP": "127.9.9.9"}}
+    )
+
+    async with living(host, api, wire) as worker:
+        await api.until(lambda: phase(api) == "Running")
+        host.names._services.store.put(service)
+        worker.write_names()
+        await api.until(lambda: phase(api) == "Succeeded")
+
+    assert "127.9.9.9" in worker.log("main", 0).read_text()
 
 
 async def test_a_container_is_ready_only_while_its_probe_succeeds(host: Host, api: PodsApi) -> None:
