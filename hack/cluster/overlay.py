@@ -37,6 +37,12 @@ def overlay(layout: Layout) -> Path:
                 "provisioner-azure", literals=[f"{key}={value}" for key, value in values.items()]
             ),
             _merged("arm-ca", files=["ca.crt"]),
+            {
+                "name": "kaito",
+                "namespace": names.OPERATOR_NAMESPACE,
+                # The registry's authority is the cluster's own, which every namespace has.
+                "literals": ["KAITO_CA_BUNDLE=kube-root-ca.crt"],
+            },
         ],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
