@@ -118,11 +118,7 @@ def carrying(
         },
         "volumeMounts": [
             {"name": "carrier-scratch", "mountPath": _SCRATCH},
-            *_bundle_mounts(carrier),
-            *(
-                {"name": _volume(secret), "mountPath": f"{SECRETS}/{secret}", "readOnly": True}
-                for secret in _secrets(items)
-            ),
+            *carrier_mounts(carrier, items),
             *mounts,
         ],
     }
@@ -140,11 +136,16 @@ def carrier_volumes(carrier: Carrier, items: Iterable[Item]) -> list[Manifest]:
     return volumes
 
 
-def _bundle_mounts(carrier: Carrier) -> list[Manifest]:
-    """Where the bundle of authorities is seen."""
-    if not carrier.ca_bundle:
-        return []
-    return [{"name": "ca-bundle", "mountPath": CA_FOLDER, "readOnly": True}]
+def carrier_mounts(carrier: Carrier, items: Iterable[Item]) -> list[Manifest]:
+    """Where authorities and pull secrets are seen, by whoever asks registries for these items."""
+    bundle: list[Manifest] = [{"name": "ca-bundle", "mountPath": CA_FOLDER, "readOnly": True}]
+    return [
+        *(bundle if carrier.ca_bundle else ()),
+        *(
+            {"name": _volume(secret), "mountPath": f"{SECRETS}/{secret}", "readOnly": True}
+            for secret in _secrets(items)
+        ),
+    ]
 
 
 def _secrets(items: Iterable[Item]) -> list[str]:

@@ -10,13 +10,24 @@ from kaito.api.spec import TuningSpec
 from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Preset
 from kaito.kube.objects import Manifest
-from kaito.workloads.image import ModelImage, model_image
+from kaito.workloads.carrier import (
+    CA_FILE,
+    SECRETS,
+    Carrier,
+    Item,
+    carrier_mounts,
+    carrier_volumes,
+    carrying,
+)
+from kaito.workloads.image import model_image
 from kaito.workloads.job import job_of
 from kaito.workloads.owner import pod_labels
 from kaito.workloads.placement import TOLERATIONS, affinity
 from kaito.workloads.revision import revision
 from kaito.workloads.security import container_security, home, pod_security, writable_folders
 
+FETCHER = "data"
+"""Name of the init container that fetches a data set out of an image."""
 TRAINER = "trainer"
 """Name of the container whose termination message is the result."""
 PORT = 5000
@@ -27,9 +38,9 @@ _GRACE_SECONDS = 120
 """For a last checkpoint, and for its way to the registry."""
 _CONFIG = "/mnt/config"
 _DATA = "/mnt/data"
+_DATA_MOUNT: Manifest = {"name": "data", "mountPath": _DATA}
 _RESULTS = "/mnt/results"
 _OUTPUT = "/mnt/output"
-_SECRETS = "/mnt/secrets"
 _HIDDEN = ".kaito-tuning"
 """Folder of the output volume that holds checkpoints while the tuning goes on."""
 CONFIG_KEY = "training_config.yaml"
@@ -42,7 +53,7 @@ def run_of(workspace: Workspace) -> str:
 
 
 def rendered_tuning(
-    workspace: Workspace, preset: Preset, *, registry: str, dedicated: bool
+    workspace: Workspace, preset: Preset, *, registry: str, carrier: Carrier, dedicated: bool
 ) -> Manifest:
     """The Job of a tuning workspace.
 
@@ -50,6 +61,7 @@ def rendered_tuning(
         workspace: has `tuning`.
         preset: the base model that it names.
         registry: where public images are, "" for none.
+        carrier: how registries and hubs are reached.
         dedicated: whether the node was created for this workspace; then the pod goes nowhere else.
 
     Raises:
@@ -59,6 +71,7 @@ def rendered_tuning(
     if spec is None:
         raise ValueError(f"{workspace.metadata.name} tunes nothing")
     image = model_image(workspace, preset, registry=registry)
+    trainer = _trainer(workspace, spec, preset, carrier)
     template: Manifest = {
         "metadata": {"labels": pod_labels(workspace)},
         "spec": {
@@ -69,85 +82,108 @@ def rendered_tuning(
             "tolerations": list(TOLERATIONS),
             "securityContext": pod_security(preset.image),
             "imagePullSecrets": [{"name": name} for name in image.pull_secrets],
-            "containers": [_trainer(workspace, spec, preset, image)],
-            "volumes": _volumes(spec, preset),
+            "initContainers": [
+                carrying(carrier, FETCHER, ["pull", f"--to={_DATA}"], [item], _DATA_MOUNT)
+                for item in input_items(spec)
+            ],
+            "containers": [{**trainer, "image": image.reference}],
+            "volumes": [
+                *_volumes(spec, preset),
+                *carrier_volumes(carrier, (*input_items(spec), *output_items(spec))),
+            ],
         },
     }
     return job_of(workspace, template, run=run_of(workspace))
 
 
-def _trainer(workspace: Workspace, spec: TuningSpec, preset: Preset, image: ModelImage) -> Manifest:
+def input_items(spec: TuningSpec) -> tuple[Item, ...]:
+    """The image that holds the data set, where it is one."""
+    source = spec.input
+    if not source.image:
+        return ()
+    secrets = source.image_pull_secrets
+    return (Item("tuning.input.image", "data", image=source.image, secrets=secrets),)
+
+
+def output_items(spec: TuningSpec) -> tuple[Item, ...]:
+    """The image that the adapter is pushed as, where it is."""
+    output = spec.output
+    if not output.image:
+        return ()
+    secrets = (output.image_push_secret,) if output.image_push_secret else ()
+    return (Item("tuning.output.image", "push", image=output.image, secrets=secrets),)
+
+
+def _trainer(workspace: Workspace, spec: TuningSpec, preset: Preset, carrier: Carrier) -> Manifest:
     """The container that tunes, and hands the adapter on."""
     resources = {labels.GPU: str(GPUS)}
     return {
         "name": TRAINER,
-        "image": image.reference,
-        "command": _command(workspace, spec, preset),
-        "env": [{"name": "TUNING_URLS", "value": "\n".join(spec.input.urls)}, *home(preset.image)],
+        "command": _command(workspace, spec, preset, carrier),
+        "env": [
+            {"name": "TUNING_URLS", "value": "\n".join(spec.input.urls)},
+            *carrier.variables,
+            *home(preset.image),
+        ],
         "ports": [{"name": "metrics", "containerPort": PORT, "protocol": "TCP"}],
         "resources": {"requests": resources, "limits": resources},
         "securityContext": container_security(preset.image),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": _mounts(spec, preset),
+        "volumeMounts": [*_mounts(spec, preset), *carrier_mounts(carrier, output_items(spec))],
     }
 
 
-def _command(workspace: Workspace, spec: TuningSpec, preset: Preset) -> list[str]:
-    """The argument vector of the trainer."""
+def _command(workspace: Workspace, spec: TuningSpec, preset: Preset, carrier: Carrier) -> list[str]:
+    """The argument vector of the trainer; what is not asked for is left out."""
     output = spec.output
     has_volume = output.volume_source is not None
-    work = f"{_OUTPUT}/{_HIDDEN}" if has_volume else _RESULTS
-    return [
-        "python",
-        "/workspace/tuning/trainer.py",
-        f"--method={spec.method.lower()}",
-        f"--base-model={preset.image.weights_path}",
-        f"--base-model-name={next(iter(preset.aliases), preset.name)}",
-        *((f"--config={_CONFIG}/{CONFIG_KEY}", f"--config-map={spec.config}") * bool(spec.config)),
-        f"--data-folder={_DATA}",
-        f"--work-folder={work}",
-        *((f"--output-folder={_OUTPUT}",) * has_volume),
-        *((f"--output-image={output.image}",) * bool(output.image)),
-        *((f"--output-secret={output.image_push_secret}",) * bool(output.image_push_secret)),
-        f"--secrets-folder={_SECRETS}",
-        f"--run-id={run_of(workspace)}",
-    ]
+    options = {
+        "method": spec.method.lower(),
+        "base-model": preset.image.weights_path,
+        "base-model-name": next(iter(preset.aliases), preset.name),
+        "config": f"{_CONFIG}/{CONFIG_KEY}" if spec.config else "",
+        "config-map": spec.config,
+        "data-folder": _DATA,
+        "work-folder": f"{_OUTPUT}/{_HIDDEN}" if has_volume else _RESULTS,
+        "output-folder": _OUTPUT if has_volume else "",
+        "output-image": output.image,
+        "output-secret": output.image_push_secret,
+        "secrets-folder": SECRETS,
+        "ca-bundle": CA_FILE if carrier.ca_bundle else "",
+        "run-id": run_of(workspace),
+    }
+    flags = (f"--{name}={value}" for name, value in options.items() if value)
+    return ["python", "/workspace/tuning/trainer.py", *flags]
 
 
 def _volumes(spec: TuningSpec, preset: Preset) -> list[Manifest]:
-    """Data, result, parameters, secrets, and room to work.
+    """Data, result, parameters, and room to work.
 
-    ConfigMap and Secret are optional to the kubelet: a pod that waits for one that is not there
-    says so in no field; the trainer does, with the remedy.
+    The ConfigMap is optional to the kubelet: a pod that waits for one that is not there says so in
+    no field; the trainer does, with the remedy.
     """
-    output = spec.output
     volumes: list[Manifest] = [
         {"name": "dshm", "emptyDir": {"medium": "Memory"}},
-        {"name": "data", **(spec.input.volume_source or {"emptyDir": {}})},
-        {"name": "results", **(output.volume_source or {"emptyDir": {}})},
+        {**(spec.input.volume_source or {"emptyDir": {}}), "name": "data"},
+        {**(spec.output.volume_source or {"emptyDir": {}}), "name": "results"},
         *({"name": name, "emptyDir": {}} for name in writable_folders(preset.image)),
     ]
     if spec.config:
         volumes.append({"name": "config", "configMap": {"name": spec.config, "optional": True}})
-    if output.image_push_secret:
-        secret = {"secretName": output.image_push_secret, "optional": True}
-        volumes.append({"name": "push", "secret": secret})
     return volumes
 
 
 def _mounts(spec: TuningSpec, preset: Preset) -> list[Manifest]:
     """Where those volumes are seen."""
-    output = spec.output
+    is_given = spec.input.volume_source is not None
+    has_volume = spec.output.volume_source is not None
     folders = writable_folders(preset.image)
     mounts: list[Manifest] = [
         {"name": "dshm", "mountPath": "/dev/shm"},
-        {"name": "data", "mountPath": _DATA, "readOnly": spec.input.volume_source is not None},
-        {"name": "results", "mountPath": _OUTPUT if output.volume_source else _RESULTS},
+        {**_DATA_MOUNT, **({"readOnly": True} if is_given else {})},
+        {"name": "results", "mountPath": _OUTPUT if has_volume else _RESULTS},
         *({"name": name, "mountPath": at} for name, at in folders.items()),
     ]
     if spec.config:
         mounts.append({"name": "config", "mountPath": _CONFIG, "readOnly": True})
-    if output.image_push_secret:
-        at = f"{_SECRETS}/{output.image_push_secret}"
-        mounts.append({"name": "push", "mountPath": at, "readOnly": True})
     return mounts

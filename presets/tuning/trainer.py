@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 
 INTERRUPTED = 143
 """128 + SIGTERM: not a success, so that the Job tries again."""
@@ -21,6 +22,8 @@ def run() -> int:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
+    # The library that pushes the adapter lies beside this folder.
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "artifacts"))
     from training.program import main
 
     return main(sys.argv[1:], os.environ)

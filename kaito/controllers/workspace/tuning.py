@@ -90,6 +90,7 @@ def wanted_job(seen: Observed) -> Manifest:
         seen.workspace,
         preset,
         registry=seen.options.registry,
+        carrier=seen.options.carrier,
         dedicated=is_dedicated(seen),
     )
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from oci.trust import trusted
+
 from training import config, log, note
 from training.config import TrainingConfig
 from training.download import fetch
@@ -62,6 +64,8 @@ def _environment(chosen: Settings) -> dict[str, str]:
     found = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
     if Path(chosen.base_model).is_dir():
         found["HF_HUB_OFFLINE"] = "1"
+    if bundle := trusted(chosen.ca_bundle):
+        found |= {"SSL_CERT_FILE": bundle, "REQUESTS_CA_BUNDLE": bundle}
     return found
 
 
