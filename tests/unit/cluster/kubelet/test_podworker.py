@@ -238,16 +238,15 @@ async def test_a_changed_config_map_reaches_a_running_container(host: Host, api:
 
 
 async def test_a_new_name_reaches_a_running_container(host: Host, api: PodsApi) -> None:
-    look = "getent hosts chat.default.svc"
-    wire = a_wire_pod(
-        script(f"! {look} && until {look}; do sleep 0.05; done"), restartPolicy="Never"
-    )
+    probe = {"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 0.05}
+    text = "touch /up; until getent hosts chat.default.svc; do sleep 0.05; done"
+    wire = a_wire_pod(script(text, readinessProbe=probe), restartPolicy="Never")
     service = Service.model_validate(
         {"metadata": {"namespace": "default", "name": "chat"}, "spec": {"clusterIP": "127.9.9.9"}}
     )
 
     async with living(host, api, wire) as worker:
-        await api.until(lambda: phase(api) == "Running")
+        await api.until(lambda: first(api).get("ready") is True)
         host.names._services.store.put(service)
         worker.write_names()
         await api.until(lambda: phase(api) == "Succeeded")
