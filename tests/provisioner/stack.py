@@ -209,6 +209,7 @@ class Stack:
             "PROVISIONER_ARM_ENDPOINT": layout.arm_url,
             "PROVISIONER_HEALTH_PORT": str(layout.ports.controller_manager),
             "PROVISIONER_HOST": "127.0.0.1",
+            "PROVISIONER_METRICS_ACCESS": "open",
             "PROVISIONER_METRICS_PORT": str(layout.ports.scheduler),
             "PYTHONPATH": str(layout.repo),
         }
