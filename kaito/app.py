@@ -66,6 +66,7 @@ class Informers:
     stateful_sets: Informer[StatefulSet]
     jobs: Informer[Job]
     pods: Informer[Pod]
+    preflights: Informer[Pod]
 
     def stores(self) -> Stores:
         """What the informers know."""
@@ -79,6 +80,7 @@ class Informers:
             stateful_sets=self.stateful_sets.store,
             jobs=self.jobs.store,
             pods=self.pods.store,
+            preflights=self.preflights.store,
         )
 
     def concerned(self, node: Node) -> Iterable[Ref]:
@@ -154,6 +156,7 @@ def _informers(manager: Manager) -> Informers:
         stateful_sets=manager.informer(STATEFULSETS, labels=ours),
         jobs=manager.informer(JOBS, labels=ours),
         pods=manager.informer(PODS, labels=ours, indexes=indexes),
+        preflights=manager.informer(PODS, labels=labels.PREFLIGHT, indexes=indexes),
     )
 
 
@@ -173,4 +176,5 @@ def _controller(
     controller.watch(informers.stateful_sets, workspace_of)
     controller.watch(informers.jobs, workspace_of)
     controller.watch(informers.pods, workspace_of)
+    controller.watch(informers.preflights, workspace_of)
     return controller

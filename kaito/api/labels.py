@@ -43,6 +43,9 @@ DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
 POOL_NAME = "kaito.sh/agent-pool"
 """Annotation on claims whose own name is no legal pool name: the name that was derived."""
 
+PREFLIGHT = "kaito.sh/preflight"
+"""On pods that look at registries before a node is bought: name of their Workspace."""
+
 REVISION = "workspace.kaito.io/hash"
 """Annotation on workloads: hash of the spec fields that they were rendered from."""
 

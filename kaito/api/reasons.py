@@ -24,6 +24,15 @@ class Reason(StrEnum):
     UNSUPPORTED = "Unsupported"
     """Legal, but this version does not do it yet."""
 
+    PREFLIGHT = "Preflight"
+    """Images, secrets and registries are looked at before a node is bought."""
+    PREFLIGHT_FAILED = "PreflightFailed"
+    """One of them cannot be had; the message names the field, the answer and the remedy."""
+    PREFLIGHT_SKIPPED = "PreflightSkipped"
+    """They could not be looked at."""
+    ADAPTER_FAILED = "AdapterFailed"
+    """An adapter cannot be fetched; the message names the field, the answer and the remedy."""
+
     CREATING_MACHINES = "CreatingMachines"
     WAITING_FOR_MACHINES = "WaitingForMachines"
     REPLACING_MACHINES = "ReplacingMachines"
@@ -85,6 +94,9 @@ WARNINGS = frozenset(
         Reason.NAME_TAKEN,
         Reason.API_REFUSED,
         Reason.UNSUPPORTED,
+        Reason.PREFLIGHT_FAILED,
+        Reason.PREFLIGHT_SKIPPED,
+        Reason.ADAPTER_FAILED,
         Reason.MACHINE_FAILED,
         Reason.IMAGE_PULL_ERROR,
         Reason.CONTAINER_START_ERROR,

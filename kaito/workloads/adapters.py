@@ -6,11 +6,15 @@ takes the adapters as they came, and each strength from a variable of its name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
 from kaito.api.spec import DataSource
 from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Image
 from kaito.kube.objects import Manifest
-from kaito.workloads.carrier import Carrier, Item, carrier_volumes, carrying
+from kaito.workloads.carrier import FLAG, Carrier, Item, carrier_volumes, carrying
 
 CONTAINER = "adapters"
 """Name of the init container."""
@@ -124,3 +128,21 @@ def _source_mounts(workspace: Workspace) -> list[Manifest]:
 def _place(source: DataSource) -> str:
     """Which field of a source says where it is."""
     return "image" if source.image else "volumeSource"
+
+
+def fetched_items(template: Mapping[str, JsonValue]) -> list[str]:
+    """What the pods of a template fetch, as the program is told of it."""
+    spec = template.get("spec")
+    found = spec.get("initContainers") if isinstance(spec, dict) else None
+    words = [
+        word
+        for container in (found if isinstance(found, list) else [])
+        if isinstance(container, dict) and container.get("name") == CONTAINER
+        for word in _words(container.get("command"))
+    ]
+    return [word for word in words if word.startswith(FLAG)]
+
+
+def _words(command: JsonValue) -> list[str]:
+    """The words of a command, as the API server has it."""
+    return [str(word) for word in command] if isinstance(command, list) else []

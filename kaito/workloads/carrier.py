@@ -15,6 +15,8 @@ from kaito.workloads.revision import revision
 from kaito.workloads.security import USER
 
 PROGRAM = ("python", "/workspace/artifacts/artifacts.py")
+FLAG = "--item="
+"""What names an item on the program's command line."""
 SECRETS = "/var/run/secrets/registries"
 CA_FOLDER = "/etc/kaito/ca"
 CA_FILE = f"{CA_FOLDER}/ca.crt"
@@ -83,7 +85,7 @@ class Item:
             "secrets": list(self.secrets),
         }
         kept = {key: value for key, value in known.items() if value not in ("", None, [])}
-        return f"--item={json.dumps(kept, separators=(',', ':'))}"
+        return f"{FLAG}{json.dumps(kept, separators=(',', ':'))}"
 
 
 def carrying(

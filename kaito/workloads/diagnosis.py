@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from kaito.api.reasons import Reason
 from kaito.kube.conditions import condition
 from kaito.kube.kinds import ContainerStatus, ContainerTerminated, ContainerWaiting, Pod
+from kaito.workloads.adapters import CONTAINER as ADAPTERS
 
 _PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"})
 _START = frozenset(
@@ -116,7 +117,10 @@ def _of_container(
             lasting=True,
         )
     ended = container.state.terminated or container.last_state.terminated
-    if ended and not container.ready and _is_failure(ended, waiting):
+    if ended and not container.ready and _is_refused_adapter(container, ended):
+        lasting = container.restart_count >= 1
+        yield Cause(Reason.ADAPTER_FAILED, ended.message.strip(), lasting=lasting)
+    elif ended and not container.ready and _is_failure(ended, waiting):
         lasting = container.restart_count >= _RESTARTS
         yield _end_cause(ended, where=where, lasting=lasting, startup=startup)
     elif container.state.running and container.started and not container.ready:
@@ -145,6 +149,11 @@ def _pull_cause(
         lasting=now >= until,
         until=until,
     )
+
+
+def _is_refused_adapter(container: ContainerStatus, ended: ContainerTerminated) -> bool:
+    """Whether the program that fetches adapters has said what is wrong with one."""
+    return container.name == ADAPTERS and ended.exit_code == 1 and bool(ended.message.strip())
 
 
 def _is_failure(ended: ContainerTerminated, waiting: ContainerWaiting | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -66,6 +66,7 @@ class Observed:
         stateful_set: its StatefulSet, None when absent.
         headless: the Service that names the pods of that, None when absent.
         job: its Job, None when absent.
+        preflights: pods that look at registries for it.
     """
 
     workspace: Workspace
@@ -82,6 +83,7 @@ class Observed:
     stateful_set: StatefulSet | None = None
     headless: Service | None = None
     job: Job | None = None
+    preflights: tuple[Pod, ...] = ()
 
     @property
     def workload(self) -> Deployment | StatefulSet | None:
@@ -102,6 +104,7 @@ class Stores:
     stateful_sets: Store[StatefulSet]
     jobs: Store[Job]
     pods: Store[Pod]
+    preflights: Store[Pod] = field(default_factory=lambda: Store({BY_WORKSPACE: by_workspace}))
 
     def claims(self, ref: Ref) -> tuple[Claim, ...]:
         """Claims of both Kinds that carry a workspace's labels."""
@@ -146,6 +149,11 @@ def observe(
             stores.services.get(Ref(ref.namespace, headless_name(workspace))), workspace
         ),
         job=_owned(stores.jobs.get(ref), workspace),
+        preflights=tuple(
+            pod
+            for pod in stores.preflights.by_index(BY_WORKSPACE, str(ref))
+            if _owned(pod, workspace)
+        ),
     )
 
 
@@ -166,7 +174,7 @@ def workspace_of(obj: KubeObject) -> tuple[Ref, ...]:
     Claims are cluster-scoped and carry the workspace's namespace as a label.
     """
     found = obj.metadata.labels
-    name = found.get(labels.WORKSPACE)
+    name = found.get(labels.WORKSPACE) or found.get(labels.PREFLIGHT)
     namespace = obj.metadata.namespace or found.get(labels.WORKSPACE_NAMESPACE)
     return (Ref(namespace, name),) if name and namespace else ()
 

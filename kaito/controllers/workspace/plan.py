@@ -8,6 +8,7 @@ from kaito.controllers.workspace.check import check_spec
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.nodes import await_nodes
 from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.preflight import ensure_change, ensure_preflight
 from kaito.controllers.workspace.release import (
     ensure_finalizer,
     release_finalizer,
@@ -29,14 +30,17 @@ Phase = Callable[[Observed], Step]
 BRING_UP: tuple[Phase, ...] = (
     check_spec,
     ensure_finalizer,
+    ensure_preflight,
     ensure_claims,
     await_nodes,
     ensure_service,
+    ensure_change,
     ensure_workload,
 )
 TUNE: tuple[Phase, ...] = (
     check_spec,
     ensure_finalizer,
+    ensure_preflight,
     ensure_claims,
     await_nodes,
     ensure_job,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from kaito.catalog.preset import Preset
@@ -25,7 +26,7 @@ LEGAL = {
 POLITE = {"source": {"name": "polite", "image": "r.example/polite:2"}}
 
 
-def rendered(*adapters: dict[str, object], preset: Preset = PRESET) -> Manifest:
+def rendered(*adapters: Mapping[str, object], preset: Preset = PRESET) -> Manifest:
     subject = workspace(inference={"preset": {"name": "phi"}, "adapters": list(adapters)})
     ground = Ground(gpus=1, dedicated=True)
     return rendered_inference(subject, preset, registry="", ground=ground, carrier=CARRIER)

@@ -1,0 +1,134 @@
+"""A tiny pod that asks registries, with the user's own secrets, before a GPU node is bought.
+
+It runs on any node without taints. Its last words name the field, the registry's answer and the
+remedy. Only workspaces that depend on something outside the cluster have one.
+"""
+
+from __future__ import annotations
+
+from kaito.api import labels
+from kaito.api.spec import TuningSpec
+from kaito.api.workspace import Workspace
+from kaito.kube.kinds import PODS
+from kaito.kube.objects import Manifest
+from kaito.workloads.adapters import adapter_items
+from kaito.workloads.carrier import Carrier, Item, carrier_volumes, carrying
+from kaito.workloads.image import preset_of
+from kaito.workloads.owner import owned_metadata
+from kaito.workloads.revision import revision
+from kaito.workloads.security import USER
+from kaito.workloads.tuning import CONFIG_KEY, input_items, output_items
+
+CONTAINER = "check"
+"""Name of the container that asks registries."""
+PARAMETERS = "parameters"
+"""Name of the container that reads the parameters of a tuning."""
+LIMIT_SECONDS = 120
+"""How long the pod may run."""
+_RETRY_SECONDS = 10
+_DIGITS = 8
+_CONFIG = "/mnt/config"
+
+
+def preflight_items(workspace: Workspace) -> tuple[Item, ...]:
+    """What is outside the cluster and can be asked for with the user's own secrets.
+
+    An adapter in a volume is left alone: its volume may be bound to the GPU node. So is a private
+    image without secrets: the node's own identity pulls it, which no pod has.
+    """
+    tuning = workspace.tuning
+    return (
+        *(item for item in adapter_items(workspace) if item.image),
+        *_model_items(workspace),
+        *(_tuning_items(tuning) if tuning else ()),
+    )
+
+
+def needs_preflight(workspace: Workspace) -> bool:
+    """Whether there is anything to look at."""
+    tuning = workspace.tuning
+    return bool(preflight_items(workspace) or (tuning and tuning.config))
+
+
+def preflight_name(workspace: Workspace, carrier: Carrier) -> str:
+    """Name of the pod: the same things are looked at by the same pod."""
+    subject = {
+        "uid": workspace.metadata.uid,
+        "items": [item.flag() for item in preflight_items(workspace)],
+        "config": (workspace.tuning and workspace.tuning.config) or "",
+        "image": carrier.image,
+    }
+    return f"{workspace.metadata.name}-preflight-{revision(subject)[:_DIGITS]}"
+
+
+def rendered_preflight(workspace: Workspace, carrier: Carrier) -> Manifest:
+    """The pod that looks at everything of a workspace."""
+    items = preflight_items(workspace)
+    tuning = workspace.tuning
+    containers, volumes = [], carrier_volumes(carrier, items)
+    if items:
+        verb = ["check", f"--retry-seconds={_RETRY_SECONDS}"]
+        containers.append(carrying(carrier, CONTAINER, verb, items))
+    if tuning and tuning.config:
+        containers.append(_parameters(carrier, tuning))
+        volumes.append({"name": "config", "configMap": {"name": tuning.config, "optional": True}})
+    metadata = owned_metadata(workspace)
+    return {
+        "apiVersion": PODS.api_version,
+        "kind": PODS.kind,
+        "metadata": {
+            **metadata,
+            "name": preflight_name(workspace, carrier),
+            # Not the label that Services and workloads select by.
+            "labels": {labels.PREFLIGHT: workspace.metadata.name},
+        },
+        "spec": {
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": LIMIT_SECONDS,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": containers,
+            "volumes": volumes,
+        },
+    }
+
+
+def _model_items(workspace: Workspace) -> tuple[Item, ...]:
+    """The user's own image of a model."""
+    wanted = preset_of(workspace)
+    if not (wanted and wanted.access_mode == "private" and wanted.preset_options.image):
+        return ()
+    options = wanted.preset_options
+    place = "tuning" if workspace.tuning else "inference"
+    item = Item(
+        field=f"{place}.preset.presetOptions.image",
+        kind="image",
+        image=options.image or "",
+        secrets=options.image_pull_secrets,
+    )
+    return (item,) if item.secrets else ()
+
+
+def _tuning_items(tuning: TuningSpec) -> tuple[Item, ...]:
+    """Where the data set comes from, and where the adapter goes."""
+    urls = (
+        Item(field=f"tuning.input.urls[{number}]", kind="url", url=url)
+        for number, url in enumerate(tuning.input.urls)
+    )
+    return (*input_items(tuning), *urls, *output_items(tuning))
+
+
+def _parameters(carrier: Carrier, tuning: TuningSpec) -> Manifest:
+    """The container that reads the parameters, each key of them."""
+    mount: Manifest = {"name": "config", "mountPath": _CONFIG, "readOnly": True}
+    container = carrying(carrier, PARAMETERS, (), (), mount)
+    file = f"{_CONFIG}/{CONFIG_KEY}"
+    command = ["python", "/workspace/tuning/check.py", tuning.method.lower(), file]
+    return {**container, "command": command}
