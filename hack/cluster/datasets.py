@@ -1,7 +1,7 @@
 """A tiny data set in the quick start's format: `python -m hack.cluster.datasets FOLDER`.
 
 A parquet file of conversations, as the quick start's own address has them, with sentences that the
-tiny model of models.py does not know. It is written in the inference environment, which has pyarrow;
+tiny model of models.py does not know. It is written in the inference environment, with pyarrow;
 `ensure` runs in any and calls it there. `served` has a folder on a port of loopback, for pods.
 """
 

@@ -42,6 +42,8 @@ def overlay(layout: Layout) -> Path:
                 "namespace": names.OPERATOR_NAMESPACE,
                 # The registry's authority is the cluster's own, which every namespace has.
                 "literals": ["KAITO_CA_BUNDLE=kube-root-ca.crt"],
+                # With a suffix, kustomize would rename the lease in the Role as well.
+                "options": {"disableNameSuffixHash": True},
             },
         ],
     }
