@@ -72,10 +72,13 @@ class Stack:
     async def start(self, **settings: str) -> None:
         """Start a provisioner, quick ones of its settings replaced; does not wait for it."""
         assert self.process is None
+        self.process = await self.launch("provisioner", settings)
+
+    async def launch(self, name: str, settings: Mapping[str, str]) -> Process:
+        """Start a provisioner that is somebody else's to stop; its log has that name."""
         environment = {**self._environment(), **QUICK, **settings}
-        command = (sys.executable, "-m", "provisioner")
-        program = Program("provisioner", command, environment)
-        self.process = await Process.start(program, folder=self.layout.repo, logs=self.layout.logs)
+        program = Program(name, (sys.executable, "-m", "provisioner"), environment)
+        return await Process.start(program, folder=self.layout.repo, logs=self.layout.logs)
 
     async def stop(self) -> None:
         """Stop the provisioner, if one runs, in order."""
@@ -170,6 +173,11 @@ class Stack:
         """What ARM was asked about a pool, in order."""
         return requests(await self.see.journal(), operation, pool)
 
+    async def lacks(self, *names: str) -> bool:
+        """Whether neither claims nor pools of those names are left."""
+        left = [await self.claim(kind, name) for kind in KINDS for name in names]
+        return not any(left) and not set(names) & self.states().keys()
+
     def states(self) -> Mapping[str, str]:
         """State of each pool that there is, without the system pool."""
         pools = self.door.fleet().pools.values()
@@ -250,7 +258,7 @@ async def stacked(evidence: Path, *, pace: Mapping[str, float] = PACE) -> AsyncI
                     booting.cancel()
         finally:
             await client.close()
-            for path in (*layout.logs.glob("provisioner.log"), *layout.arm.glob("*.jsonl")):
+            for path in (*layout.logs.glob("*.log"), *layout.arm.glob("*.jsonl")):
                 shutil.copy(path, evidence)
 
 

@@ -16,13 +16,12 @@ import pytest_asyncio
 from hack.cluster.arm.calls import Call
 from tests.bystander import until
 from tests.claims import MACHINE, NODE_CLAIM
-from tests.provisioner.books import accepted, requests
+from tests.provisioner.books import accepted, bought, gaps
 from tests.provisioner.door import Moment, Trap
 from tests.provisioner.stack import LIMIT_SECONDS, Stack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
 
-EXISTS, BUSY = 412, 409
 GARBAGE = {"PROVISIONER_GARBAGE_AGE_SECONDS": "3600"}
 """No leftover is old enough: what goes is given back by its own claim."""
 
@@ -132,14 +131,11 @@ async def test_a_killed_provisioner_ends_with_one_pool_and_then_none(
     stack.door.trap = down.trap(names[MACHINE])
     await stack.delete(*claims, wait=False)
     await succeed(stack)
-    await until("all to be given back", lambda: is_over(stack, *names.values()), limit_seconds=40)
+    await until("all to be given back", lambda: stack.lacks(*names.values()), limit_seconds=40)
 
     assert stack.states() == {}
     journal = await stack.see.journal()
-    for name in names.values():
-        assert len(accepted(journal, "PUT", name)) == 1
-        refused = [each for each in requests(journal, "PUT", name) if not each["operationId"]]
-        assert {each["status"] for each in refused} <= {EXISTS, BUSY}
+    assert [bought(journal, name) for name in names.values()] == [1, 1]
     nodes = await stack.see.items("/api/v1/nodes", "kaito.sh/workspace")
     assert nodes == []
 
@@ -151,11 +147,11 @@ async def test_a_request_that_arrives_when_its_claim_is_gone_leaves_nothing(stac
     await sprung(stack)
     await stack.delete(claim, wait=False)
     await stack.replace(PROVISIONER_GARBAGE_AGE_SECONDS="1")
-    await until("the claim to be released", lambda: is_over(stack, "ghost"), limit_seconds=40)
+    await until("the claim to be released", lambda: stack.lacks("ghost"), limit_seconds=40)
 
     stack.door.deliver()
     appeared = "ghost" in stack.states()
-    await until("the pool to go", lambda: is_over(stack, "ghost"), limit_seconds=40)
+    await until("the pool to go", lambda: stack.lacks("ghost"), limit_seconds=40)
 
     assert appeared
     assert len(accepted(await stack.see.journal(), "PUT", "ghost")) == 1
@@ -175,6 +171,22 @@ async def test_an_answer_that_is_lost_is_looked_up_and_not_asked_for_again(stack
     assert stack.states() == {}
 
 
+async def test_a_successor_keeps_the_whole_pause_that_a_refusal_calls_for(stack: Stack) -> None:
+    stack.play({"fault": "conflict", "times": 1, "match": {"pool": "paused", "operation": "PUT"}})
+    claim = NODE_CLAIM.claim("paused")
+    await stack.apply(claim)
+    await stack.until_told(NODE_CLAIM, "paused", "Launched", "OperationInProgress")
+
+    stack.kill()
+    await stack.replace()
+    await stack.until_ready((NODE_CLAIM, "paused"))
+
+    journal = await stack.see.journal()
+    assert bought(journal, "paused") == 1
+    assert len(gaps(await stack.asked("PUT", "paused"))) == 1
+    await stack.delete(claim)
+
+
 async def succeed(stack: Stack) -> None:
     """Wait until the provisioner is dead, and start another in its place."""
     await sprung(stack)
@@ -186,9 +198,3 @@ async def sprung(stack: Stack) -> None:
     assert stack.door.trap
     async with asyncio.timeout(LIMIT_SECONDS):
         await stack.door.trap.sprung.wait()
-
-
-async def is_over(stack: Stack, *names: str) -> bool:
-    """Whether neither claims nor pools of those names are left."""
-    left = [await stack.claim(kind, name) for kind in (MACHINE, NODE_CLAIM) for name in names]
-    return not any(left) and not set(names) & stack.states().keys()
