@@ -114,6 +114,20 @@ def test_a_claim_is_given_back_only_for_a_reason_that_is_on_record(lives: list[L
                 assert life.seen.workspace.is_deleting or place in recorded
 
 
+def test_no_node_of_a_deleted_workspace_is_given_back_while_a_pod_runs_on_it(
+    lives: list[Life],
+) -> None:
+    met = 0
+    for life in lives:
+        live = {node.metadata.name for node in life.seen.nodes if is_up(node)}
+        running = {pod.spec.node_name for pod in life.seen.pods} & live
+        for action in actions(life.seen):
+            if isinstance(action, Delete) and isinstance(action.seen, Claim):
+                met += 1
+                assert not (life.seen.workspace.is_deleting and running), life.seen
+    assert met
+
+
 def test_what_is_on_record_is_never_asked_for_again(lives: list[Life]) -> None:
     for life in lives:
         recorded = {(one.ordinal, one.attempt) for one in life.seen.workspace.status.attempts}
