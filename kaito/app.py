@@ -27,6 +27,7 @@ from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.controller import Controller
 from kaito.kube.events import Recorder
+from kaito.kube.health import Door
 from kaito.kube.informer import Informer
 from kaito.kube.kinds import (
     DEPLOYMENTS,
@@ -118,6 +119,7 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
             host=settings.host,
             health_port=settings.health_port,
             metrics_port=settings.metrics_port,
+            door=Door.of(client, settings, name=NAME),
         )
         recorder = Recorder(client, controller=NAME, instance=settings.identity)
         informers = _informers(manager)

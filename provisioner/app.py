@@ -9,6 +9,7 @@ from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.controller import Controller
 from kaito.kube.events import Recorder
+from kaito.kube.health import Door
 from kaito.kube.lease import Elector
 from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
@@ -91,6 +92,7 @@ def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
         host=settings.host,
         health_port=settings.health_port,
         metrics_port=settings.metrics_port,
+        door=Door.of(client, settings, name=NAME),
     )
     caches = Caches.of(made)
     instances = Instances(cloud, clock=clock, pace=_pace(settings))

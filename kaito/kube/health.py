@@ -10,30 +10,59 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
 
 import prometheus_client
 from aiohttp import web
 
+from kaito.kube.certs import Certificate
+from kaito.kube.client import Client
+from kaito.kube.reviews import Reviewer
+from kaito.kube.settings import ProcessSettings
+
 Check = Callable[[], Sequence[str]]
 """What is wrong, a few words each; nothing when all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What stands before /metrics.
+
+    Attributes:
+        certificate: shown to callers.
+        reviewer: says who may come in.
+    """
+
+    certificate: Certificate
+    reviewer: Reviewer
+
+    @classmethod
+    def of(cls, client: Client, settings: ProcessSettings, *, name: str) -> Door | None:
+        """The door that the settings ask for; None for none."""
+        if settings.metrics_access == "open":
+            return None
+        folder = settings.certificate_folder
+        return cls(Certificate(folder, name=name, clock=client.clock), Reviewer(client))
 
 
 @asynccontextmanager
 async def served(
     *,
     host: str,
-    health_port: int,
-    metrics_port: int,
+    ports: tuple[int, int],
+    door: Door | None,
     alive: Check,
     ready: Check,
     remarks: Check,
 ) -> AsyncIterator[tuple[int, int]]:
-    """Serve while the context is open; both may share one port.
+    """Serve while the context is open.
 
     Args:
         host: address to listen on.
-        health_port: of /healthz and /readyz; 0 picks a free one.
-        metrics_port: of /metrics; 0 picks a free one.
+        ports: of /healthz and /readyz, and of /metrics; 0 picks a free one. Both may be the same
+            where there is no door.
+        door: stands before /metrics; None: plain HTTP, open to all.
         alive: what /healthz reports.
         ready: what /readyz reports.
         remarks: what /readyz says besides, and which makes nothing unready.
@@ -44,15 +73,14 @@ async def served(
     health = web.Application()
     health.router.add_get("/healthz", _answer(alive, tuple))
     health.router.add_get("/readyz", _answer(ready, remarks))
-    metrics = health if health_port == metrics_port != 0 else web.Application()
-    metrics.router.add_get("/metrics", _metrics)
+    shared = ports[0] == ports[1] != 0 and door is None
+    metrics = health if shared else web.Application()
+    metrics.router.add_get("/metrics", _guarded(door) if door else _metrics)
     runners = [web.AppRunner(app, access_log=None) for app in dict.fromkeys((health, metrics))]
     try:
-        ports = [
-            await _listen(runner, host, port)
-            for runner, port in zip(runners, (health_port, metrics_port), strict=False)
-        ]
-        yield ports[0], ports[-1]
+        sites = zip(runners, ports, (None, door), strict=False)
+        bound = [await _listen(runner, host, port, at) for runner, port, at in sites]
+        yield bound[0], bound[-1]
     finally:
         for runner in runners:
             await runner.cleanup()
@@ -77,8 +105,22 @@ async def _metrics(_: web.Request) -> web.StreamResponse:
     )
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
+def _guarded(door: Door) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """A handler that answers those alone who may read."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        door.certificate.refresh()
+        verdict = await door.reviewer.verdict(request.headers.get("Authorization", ""))
+        if verdict is not HTTPStatus.OK:
+            return web.Response(text=f"{verdict.phrase}\n", status=verdict)
+        return await _metrics(request)
+
+    return answer
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, door: Door | None) -> int:
     """Start listening; the port that it became."""
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
+    context = door.certificate.context if door else None
+    await web.TCPSite(runner, host, port, ssl_context=context).start()
     return int(runner.addresses[0][1])

@@ -68,6 +68,7 @@ class Manager:
         host: str,
         health_port: int,
         metrics_port: int,
+        door: health.Door | None = None,
     ) -> None:
         """Make a manager; nothing runs before `run`.
 
@@ -77,7 +78,8 @@ class Manager:
                 their writes; None leads at once.
             host: address that the health and metrics servers listen on.
             health_port: 0 picks a free one.
-            metrics_port: may be the same.
+            metrics_port: may be the same where there is no door.
+            door: stands before the metrics; None: open to all.
         """
         self.ports = (0, 0)
         self._client = client
@@ -85,8 +87,8 @@ class Manager:
         if elector:
             client.guard = elector.guard
         self._host = host
-        self._health_port = health_port
-        self._metrics_port = metrics_port
+        self._door = door
+        self._asked_ports = (health_port, metrics_port)
         self._informers: dict[str, Followed] = {}
         self._controllers: list[Controller] = []
         self._background: dict[str, Run] = {}
@@ -151,8 +153,8 @@ class Manager:
         gc.set_threshold(*_COLLECTOR_THRESHOLDS)
         async with health.served(
             host=self._host,
-            health_port=self._health_port,
-            metrics_port=self._metrics_port,
+            ports=self._asked_ports,
+            door=self._door,
             alive=self._unwell,
             ready=self.troubles,
             remarks=self._remarks,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import uuid
-from typing import Annotated, Self, TypeVar
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -25,6 +26,15 @@ class ProcessSettings(BaseModel):
     )
     metrics_port: int = Field(
         default=8080, ge=0, le=65535, description="TCP port of /metrics; 0 picks one"
+    )
+    metrics_access: Literal["reviewed", "open"] = Field(
+        default="reviewed",
+        description="who reads /metrics: reviewed (over TLS, whom the API server lets get"
+        " /metrics) or open (plain HTTP, everybody)",
+    )
+    metrics_certificate: str = Field(
+        default="",
+        description="folder of tls.crt and tls.key of the metrics port; empty: one is made",
     )
     kubeconfig: Annotated[str, Variable("KUBECONFIG")] = Field(
         default="", description="path of a kubeconfig; empty: the pod's ServiceAccount"
@@ -67,6 +77,21 @@ class ProcessSettings(BaseModel):
                 " --retry-seconds"
             )
         return self
+
+    @model_validator(mode="after")
+    def _ports_are_apart(self) -> Self:
+        """One port cannot speak TLS to some callers and not to others."""
+        shared = self.health_port == self.metrics_port != 0
+        if shared and self.metrics_access == "reviewed":
+            raise ValueError(
+                "--health-port and --metrics-port may be the same only with --metrics-access=open"
+            )
+        return self
+
+    @property
+    def certificate_folder(self) -> Path | None:
+        """Folder of the metrics port's certificate; None: one is made."""
+        return Path(self.metrics_certificate) if self.metrics_certificate else None
 
 
 P = TypeVar("P", bound=ProcessSettings)

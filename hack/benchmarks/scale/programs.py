@@ -92,6 +92,7 @@ async def controlling(layout: Layout) -> AsyncIterator[Controller]:
         "KAITO_HEALTH_PORT": str(port),
         "KAITO_HOST": "127.0.0.1",
         "KAITO_LEADER_ELECT": "false",
+        "KAITO_METRICS_ACCESS": "open",
         "KAITO_METRICS_PORT": str(port),
         "KUBECONFIG": str(layout.admin_kubeconfig),
         "PATH": os.environ["PATH"],
