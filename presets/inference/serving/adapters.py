@@ -82,45 +82,69 @@ def check_files(folder: Path, name: str) -> None:
 class AdapterSwitch:
     """The adapters in a model, and which of them it calculates with."""
 
-    def __init__(self, model: Any, names: tuple[str, ...]) -> None:
-        self._model = model
-        self._names = names
-        self._current: str | None = None
+    def __init__(self, adapted: Any) -> None:
+        """Begin with none of them.
+
+        Args:
+            adapted: PEFT's wrapper of the model; None for a model without adapters.
+        """
+        self._adapted = adapted
+        self._current = BASE
+        if adapted is not None:
+            adapted.base_model.disable_adapter_layers()
 
     def __call__(self, name: str) -> None:
         """Make that adapter the model's; BASE for none. Only while nothing is calculated."""
-        if not self._names or name == self._current:
+        if name == self._current:
             return
         if name == BASE:
-            self._model.disable_adapters()
+            self._adapted.base_model.disable_adapter_layers()
         else:
-            self._model.set_adapter(inner(name))
-            self._model.enable_adapters()
+            self._adapted.set_adapter(inner(name))
+            self._adapted.base_model.enable_adapter_layers()
         self._current = name
 
 
 def load_adapters(model: Any, folder: Path, adapters: AdapterFolder) -> AdapterSwitch:
-    """Put every adapter into the model, and switch all of them off.
+    """Put every adapter into the model's layers, and switch all of them off.
 
     Raises:
         BadAdapter: one does not fit; the message says what.
     """
+    adapted = None
     for name in adapters.loaded:
-        load_adapter(model, folder / name, name)
-    switch = AdapterSwitch(model, adapters.loaded)
-    switch(BASE)
-    return switch
+        adapted = with_adapter(model, adapted, folder / name, name)
+    return AdapterSwitch(adapted)
 
 
-def load_adapter(model: Any, folder: Path, name: str) -> None:
-    """Put one adapter into the model."""
+def with_adapter(model: Any, adapted: Any, folder: Path, name: str) -> Any:
+    """PEFT's wrapper of the model with one adapter more."""
     try:
-        info = model.load_adapter(str(folder), adapter_name=inner(name))
+        adapted, missing, unexpected = loaded(model, adapted, folder, inner(name))
     except Exception as error:
         # Whatever a broken file makes the libraries raise, it is this adapter that is broken.
         raise BadAdapter(name, first_line(error)) from error
-    if wrong := misfits(info):
-        raise BadAdapter(name, f"does not fit the model: {wrong}")
+    found = {"no such place": unexpected, "not in the file": missing}
+    if wrong := [f"{what}: {keys[0]} ({len(keys)} in all)" for what, keys in found.items() if keys]:
+        raise BadAdapter(name, f"does not fit the model: {'; '.join(wrong)}")
+    return adapted
+
+
+def loaded(model: Any, adapted: Any, folder: Path, name: str) -> tuple[Any, list[str], list[str]]:
+    """The wrapper, the adapter's weights that its file lacks, and those that fit nowhere."""
+    from peft import PeftConfig, PeftModel, load_peft_weights, set_peft_model_state_dict
+
+    config = PeftConfig.from_pretrained(str(folder))
+    config.inference_mode = True
+    if adapted is None:
+        adapted = PeftModel(model, config, adapter_name=name)
+    else:
+        adapted.add_adapter(name, config)
+    weights = load_peft_weights(str(folder), device=str(model.device))
+    result = set_peft_model_state_dict(adapted, weights, adapter_name=name)
+    # PEFT counts the model's own weights as missing, too.
+    missing = [key for key in result.missing_keys if f".{name}." in key]
+    return adapted, missing, list(result.unexpected_keys)
 
 
 def inner(name: str) -> str:
@@ -128,20 +152,7 @@ def inner(name: str) -> str:
     return name.replace(".", "_")
 
 
-def misfits(info: Any) -> str:
-    """What has no place in the model, or is not in the adapter's file; "" if all fits."""
-    mismatched = [str(each[0]) for each in info.mismatched_keys]
-    found = {
-        "wrong shape": mismatched,
-        "no such place": sorted(info.unexpected_keys),
-        "not in the file": sorted(info.missing_keys),
-    }
-    return "; ".join(
-        f"{what}: {keys[0]} ({len(keys)} in all)" for what, keys in found.items() if keys
-    )
-
-
 def first_line(error: Exception) -> str:
     """An error in one line."""
     lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"
+    return f"{type(error).__name__}: {' '.join(lines[:2])}"

@@ -122,6 +122,4 @@ def leave_note(chosen: Settings, reason: str) -> None:
     """Write why the start failed where the kubelet looks for it, if it looks."""
     note = Path(chosen.termination_log)
     if note.is_file() or note.is_char_device():
-        note.write_text(
-            f"model {chosen.model_name} could not be loaded: {reason}\n", encoding="utf-8"
-        )
+        note.write_text(f"{reason}\n", encoding="utf-8")

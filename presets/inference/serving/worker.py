@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from serving import log
-from serving.errors import Failed, InvalidRequest, NotReady, QueueFull
+from serving.errors import BadAdapter, Failed, InvalidRequest, NotReady, QueueFull
 from serving.job import Engine, Job, Piece
 from serving.metrics import Metrics, Tally
 
@@ -68,7 +68,7 @@ class Worker:
     def engine(self) -> Engine:
         """The loaded model, or NotReady with what is missing."""
         if self._failure:
-            raise NotReady(f"the model could not be loaded: {self._failure}")
+            raise NotReady(self._failure)
         if self._engine is None:
             seconds = time.monotonic() - self._started
             raise NotReady(f"the model is loading, {seconds:.0f} s so far")
@@ -141,10 +141,11 @@ class Worker:
         self._engine = engine
         seconds = time.monotonic() - self._started
         self._metrics.load_seconds.set(seconds)
+        self._metrics.show_adapters(len(engine.adapters))
         log.info("model.loaded", seconds=round(seconds, 3), adapters=engine.adapters)
 
     def _close(self, error: BaseException) -> str:
-        self._failure = f"{type(error).__name__}: {error}"
+        self._failure = reason_of(error)
         log.error("model.failed", exception=error, reason=self._failure)
         return self._failure
 
@@ -214,6 +215,14 @@ class Ticket:
         self.reason = reason
         self._closed = True
         self._worker.ended(self, early=early)
+
+
+def reason_of(error: BaseException) -> str:
+    """Why the model could not be loaded, in one line."""
+    if isinstance(error, BadAdapter):
+        return str(error)
+    lines = str(error).strip().splitlines() or [""]
+    return f"the model could not be loaded: {type(error).__name__}: {lines[0]}"
 
 
 def refusal(piece: Piece) -> InvalidRequest | Failed:
