@@ -22,6 +22,7 @@ from kaito.controllers.workspace.tuning import (
     ensure_job,
     give_back,
     is_recorded,
+    need_no_nodes,
 )
 from kaito.controllers.workspace.workload import ensure_service, ensure_workload
 
@@ -46,7 +47,7 @@ TUNE: tuple[Phase, ...] = (
     ensure_job,
     await_result,
 )
-REST: tuple[Phase, ...] = (ensure_finalizer, give_back, conclude)
+REST: tuple[Phase, ...] = (ensure_finalizer, give_back, need_no_nodes, conclude)
 """What a tuning does whose result is on record."""
 TEAR_DOWN: tuple[Phase, ...] = (release_workload, release_nodes, release_finalizer)
 

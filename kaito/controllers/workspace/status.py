@@ -59,8 +59,8 @@ def verdict(steps: tuple[Step, ...]) -> Verdict:
         if not step.satisfied:
             stalled = step.lasting and step.reason in TERMINAL
             return Verdict(ready=False, reason=step.reason, message=step.message, stalled=stalled)
-    tuned = any(step.reason in (Reason.TUNED, Reason.NODES_RELEASED) for step in steps)
-    message = "the adapter is where it belongs" if tuned else "the model answers"
+    tuned = (step.message for step in steps if step.reason is Reason.TUNED)
+    message = next(tuned, "the model answers")
     return Verdict(ready=True, reason=Reason.READY, message=message)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from kaito.api import labels
 from kaito.api.reasons import Reason
-from kaito.api.workspace import JOB_STARTED, RESOURCE_READY, TuningResult
+from kaito.api.workspace import JOB_STARTED, RESOURCE_READY, TuningResult, Workspace
 from kaito.controllers.workspace.nodes import claims_ready, is_dedicated, model
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Create, Delete, Step, done, hold
@@ -19,6 +19,7 @@ from kaito.workloads.diagnosis import first_cause
 from kaito.workloads.note import Broken, Tuned, note_of
 from kaito.workloads.tuning import TRAINER, rendered_tuning, run_of
 
+_NO_NODES = "the tuning is done: no node is needed"
 _RETRY_SECONDS = 120.0
 """How long a container has to run again before what ended it last counts as overcome."""
 
@@ -57,8 +58,8 @@ def await_result(seen: Observed) -> Step:
         # The pod went with its node before anybody read its last words.
         found = Tuned()
     if found:
-        step = done("", Reason.TUNED, _sentence(seen, found))
-        return replace(step, tuned=_result(seen, found))
+        result = _result(seen, found)
+        return replace(done("", Reason.TUNED, _sentence(seen.workspace, result)), tuned=result)
     return _running(seen, seen.job)
 
 
@@ -67,14 +68,20 @@ def give_back(seen: Observed) -> Step:
     deletions = tuple(
         Delete(resource_of(claim), claim) for claim in seen.claims if not claim.is_deleting
     )
-    step = done(claims_ready(seen), Reason.NODES_RELEASED, "the tuning is done: no node is needed")
+    step = done(claims_ready(seen), Reason.NODES_RELEASED, _NO_NODES)
     return replace(step, actions=deletions)
+
+
+def need_no_nodes(seen: Observed) -> Step:
+    """No node is in use, whoever it belongs to."""
+    _ = seen
+    return done(RESOURCE_READY, Reason.NODES_RELEASED, _NO_NODES)
 
 
 def conclude(seen: Observed) -> Step:
     """The result stands in the status."""
-    _ = seen
-    return done(RESOURCE_READY, Reason.NODES_RELEASED, "the tuning is done: no node is needed")
+    found = seen.workspace.status.tuning
+    return done("", Reason.TUNED, _sentence(seen.workspace, found) if found else "")
 
 
 def wanted_job(seen: Observed) -> Manifest:
@@ -135,20 +142,20 @@ def _tried_again(note: Broken) -> str:
     return note.message
 
 
-def _sentence(seen: Observed, found: Tuned) -> str:
+def _sentence(workspace: Workspace, result: TuningResult) -> str:
     """What the tuning came to, for people."""
-    steps = f" after {found.steps} steps" if found.steps is not None else ""
-    loss = f" with loss {found.loss}" if found.loss is not None else ""
-    return f"the adapter is {_place(seen, found)}{steps}{loss}"
+    steps = f" after {result.steps} steps" if result.steps is not None else ""
+    loss = f" with loss {result.loss}" if result.loss is not None else ""
+    return f"the adapter is {_place(workspace, result)}{steps}{loss}"
 
 
-def _place(seen: Observed, found: Tuned) -> str:
-    """Where it is."""
-    if not found.image:
-        spec = seen.workspace.tuning
-        image = spec.output.image if spec else None
-        return f"pushed as {image}" if image else "in tuning.output.volumeSource"
-    return f"pushed as {found.image}@{found.digest}" if found.digest else f"pushed as {found.image}"
+def _place(workspace: Workspace, result: TuningResult) -> str:
+    """Where it is; the note that says it may be lost."""
+    wanted = workspace.tuning.output.image if workspace.tuning else None
+    image = result.image or wanted
+    if not image:
+        return "in tuning.output.volumeSource"
+    return f"pushed as {image}@{result.digest}" if result.digest else f"pushed as {image}"
 
 
 def _result(seen: Observed, found: Tuned) -> TuningResult:
