@@ -12,6 +12,7 @@ from kaito.api.nodeclaim import NODECLAIMS, NodeClaim
 from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.catalog.catalog import read_catalog
 from kaito.controllers.workspace.controller import WorkspaceReconciler
+from kaito.controllers.workspace.metrics import census
 from kaito.controllers.workspace.observe import (
     BY_NODE,
     BY_TRAIT,
@@ -27,6 +28,7 @@ from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.controller import Controller
 from kaito.kube.events import Recorder
+from kaito.kube.exposition import Census
 from kaito.kube.health import Door
 from kaito.kube.informer import Informer
 from kaito.kube.kinds import (
@@ -138,6 +140,7 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
         )
         manager.add(_controller(informers, reconciler, settings, clock))
         manager.background("events", recorder.run)
+        manager.background("census", Census(census(informers.stores(), clock.now)).run)
         return await manager.run()
     finally:
         await client.close()

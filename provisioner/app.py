@@ -9,6 +9,7 @@ from kaito.kube.client import Client
 from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.controller import Controller
 from kaito.kube.events import Recorder
+from kaito.kube.exposition import Census
 from kaito.kube.health import Door
 from kaito.kube.lease import Elector
 from kaito.kube.manager import Manager
@@ -24,6 +25,7 @@ from provisioner.controllers.machine.act import Actor
 from provisioner.controllers.machine.controller import ClaimController
 from provisioner.controllers.machine.kinds import KINDS, ClaimKind
 from provisioner.controllers.machine.ledger import Ledger
+from provisioner.controllers.machine.metrics import census
 from provisioner.controllers.machine.observe import Deadlines
 from provisioner.failures import CloudDenied, CloudUnavailable, ClusterMissing, sentence
 from provisioner.instances import Instances, Pace
@@ -115,6 +117,8 @@ def manager(settings: Settings, client: Client, cloud: Cloud) -> Manager:
     )
     instances.on_refresh(garbage.refreshed.set)
     instances.on_refresh(lambda: actor.keep(caches.uids()))
+    counted = Census(census(caches.ours, _deadlines(settings), clock.now))
+    made.background("census", counted.run)
     made.background("instances", instances.run)
     made.background("garbage", garbage.run)
     made.background("events", recorder.run)
@@ -137,13 +141,7 @@ def _controller(
         actor=actor,
         recorder=recorder,
         clock=actor.clock,
-        deadlines=Deadlines(
-            launch_seconds=settings.launch_deadline_seconds,
-            registration_seconds=settings.registration_deadline_seconds,
-            initialization_seconds=settings.initialization_deadline_seconds,
-            deletes=settings.deadline_action == "delete",
-            drain_seconds=settings.drain_deadline_seconds,
-        ),
+        deadlines=_deadlines(settings),
     )
     controller = Controller(
         kind.resource.plural,
@@ -161,6 +159,16 @@ def _controller(
 
     instances.on_refresh(enqueue)
     return controller
+
+
+def _deadlines(settings: Settings) -> Deadlines:
+    return Deadlines(
+        launch_seconds=settings.launch_deadline_seconds,
+        registration_seconds=settings.registration_deadline_seconds,
+        initialization_seconds=settings.initialization_deadline_seconds,
+        deletes=settings.deadline_action == "delete",
+        drain_seconds=settings.drain_deadline_seconds,
+    )
 
 
 def _pace(settings: Settings) -> Pace:

@@ -14,7 +14,7 @@ from kaito.kube.kinds import NODES, Node
 from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
 from kaito.kube.store import Store
-from provisioner.controllers.machine.kinds import MACHINE, Claim, ClaimKind
+from provisioner.controllers.machine.kinds import KINDS, MACHINE, Claim, ClaimKind
 from provisioner.controllers.machine.order import instance_name
 
 INSTANCE = "instance"
@@ -73,6 +73,15 @@ class Caches:
         """Uids of all claims of both Kinds."""
         claims = (*self.machines.store.list(), *self.node_claims.store.list())
         return frozenset(each.metadata.uid for each in claims)
+
+    def ours(self) -> Iterable[tuple[ClaimKind, Claim]]:
+        """Every claim that is ours to carry out, with its Kind."""
+        return (
+            (kind, claim)
+            for kind in KINDS
+            for claim in self._store(kind).list()
+            if kind.owns(claim)
+        )
 
     def _store(self, kind: ClaimKind) -> Store[Machine] | Store[NodeClaim]:
         return self.machines.store if kind is MACHINE else self.node_claims.store
