@@ -36,7 +36,7 @@ class OciRegistry:
     @property
     def uploads(self) -> list[Path]:
         """Uploads that were begun and not finished."""
-        return list((self.layout.home / "registry" / "data").rglob("_uploads/*"))
+        return list((self.layout.home / "registry" / "data").rglob("_uploads/*/data"))
 
     async def start(self) -> None:
         """Start it and wait until it answers."""

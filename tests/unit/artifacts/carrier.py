@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,7 @@ class Carrier:
         """A reference in the registry."""
         return f"{self.registry.address}/{name}"
 
-    def run(self, verb: str, *items: dict[str, object], **options: object) -> Done:
+    def run(self, verb: str, *items: Mapping[str, object], **options: object) -> Done:
         """Run a verb to its end."""
         note = self.folder / "note"
         note.write_text("")
@@ -65,7 +66,7 @@ class Carrier:
         )
         return Done(done.returncode, note.read_text(), tuple(lines))
 
-    def command(self, verb: str, *items: dict[str, object], **options: object) -> list[str]:
+    def command(self, verb: str, *items: Mapping[str, object], **options: object) -> list[str]:
         """Its command line."""
         options = {
             "secrets": self.secrets,
@@ -86,12 +87,12 @@ class Carrier:
             *(f"--item={json.dumps(item)}" for item in items),
         ]
 
-    def item(self, image: str, **more: object) -> dict[str, object]:
+    def item(self, at: str, **more: object) -> dict[str, object]:
         """An adapter of that reference, as the operator names it."""
         return {
             "field": "inference.adapters[0].source.image",
             "kind": "adapter",
-            "image": self.image(image),
+            "image": self.image(at),
             "name": "legal",
             "secrets": [TEAM],
             **more,

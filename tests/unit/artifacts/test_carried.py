@@ -7,17 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from tests.unit.artifacts.carrier import MODULE, Carrier, an_adapter
 
 
-def update(folder: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def update(folder: Path) -> NDArray[np.float64]:
     """What an adapter adds to the weight of its module, by the definition of LoRA."""
     config = json.loads((folder / "adapter_config.json").read_text())
     tensors = load_file(folder / "adapter_model.safetensors")
     down, up = (tensors[f"base_model.model.{MODULE}.lora_{half}.weight"] for half in "AB")
-    return (up.astype(float) @ down.astype(float)) * config["lora_alpha"] / config["r"]
+    product: NDArray[np.float64] = up.astype(float) @ down.astype(float)
+    return product * float(config["lora_alpha"] / config["r"])
 
 
 @pytest.mark.parametrize("kind", ["image", "artifact"])
