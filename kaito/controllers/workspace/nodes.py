@@ -151,4 +151,8 @@ def _away(seen: Observed) -> str:
 def _sentence(seen: Observed) -> str:
     """How the model fits: what the command line says too, and what the refusal would have said."""
     preset, found = model(seen), _launched(seen)
-    return f": {fit_on(found, seen.workspace, preset).sentence}" if preset and found else ""
+    if preset is None or found is None:
+        return ""
+    answer, count = fit_on(found, seen.workspace, preset), seen.workspace.resource.count
+    copies = f"; each of the {count} nodes runs a copy" if answer.nodes == 1 < count else ""
+    return f": {answer.sentence}{copies}"

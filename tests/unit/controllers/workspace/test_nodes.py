@@ -8,7 +8,7 @@ from datetime import timedelta
 from kaito.api import labels, machine
 from kaito.api.machine import Machine
 from kaito.controllers.workspace.claims import ensure_claims
-from kaito.controllers.workspace.nodes import chosen_nodes
+from kaito.controllers.workspace.nodes import await_nodes, chosen_nodes
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.release import release_workload
 from kaito.controllers.workspace.workload import wanted_workload
@@ -112,3 +112,15 @@ def test_pods_are_waited_for_until_their_grace_is_long_over() -> None:
     assert not release_workload(seen).satisfied
     assert release_workload(seen).recheck_seconds is not None
     assert release_workload(replace(seen, now=NOW + timedelta(seconds=31))).satisfied
+
+
+def test_people_are_told_that_several_nodes_run_copies() -> None:
+    selector = {"matchLabels": {"apps": "phi"}}
+    two = workspace(resource={"instanceType": "Standard_X", "labelSelector": selector, "count": 2})
+    nodes = tuple(node({"apps": "phi"}, name=name) for name in ("n1", "n2"))
+
+    step = await_nodes(observed(workspace=two, nodes=nodes))
+
+    assert step.satisfied
+    assert step.message.startswith("2 of 2 nodes are ready: phi fits 1 node of Standard_X")
+    assert step.message.endswith("; each of the 2 nodes runs a copy")

@@ -1,0 +1,167 @@
+"""A model that several nodes serve together: a StatefulSet, and the Services that it needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kaito.api.reasons import Reason
+from kaito.catalog.catalog import Catalog
+from kaito.catalog.preset import Requirements
+from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.release import release_workload
+from kaito.controllers.workspace.status import status
+from kaito.controllers.workspace.step import Apply, Create, Delete
+from kaito.controllers.workspace.workload import (
+    ensure_service,
+    ensure_workload,
+    wanted_workload,
+)
+from kaito.kube.kinds import DEPLOYMENTS, STATEFULSETS, Deployment, Service, StatefulSet
+from kaito.workloads.headless import rendered_headless
+from kaito.workloads.service import rendered_service
+from tests.unit.controllers.workspace.worlds import (
+    CATALOG,
+    PRESET,
+    deleting,
+    node,
+    observed,
+    workspace,
+)
+from tests.unit.workloads.wire import at
+
+LARGE = Requirements(gpu_count=2, total_gpu_memory_gib=20, per_gpu_memory_gib=10)
+SPREAD = PRESET.model_copy(
+    update={
+        "images": (PRESET.image.model_copy(update={"parallel": "tensor", "runtime": "vllm"}),),
+        "inference": LARGE,
+        "distributed": True,
+    }
+)
+
+
+def seen(**changes: object) -> Observed:
+    """A look at a workspace whose model needs both of its nodes."""
+    two = workspace(
+        resource={
+            "count": 2,
+            "instanceType": "Standard_X",
+            "labelSelector": {"matchLabels": {"apps": "phi"}},
+        }
+    )
+    held = two.model_copy(update={"metadata": observed().workspace.metadata})
+    nodes = tuple(node({"apps": "phi"}, name=name) for name in ("n1", "n2"))
+    return replace(
+        observed(workspace=held, nodes=nodes, catalog=Catalog({"phi": SPREAD}, CATALOG.skus)),
+        **changes,  # type: ignore[arg-type]  # fields of several types
+    )
+
+
+def made(**numbers: int) -> StatefulSet:
+    """The StatefulSet as it is wanted, with a status."""
+    found = StatefulSet.model_validate({**wanted_workload(seen()), "status": numbers})
+    return found.model_copy(
+        update={"metadata": found.metadata.model_copy(update={"generation": 1})}
+    )
+
+
+def services() -> dict[str, Service]:
+    """Both Services, as they are wanted."""
+    subject = seen().workspace
+    headless = rendered_headless(subject, ports={"torch": 29500, "group": 29501})
+    own = rendered_service(subject, target_port=5000, leader="w-0")
+    return {
+        "headless": Service.model_validate(headless),
+        "service": Service.model_validate(own),
+    }
+
+
+READY = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2}
+
+
+def test_both_services_are_made_before_any_pod() -> None:
+    step = ensure_service(seen())
+
+    assert not step.satisfied
+    created = [one for one in step.actions if isinstance(one, Create)]
+    assert [at(one.manifest, "metadata", "name") for one in created] == ["w-headless", "w"]
+    assert step.message == "creating Service w-headless, w"
+
+
+@pytest.mark.parametrize(("lost", "name"), [("headless", "w-headless"), ("service", "w")])
+def test_a_service_that_somebody_deletes_is_made_anew(lost: str, name: str) -> None:
+    step = ensure_service(seen(**{**services(), lost: None}))
+
+    (create,) = step.actions
+    assert isinstance(create, Create)
+    assert at(create.manifest, "metadata", "name") == name
+
+
+@pytest.mark.parametrize("which", ["headless", "service"])
+def test_a_service_that_somebody_changes_is_mended(which: str) -> None:
+    found = services()
+    spec = found[which].spec.model_copy(
+        update={"selector": {"kaito.sh/workspace": "other"}, "publish_not_ready_addresses": False}
+    )
+    changed = {**found, which: found[which].model_copy(update={"spec": spec})}
+
+    step = ensure_service(seen(**changed))
+
+    assert step.satisfied
+    (apply,) = step.actions
+    assert isinstance(apply, Apply)
+    assert apply.seen == changed[which]
+    assert ensure_service(seen(**found)).actions == ()
+
+
+def test_the_stateful_set_is_created() -> None:
+    (create,) = ensure_workload(seen()).actions
+
+    assert isinstance(create, Create)
+    assert create.resource is STATEFULSETS
+    assert at(create.manifest, "spec", "replicas") == 2
+
+
+@pytest.mark.parametrize(("ready", "satisfied"), [(0, False), (1, False), (2, True)])
+def test_it_serves_only_when_every_pod_is_ready(ready: int, *, satisfied: bool) -> None:
+    step = ensure_workload(seen(stateful_set=made(**{**READY, "readyReplicas": ready})))
+
+    assert step.satisfied is satisfied
+    if not satisfied:
+        assert step.message == f"{ready} of 2 pods are ready"
+
+
+def test_that_it_serves_is_not_kept_while_an_earlier_stage_is_not_done() -> None:
+    serving = seen(stateful_set=made(**READY), **services())
+    up = status(serving, (ensure_workload(serving),))
+    subject = serving.workspace.model_copy(update={"status": up})
+    lost = replace(serving, workspace=subject, stateful_set=made(**{**READY, "readyReplicas": 1}))
+
+    found = {one.type: one.status for one in status(lost, ()).conditions}
+
+    assert {one.type: one.status for one in up.conditions}["InferenceReady"] == "True"
+    assert found["InferenceReady"] == "False"
+
+
+def test_a_deployment_gives_way_to_the_stateful_set() -> None:
+    former = Deployment.model_validate({"metadata": {"name": "w", "uid": "d"}})
+
+    step = ensure_workload(seen(deployment=former))
+
+    assert step.reason is Reason.APPLYING
+    assert step.actions == (Delete(DEPLOYMENTS, former),)
+
+
+def test_a_stateful_set_gives_way_to_a_deployment() -> None:
+    former = StatefulSet.model_validate({"metadata": {"name": "w", "uid": "s"}})
+    alone = observed(nodes=(node({"apps": "phi"}, name="n1"),), stateful_set=former)
+
+    assert ensure_workload(alone).actions == (Delete(STATEFULSETS, former),)
+
+
+def test_on_deletion_the_stateful_set_goes_before_the_nodes() -> None:
+    step = release_workload(deleting(seen(stateful_set=made())))
+
+    assert not step.satisfied
+    assert step.actions == (Delete(STATEFULSETS, made()),)
