@@ -63,7 +63,10 @@ def test_no_function_is_longer_than_50_lines() -> None:
 
 
 def test_every_python_folder_is_a_package_with_a_docstring() -> None:
-    folders = {(ROOT / source.path).parent for source in sources(*ALL)}
+    # A program of presets/ is run from its folder, which is a root of imports, not a package.
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    roots = {ROOT / folder for folder in settings["mypy"]["mypy_path"]}
+    folders = {(ROOT / source.path).parent for source in sources(*ALL)} - roots
     without = [folder for folder in folders if not (folder / "__init__.py").exists()]
     silent = [one.path for one in sources(*ALL) if not ast.get_docstring(one.tree)]
 

@@ -24,7 +24,7 @@ from kaito.controllers.workspace.observe import (
 )
 from kaito.kube.client import Client
 from kaito.kube.events import Recorder
-from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS, SERVICES, STATEFULSETS
+from kaito.kube.kinds import DEPLOYMENTS, JOBS, NODES, PODS, SERVICES, STATEFULSETS
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.outcome import Outcome
 from kaito.kube.resource import Resource
@@ -129,6 +129,7 @@ class Bench:
             services=self._cache(SERVICES, without),
             deployments=self._cache(DEPLOYMENTS, without),
             stateful_sets=self._cache(STATEFULSETS, without),
+            jobs=self._cache(JOBS, without),
             pods=self._cache(PODS, without),
         )
 

@@ -20,7 +20,7 @@ from kaito.controllers.workspace.observe import (
     by_workspace,
     observe,
 )
-from kaito.kube.kinds import Deployment, Node, Pod, Service, StatefulSet
+from kaito.kube.kinds import Deployment, Job, Node, Pod, Service, StatefulSet
 from kaito.kube.store import Store
 from kaito.nodes.selection import traits, wanted_traits
 from tests.unit.controllers.workspace.worlds import CATALOG, NOW, workspace
@@ -45,6 +45,7 @@ def look(
         services=Store[Service](),
         deployments=Store[Deployment](),
         stateful_sets=Store[StatefulSet](),
+        jobs=Store[Job](),
         pods=Store({BY_WORKSPACE: by_workspace}),
     )
     for each in (subject, *others):
