@@ -15,6 +15,7 @@ from kaito.api.reasons import Reason
 from kaito.kube.conditions import condition
 from kaito.kube.kinds import ContainerStatus, ContainerTerminated, ContainerWaiting, Pod
 from kaito.workloads.adapters import CONTAINER as ADAPTERS
+from kaito.workloads.group import LOST_EXIT_CODE
 
 _PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"})
 _START = frozenset(
@@ -53,7 +54,8 @@ def first_cause(
 ) -> Cause | None:
     """The cause to speak of, None while the pods merely take their time.
 
-    Several pods mostly fail alike: the one of the first name speaks for all of them.
+    Several pods mostly fail alike: the one of the first name speaks for all of them. Of a group
+    that serves together, those that ended because another was lost come last.
 
     Args:
         pods: of the workload's present revision.
@@ -61,11 +63,19 @@ def first_cause(
         startup_seconds: how long a container may take until its startup probe passes; None
             where nobody set a limit that we know.
     """
-    for pod in sorted(pods, key=lambda pod: pod.metadata.name):
+    for pod in sorted(pods, key=lambda pod: (_is_left_alone(pod), pod.metadata.name)):
         found = next(_causes(pod, now, startup_seconds), None)
         if found:
             return found
     return None
+
+
+def _is_left_alone(pod: Pod) -> bool:
+    """Whether the pod ended for the loss of another, which is the one to speak of."""
+    ends = (
+        one.state.terminated or one.last_state.terminated for one in pod.status.container_statuses
+    )
+    return any(end.exit_code == LOST_EXIT_CODE for end in ends if end)
 
 
 def _causes(pod: Pod, now: datetime, startup_seconds: float | None) -> Iterator[Cause]:
@@ -158,7 +168,8 @@ def _is_refused_adapter(container: ContainerStatus, ended: ContainerTerminated) 
 
 def _is_failure(ended: ContainerTerminated, waiting: ContainerWaiting | None) -> bool:
     """Whether an end speaks of trouble: a server that ends well is restarted as well."""
-    return ended.exit_code != 0 or bool(waiting and waiting.reason == "CrashLoopBackOff")
+    is_looping = bool(waiting and waiting.reason == "CrashLoopBackOff")
+    return is_looping or ended.exit_code not in (0, LOST_EXIT_CODE)
 
 
 def _end_cause(

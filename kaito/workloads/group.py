@@ -26,6 +26,9 @@ Meeting = Literal["launcher", "ray", "torchrun"]
 RANK = "POD_INDEX"
 """The variable that says which pod of the group this is; 0 leads."""
 
+LOST_EXIT_CODE = 75
+"""With what our launcher exits when another pod is gone: nothing is wrong with its own."""
+
 TORCH_PORT, LAUNCHER_PORT, RAY_PORT = 29500, 29501, 6379
 
 _SCRIPTS = "/workspace/vllm"

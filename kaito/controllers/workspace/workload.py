@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from kaito.api import labels
 from kaito.api.reasons import Reason
@@ -31,6 +32,9 @@ from kaito.workloads.service import rendered_service
 from kaito.workloads.template import rendered_template
 
 Workload = Deployment | StatefulSet
+
+_PODLESS_SECONDS = 10.0
+"""How long a StatefulSet, which keeps its troubles to its Events, may be without any pod."""
 
 
 def ensure_service(seen: Observed) -> Step:
@@ -110,7 +114,9 @@ def _progress(seen: Observed, workload: Workload) -> Step:
         return done(INFERENCE_READY, Reason.WORKLOAD_READY, "the model answers")
     preset = model(seen)
     patience = preset.readiness_timeout_seconds if preset else None
-    cause = _refusal(workload) or first_cause(seen.pods, now=seen.now, startup_seconds=patience)
+    cause = _refusal(workload, now=seen.now) or first_cause(
+        seen.pods, now=seen.now, startup_seconds=patience
+    )
     message = f"{workload.status.ready_replicas} of {count} pods are ready"
     if cause is None:
         return hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
@@ -119,13 +125,20 @@ def _progress(seen: Observed, workload: Workload) -> Step:
     return replace(step, lasting=cause.lasting, recheck_seconds=left if left > 0 else None)
 
 
-def _refusal(workload: Workload) -> Cause | None:
-    """Why the API server admits no pods, as the Deployment's controller was told."""
+def _refusal(workload: Workload, *, now: datetime) -> Cause | None:
+    """Why the API server admits no pods, as far as the workload's controller says."""
     found = condition(workload.status.conditions, "ReplicaFailure")
-    if found is None or found.status != "True":
+    if found and found.status == "True":
+        message = f"the API server refuses the pods: {found.message}"
+        return Cause(Reason.PODS_REFUSED, message, lasting=True)
+    created = workload.metadata.creation_timestamp
+    if not isinstance(workload, StatefulSet) or workload.status.replicas or created is None:
         return None
-    message = f"the API server refuses the pods: {found.message}"
-    return Cause(Reason.PODS_REFUSED, message, lasting=True)
+    until = created + timedelta(seconds=_PODLESS_SECONDS)
+    if now < until:
+        return Cause(Reason.WORKLOAD_PROGRESSING, "no pod is made yet", until=until)
+    said = f"`kubectl describe statefulset {workload.metadata.name}` says why no pod can be made"
+    return Cause(Reason.PODS_REFUSED, said)
 
 
 def _mended(step: Step, apply: Apply, found: KubeModel) -> Step:

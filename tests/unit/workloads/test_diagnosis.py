@@ -198,6 +198,25 @@ def test_the_pod_of_the_first_name_speaks_for_all_and_one_that_ends_for_none() -
     assert first_cause([ending], now=WAITING_LONG) is None
 
 
+def named(name: str, sick: Pod) -> Pod:
+    return sick.model_copy(update={"metadata": sick.metadata.model_copy(update={"name": name})})
+
+
+def test_of_a_group_the_pod_that_failed_speaks_and_not_those_that_it_left_alone() -> None:
+    # 75 is what presets/inference/group.py exits with when another pod is gone.
+    left, failed = named("w-0", crashed(exitCode=75)), named("w-1", crashed(exitCode=2))
+
+    assert "pod w-1" in cause(left, failed).message
+    assert "exit code 2" in cause(left, failed).message
+    assert "pod w-0" in cause(left).message
+
+
+def test_a_pod_that_only_waits_for_a_lost_one_is_not_sick() -> None:
+    again = container(state={"running": {}}, lastState={"terminated": {"exitCode": 75}})
+
+    assert first_cause([named("w-0", again)], now=WAITING_LONG) is None
+
+
 def test_what_may_pass_by_itself_is_not_terminal() -> None:
     lasting = {"ImagePullError", "ContainerStartError", "ContainerCrashLoopBackOff"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -23,6 +24,7 @@ from kaito.workloads.headless import rendered_headless
 from kaito.workloads.service import rendered_service
 from tests.unit.controllers.workspace.worlds import (
     CATALOG,
+    NOW,
     PRESET,
     deleting,
     node,
@@ -130,6 +132,21 @@ def test_it_serves_only_when_every_pod_is_ready(ready: int, *, satisfied: bool) 
     assert step.satisfied is satisfied
     if not satisfied:
         assert step.message == f"{ready} of 2 pods are ready"
+
+
+@pytest.mark.parametrize(("seconds", "refused"), [(1, False), (60, True)])
+def test_a_stateful_set_that_makes_no_pods_says_where_to_look(
+    seconds: int, *, refused: bool
+) -> None:
+    found = made(observedGeneration=1, replicas=0)
+    since = NOW - timedelta(seconds=seconds)
+    metadata = found.metadata.model_copy(update={"creation_timestamp": since})
+
+    step = ensure_workload(seen(stateful_set=found.model_copy(update={"metadata": metadata})))
+
+    assert (step.reason is Reason.PODS_REFUSED) is refused
+    assert ("kubectl describe statefulset w" in step.message) is refused
+    assert step.recheck_seconds == (None if refused else 9)
 
 
 def test_that_it_serves_is_not_kept_while_an_earlier_stage_is_not_done() -> None:
