@@ -1,0 +1,102 @@
+"""Write docs/reference/{reasons,events,metrics}.md, or compare them with `--check`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from hack.vocabulary import events, series
+from kaito.api.reasons import TERMINAL, WARNINGS
+from kaito.cli.remedies import CLAIM, WORKSPACE, Remedy
+
+ROOT = Path(__file__).parents[2]
+WRITTEN = "Written by `python -m hack.vocabulary`. Do not edit.\n"
+
+REASONS = f"""\
+# Reasons
+
+{WRITTEN}
+The reason of a condition, and of the Kubernetes Event that tells of it. `kubectl kaito why NAME`
+finds the one that matters. A *stalled* Workspace waits for a person; everything else goes on by
+itself, and *warning* says that a person may want to look.
+"""
+EVENTS = f"""\
+# Log events
+
+{WRITTEN}
+Each line of a log is one JSON object (`--log-format=json`) or one line for people (`console`). Its
+`event` is a constant of this table, and whatever varies is a key. Within a reconcile every line
+carries the keys of its object as well.
+
+Kubernetes Events, which `kubectl describe` shows, have a [reason](reasons.md) each.
+"""
+METRICS = f"""\
+# Metrics
+
+{WRITTEN}
+Both processes serve `/metrics` over TLS, to whom the API server lets `get` that path: bind the
+ClusterRole `kaito-metrics-reader` to Prometheus's ServiceAccount. Names and labels of
+controller-runtime and client-go mean what they mean there, so that their dashboards work; all
+labels are bounded. Model servers serve vLLM's names on their own port, without TLS.
+[Alerts](alerts.md) say what to watch; the component `manifests/components/monitoring` brings them,
+and the dashboards.
+"""
+
+
+def rendered() -> dict[str, str]:
+    """Text of each page by its path below the root."""
+    return {
+        "docs/reference/reasons.md": f"{REASONS}\n{_reasons()}",
+        "docs/reference/events.md": f"{EVENTS}\n{events.page()}",
+        "docs/reference/metrics.md": f"{METRICS}\n{series.page()}",
+    }
+
+
+def stale() -> list[str]:
+    """Pages that differ from what the code says."""
+    return [
+        name
+        for name, text in rendered().items()
+        if not (ROOT / name).is_file() or (ROOT / name).read_text() != text
+    ]
+
+
+def _reasons() -> str:
+    """The two tables of reasons."""
+    kinds = {str(reason): "stalled" for reason in TERMINAL}
+    kinds |= {str(reason): "warning" for reason in WARNINGS - TERMINAL}
+    return (
+        f"## Workspace\n\n{_table(WORKSPACE, kinds)}\n## Machine and NodeClaim\n\n"
+        "Of our provisioner; another has its own.\n\n"
+        f"{_table(CLAIM, {})}"
+    )
+
+
+def _table(remedies: Mapping[str, Remedy], kinds: Mapping[str, str]) -> str:
+    head = ("Reason", *(("",) if kinds else ()), "Cause", "Remedy")
+    rows = (
+        (f"`{name}`", *((kinds.get(name, ""),) if kinds else ()), remedy.cause, remedy.remedy)
+        for name, remedy in remedies.items()
+    )
+    return "".join(_line(row) for row in (head, ["---"] * len(head), *rows))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write, or with `--check` compare; 1 when a page is stale."""
+    if "--check" in arguments:
+        for name in stale():
+            print(f"{name} is stale: run python -m hack.vocabulary", file=sys.stderr)
+        return int(bool(stale()))
+    for name, text in rendered().items():
+        (ROOT / name).write_text(text)
+        print(name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,114 @@
+"""Series of the processes: name, type, labels and help, out of the running code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import ModuleType
+
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+import kaito.kube.metrics
+import provisioner.metrics
+from kaito.controllers.workspace import metrics as workspaces
+from kaito.controllers.workspace.observe import Stores
+from kaito.kube.histogram import Histogram
+from kaito.kube.objects import KubeObject
+from kaito.kube.store import Store
+from provisioner.controllers.machine import metrics as claims
+from provisioner.controllers.machine.observe import Deadlines
+
+CENSUS_LABELS = {
+    "kaito_workspaces": ("state", "reason"),
+    "kaito_workspace_unready_seconds": ("reason",),
+    "kaito_gpus": ("instance_type", "state"),
+    "kaito_claims": ("kind", "reason"),
+    "kaito_claim_age_seconds": ("kind", "reason"),
+    "kaito_claim_deadline_seconds": (),
+}
+"""Labels of what is counted at each scrape: there is nothing to count here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One family as Prometheus sees it.
+
+    Attributes:
+        name: with the suffix of a counter.
+        type: counter, gauge or histogram.
+        labels: in the code's order.
+        text: its help.
+    """
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    text: str
+
+
+def engine() -> list[Series]:
+    """Of both processes."""
+    return sorted(_of(kaito.kube.metrics), key=lambda each: each.name)
+
+
+def kaito_own() -> list[Series]:
+    """Of the workspace controller alone."""
+    empty = {name: Store[KubeObject]() for name in Stores.__annotations__ if name != "preflights"}
+    count = workspaces.census(Stores(**empty), lambda: datetime.now(UTC))  # type: ignore[arg-type]  # nothing is in them
+    return [_counted(each) for each in count()]
+
+
+def provisioner_own() -> list[Series]:
+    """Of the provisioner alone."""
+    count = claims.census(tuple, Deadlines(), lambda: datetime.now(UTC))
+    found = [*_of(provisioner.metrics), *(_counted(each) for each in count())]
+    return sorted(found, key=lambda each: each.name)
+
+
+def page() -> str:
+    """The tables of docs/reference/metrics.md."""
+    parts = (
+        ("Both processes", engine()),
+        ("kaito", kaito_own()),
+        ("provisioner", provisioner_own()),
+    )
+    return "\n".join(f"## {title}\n\n{_table(found)}" for title, found in parts)
+
+
+def _table(found: Iterable[Series]) -> str:
+    rows = (
+        f"| `{each.name}` | {each.type} | {', '.join(each.labels) or '-'} | {each.text} |\n"
+        for each in found
+    )
+    return "| Series | Type | Labels | Meaning |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def _of(module: ModuleType) -> Iterator[Series]:
+    """What a module defines."""
+    for value in vars(module).values():
+        if isinstance(value, MetricWrapperBase | Histogram):
+            yield _told(value)
+
+
+def _told(metric: Collector) -> Series:
+    """One metric that is written to; neither library shows its labels before there is a value."""
+    (family,) = _families(metric)
+    inside = vars(metric)
+    return _series(family, tuple(inside["_labelnames" if "_labelnames" in inside else "_labels"]))
+
+
+def _families(collector: Collector) -> list[Metric]:
+    return list(collector.collect())
+
+
+def _counted(family: Metric) -> Series:
+    """One family of a census."""
+    return _series(family, CENSUS_LABELS[family.name])
+
+
+def _series(family: Metric, labels: tuple[str, ...]) -> Series:
+    suffix = "_total" if family.type == "counter" else ""
+    return Series(f"{family.name}{suffix}", family.type, labels, family.documentation)

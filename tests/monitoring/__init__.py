@@ -1,0 +1,1 @@
+"""Rules, dashboards and the pages about them, beside the code and real programs."""

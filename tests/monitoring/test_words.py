@@ -1,0 +1,106 @@
+"""What is written about series, events and reasons, beside the code that speaks them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hack.vocabulary import __main__ as vocabulary
+from hack.vocabulary import events, series
+from tests.bystander import Json
+
+ROOT = Path(__file__).parents[2]
+MONITORING = ROOT / "manifests" / "components" / "monitoring"
+MODEL_SERVER = (ROOT / "presets" / "inference" / "serving" / "metrics.py").read_text()
+STANDARD = {"process_resident_memory_bytes"}
+"""What prometheus_client shows of any process."""
+NAME = re.compile(
+    r"\b((?:kaito|vllm|controller_runtime|workqueue|rest_client|process|leader)[\w:]*)"
+)
+
+
+def dashboards() -> list[Path]:
+    return sorted((MONITORING / "dashboards").glob("*.json"))
+
+
+def expressions() -> Iterator[str]:
+    """Every query of a rule or a dashboard."""
+    for group in yaml.safe_load((MONITORING / "rules.yaml").read_text())["spec"]["groups"]:
+        yield from (rule["expr"] for rule in group["rules"])
+    for path in dashboards():
+        yield from queries(json.loads(path.read_text()))
+
+
+def queries(board: Json) -> Iterator[str]:
+    """Every query of a dashboard."""
+    return (target["expr"] for panel in board["panels"] for target in panel["targets"])
+
+
+def named(expression: str) -> set[str]:
+    """Series that an expression asks for: without labels, their values, and groupings."""
+    bare = re.sub(r"\{[^}]*\}", "", re.sub(r"\b(by|on|group_left)\s*\([^)]*\)", "", expression))
+    return set(NAME.findall(bare))
+
+
+def known() -> set[str]:
+    """Series that the code or a recording rule makes."""
+    ours = [*series.engine(), *series.kaito_own(), *series.provisioner_own()]
+    names = {each.name for each in ours} | STANDARD
+    for each in ours:
+        if each.type == "histogram":
+            names |= {f"{each.name}_{part}" for part in ("bucket", "count", "sum")}
+    groups = yaml.safe_load((MONITORING / "rules.yaml").read_text())["spec"]["groups"]
+    return names | {
+        rule["record"] for group in groups for rule in group["rules"] if "record" in rule
+    }
+
+
+@pytest.mark.parametrize("expression", list(expressions()))
+def test_a_query_asks_for_series_that_exist(expression: str) -> None:
+    asked = named(expression)
+    of_models = {name for name in asked if name.startswith("vllm:")}
+    stems = {re.sub(r"_(bucket|count|sum|total)$", "", name) for name in of_models}
+
+    assert asked
+    assert asked - of_models <= known()
+    assert [stem for stem in stems if f'"{stem}"' not in MODEL_SERVER] == []
+
+
+def test_the_pages_say_what_the_code_says() -> None:
+    assert vocabulary.stale() == []
+
+
+def test_every_log_event_has_a_meaning_and_no_other() -> None:
+    assert set(events.MEANINGS) == set(events.found()), "see hack/vocabulary/events.py"
+
+
+def test_labels_are_words_that_have_few_values() -> None:
+    ours = [*series.engine(), *series.kaito_own(), *series.provisioner_own()]
+    labels = {label for each in ours for label in each.labels}
+
+    assert labels.isdisjoint({"uid", "pod", "node", "workspace", "namespace", "claim", "instance"})
+    assert "state" in labels
+
+
+def test_every_series_of_ours_is_on_a_dashboard_or_in_a_rule_or_explained() -> None:
+    ours = [*series.kaito_own(), *series.provisioner_own()]
+    asked = {name for expression in expressions() for name in named(expression)}
+    shown = {each.name for each in ours if any(name.startswith(each.name) for name in asked)}
+
+    assert len(shown) > len(ours) / 2
+    assert [each.name for each in ours if not each.text] == []
+
+
+@pytest.mark.parametrize("path", dashboards(), ids=lambda path: path.stem)
+def test_a_dashboard_shows_no_series_twice_and_lets_its_source_be_chosen(path: Path) -> None:
+    board = json.loads(path.read_text())
+    asked = list(queries(board))
+
+    assert board["uid"] == f"kaito-{path.stem}"
+    assert len(asked) == len(set(asked))
+    assert {panel["datasource"]["uid"] for panel in board["panels"]} == {"${datasource}"}
