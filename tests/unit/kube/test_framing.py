@@ -23,7 +23,7 @@ ANSWERS = {
     "bodiless": b"HTTP/1.1 204 No Content\r\nX: y\r\n\r\n",
     "announced": b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
     + SIZED,
-    "wordless": b"HTTP/1.1 404 \r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nno",
+    "wordless": b"HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nno",
     "last": b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 1\r\n\r\nx",
     "old": b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx",
     "unmeasured": b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<html>\r\n\r\n",
@@ -99,6 +99,7 @@ def test_an_answer_that_was_cut_short_is_none(data: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length : 1\r\n\r\nx",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx",
