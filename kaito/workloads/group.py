@@ -141,10 +141,10 @@ def _launched(image: Image, command: list[str], *, nodes: int, leader: str) -> l
         *(f"--nodes={nodes}", f"--rank=$({RANK})"),
         *(f"--leader={leader}", f"--port={LAUNCHER_PORT}"),
         *(f"--health-port={image.port}", f"--health-path={image.health_path}"),
-        *("--worker-argument=--headless", "--"),
+        *("--worker-argument=--headless", "--address-argument=--master-addr", "--"),
         *command,
         *("--distributed-executor-backend=mp", f"--nnodes={nodes}", f"--node-rank=$({RANK})"),
-        *(f"--master-addr={leader}", f"--master-port={TORCH_PORT}"),
+        f"--master-port={TORCH_PORT}",
     ]
 
 

@@ -52,6 +52,7 @@ class Options:
         health_port: of the leader's server, and of the answers here.
         health_path: likewise.
         command: the server's argument vector.
+        address_argument: the flag that gets the leader's address, "" for none.
     """
 
     nodes: int
@@ -62,6 +63,11 @@ class Options:
     health_port: int
     health_path: str
     command: tuple[str, ...]
+    address_argument: str = ""
+
+
+Together = Coroutine[None, None, None]
+"""What ends, by raising `Lost`, when the group is broken."""
 
 
 class Lost(Exception):
@@ -166,23 +172,25 @@ async def _beat(writer: asyncio.StreamWriter) -> None:
             await asyncio.sleep(BEAT_SECONDS)
 
 
-async def lead(options: Options, stack: contextlib.AsyncExitStack) -> Coroutine[None, None, None]:
-    """Gather all pods and tell them to start; what is returned ends when one is lost."""
+async def lead(options: Options, stack: contextlib.AsyncExitStack) -> tuple[str, Together]:
+    """Gather all pods and tell them to start; the address at which they have found this one."""
     gathering = Gathering(options.nodes)
     server = await asyncio.start_server(gathering.arrive, options.host, options.port)
     stack.callback(server.close)
     say("group.awaited", pods=options.nodes)
     await gathering.start()
+    address = ""
     for writer in gathering.members.values():
+        address = writer.get_extra_info("sockname")[0]
         stack.callback(writer.close)
-    return gathering.until_lost()
+    return address, gathering.until_lost()
 
 
 # The others
 
 
-async def follow(options: Options, stack: contextlib.AsyncExitStack) -> Coroutine[None, None, None]:
-    """Join the leader and wait for its word; what is returned ends when the leader is lost."""
+async def follow(options: Options, stack: contextlib.AsyncExitStack) -> tuple[str, Together]:
+    """Join the leader and wait for its word; the leader's address."""
     server = await asyncio.start_server(
         lambda reader, writer: _answer(options, reader, writer), options.host, options.health_port
     )
@@ -193,7 +201,7 @@ async def follow(options: Options, stack: contextlib.AsyncExitStack) -> Coroutin
             if joined := await _joined(options):
                 reader, writer = joined
                 stack.callback(writer.close)
-                return _until_alone(reader, writer)
+                return writer.get_extra_info("peername")[0], _until_alone(reader, writer)
         await asyncio.sleep(RETRY_SECONDS)
 
 
@@ -267,10 +275,11 @@ async def run(options: Options) -> int:
     """Run the server with all the others; its exit code."""
     async with contextlib.AsyncExitStack() as stack:
         meet = follow if options.rank else lead
-        together = await meet(options, stack)
-        say("server.started", rank=options.rank)
+        address, together = await meet(options, stack)
         watch = asyncio.create_task(together)
-        child = await asyncio.create_subprocess_exec(*options.command)
+        told = [f"{options.address_argument}={address}"] if options.address_argument else []
+        say("server.started", rank=options.rank, leader=address)
+        child = await asyncio.create_subprocess_exec(*options.command, *told)
         ended = asyncio.create_task(child.wait())
         grace: float | None = None
         try:
@@ -329,6 +338,9 @@ def options(words: Sequence[str]) -> Options:
     parser.add_argument(
         "--worker-argument", action="append", default=[], help="more for pods that do not lead"
     )
+    parser.add_argument(
+        "--address-argument", default="", help="flag that gets the leader's address"
+    )
     parser.add_argument("command", nargs="+", help="the server, after --")
     found = parser.parse_args(words)
     more = found.worker_argument if found.rank else []
@@ -341,6 +353,7 @@ def options(words: Sequence[str]) -> Options:
         health_port=found.health_port,
         health_path=found.health_path,
         command=(*found.command, *more),
+        address_argument=found.address_argument,
     )
 
 

@@ -60,7 +60,8 @@ class Group:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, str(PROGRAM), f"--nodes={self.nodes}", f"--rank={rank}"),
             *("--leader=127.7.7.1", f"--port={self.port}", f"--health-port={self.health}"),
-            *("--worker-argument=--headless", "--", *server),
+            *("--worker-argument=--headless", "--address-argument=--master"),
+            *("--", *server),
             env={"HOST": f"127.7.7.{rank + 1}"},
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
@@ -132,9 +133,9 @@ async def test_no_server_starts_before_all_pods_are_there(group: Group) -> None:
 
     await until(lambda: len(group.started()) == 3)
     assert [line.split() for line in group.started()] == [
-        ["0"],
-        ["1", "--headless"],
-        ["2", "--headless"],
+        ["0", "--master=127.7.7.1"],
+        ["1", "--headless", "--master=127.7.7.1"],
+        ["2", "--headless", "--master=127.7.7.1"],
     ]
 
 

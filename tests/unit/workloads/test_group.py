@@ -99,12 +99,11 @@ def test_vllm_is_told_how_many_nodes_there_are_and_which_it_is(
         "--distributed-executor-backend=mp",
         "--nnodes=2",
         "--node-rank=$(POD_INDEX)",
-        f"--master-addr={LEADER}",
         "--master-port=29500",
     } < set(server)
     assert launcher[:2] == ["python3", "/workspace/inference/group.py"]
     assert {"--nodes=2", "--rank=$(POD_INDEX)", f"--leader={LEADER}"} < set(launcher)
-    assert "--worker-argument=--headless" in launcher
+    assert {"--worker-argument=--headless", "--address-argument=--master-addr"} < set(launcher)
     assert environment(made)["POD_INDEX"]["valueFrom"] == {
         "fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}
     }
