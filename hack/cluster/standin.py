@@ -168,9 +168,17 @@ def serve(share: Share, address: tuple[str, int], name: str) -> None:
 
 
 def join(host: str, given: argparse.Namespace) -> None:
-    """Meet the other nodes at the leader's address.
+    """Meet the other nodes, if there are any, at the leader's address."""
+    store = _store(host, given) if given.nnodes > 1 else dist.HashStore()
+    dist.init_process_group(
+        "gloo", store=store, rank=given.node_rank, world_size=given.nnodes, timeout=FOREVER
+    )
 
-    The leader listens on its pod's own address: here all pods share the network device.
+
+def _store(host: str, given: argparse.Namespace) -> dist.TCPStore:
+    """Where nodes leave word for each other; the leader holds it.
+
+    It listens on its pod's own address: here all pods share the network device.
     """
     leads = given.node_rank == 0
     with socket.socket() as listener:
@@ -178,7 +186,7 @@ def join(host: str, given: argparse.Namespace) -> None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, given.master_port))
             listener.listen()
-        store = dist.TCPStore(
+        return dist.TCPStore(
             given.master_addr,
             given.master_port,
             given.nnodes,
@@ -186,9 +194,6 @@ def join(host: str, given: argparse.Namespace) -> None:
             wait_for_workers=False,
             master_listen_fd=listener.detach() if leads else None,
         )
-    dist.init_process_group(
-        "gloo", store=store, rank=given.node_rank, world_size=given.nnodes, timeout=FOREVER
-    )
 
 
 def main(words: Sequence[str]) -> None:
