@@ -80,6 +80,7 @@ def _of_gpus(workspaces: Iterable[Workspace], nodes: Iterable[Node]) -> Iterator
         state = "serving" if node.metadata.name in serving else "idle"
         bought = node.metadata.labels.get(labels.INSTANCE_TYPE, "")
         counted[bought, state] += _gpus(node)
+        counted[bought, "idle"] += 0.0
     yield _gauge(
         "kaito_gpus",
         "GPUs of nodes that were made for Workspaces",

@@ -122,3 +122,10 @@ def test_gpus_that_serve_nobody_are_idle_and_strangers_are_not_ours() -> None:
     gpus = {dict(key)["state"]: value for (name, key), value in samples.items() if "gpus" in name}
 
     assert gpus == {"serving": 2, "idle": 2}
+
+
+def test_no_idle_gpu_is_a_zero_and_no_gap() -> None:
+    samples = counted(a_workspace("a", said("True", "WorkspaceReady"), node="one"), a_node("one"))
+    gpus = {dict(key)["state"]: value for (name, key), value in samples.items() if "gpus" in name}
+
+    assert gpus == {"serving": 2, "idle": 0}

@@ -1,0 +1,148 @@
+"""A real Prometheus over the real operator: it scrapes, draws every panel, raises the alerts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from hack.cluster.layout import loopback
+from tests.bystander import WORKSPACE, Bystander, holds, quick_start, run, until
+from tests.delivery.prometheus import Prometheus, watching
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+
+ROOT = Path(__file__).parents[2]
+PLACEHOLDERS = ROOT / "manifests" / "examples" / "tuning-phi-3.yaml"
+DASHBOARDS = ROOT / "manifests" / "components" / "monitoring" / "dashboards"
+OURS = "--namespace=kaito-system"
+SOON = (
+    "PROVISIONER_LAUNCH_DEADLINE_SECONDS=1",
+    "PROVISIONER_REGISTRATION_DEADLINE_SECONDS=1",
+    "PROVISIONER_INITIALIZATION_DEADLINE_SECONDS=1",
+    "PROVISIONER_GARBAGE_AGE_SECONDS=1",
+    "PROVISIONER_GARBAGE_ACTION=report",
+)
+"""Deadlines that are over at once, and leftovers that stay to be seen."""
+
+
+async def done(cluster: Bystander, *words: str, stdin: str = "") -> None:
+    finished = await cluster.kubectl(*words, stdin=stdin)
+    assert finished.code == 0, finished.errors
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def watched(cluster: Bystander) -> AsyncIterator[Prometheus]:
+    """A cluster whose model has answered, and whose Prometheus has seen it."""
+    await done(cluster, "set", "env", "deployment/provisioner", OURS, *SOON)
+    for name in ("kaito", "provisioner"):
+        await done(cluster, "rollout", "status", f"deployment/{name}", OURS, "--timeout=60s")
+    async with watching(cluster) as prometheus:
+        await done(cluster, "apply", "-f", "-", stdin=quick_start(WORKSPACE))
+        await until("idle GPUs to be told", raises(prometheus, "KaitoGpusIdle"))
+        await until("the model to answer", lambda: is_ready(cluster))
+        await prometheus.aim()
+        yield prometheus
+
+
+async def is_ready(cluster: Bystander) -> bool:
+    return holds(await cluster.workspace(), "Ready")
+
+
+def raises(prometheus: Prometheus, alert: str) -> Callable[[], Awaitable[bool]]:
+    """Look whether an alert fires, wherever the pods are by now."""
+
+    async def look() -> bool:
+        await prometheus.aim()
+        return alert in await prometheus.firing()
+
+    return look
+
+
+async def test_both_processes_are_scraped_over_tls(watched: Prometheus) -> None:
+    async def both() -> bool:
+        up = await watched.query('up{job="operator"} == 1')
+        return {each["metric"]["container"] for each in up} == {"kaito", "provisioner"}
+
+    assert await until("both to be scraped", both)
+
+
+async def test_nobody_reads_metrics_without_the_right_to(cluster: Bystander) -> None:
+    pods = await cluster.items("/api/v1/namespaces/kaito-system/pods")
+    token = await cluster.kubectl("create", "token", "default")
+    answers = []
+    for pod in pods:
+        url = f"https://{loopback(pod['status']['podIP'])}:8080/metrics"
+        for header in ((), ("-H", f"Authorization: Bearer {token.output.strip()}")):
+            said = await run("curl", "-qsk", "--noproxy", "*", "-w", "%{http_code}", *header, url)
+            answers.append(said.output.splitlines()[-1])
+
+    assert answers == ["401", "403"] * len(pods)
+
+
+@pytest.mark.parametrize(
+    "alert",
+    ["KaitoWorkspaceStalled", "KaitoModelSlow"],
+)
+async def test_an_alert_fires_when_its_time_has_come(
+    watched: Prometheus, cluster: Bystander, alert: str
+) -> None:
+    if alert == "KaitoWorkspaceStalled":
+        await done(cluster, "apply", "-f", str(PLACEHOLDERS))
+    else:
+        for _ in range(3):
+            status, answer = await cluster.chat({"prompt": "What is KAITO?"})
+            assert status == 200, answer
+
+    assert await until(alert, raises(watched, alert))
+
+
+async def test_alerts_about_the_cloud_fire_when_it_refuses(
+    watched: Prometheus, cluster: Bystander
+) -> None:
+    await cluster.play({"match": {"operation": "PUT"}, "fault": "quota"})
+    await done(cluster, "apply", "-f", "-", stdin=quick_start("poor"))
+    for alert in ("KaitoQuotaExhausted", "KaitoProvisioningOverdue"):
+        assert await until(alert, raises(watched, alert))
+    await cluster.play({"match": {"operation": "LIST"}, "fault": "throttle"})
+
+    assert await until("throttling", raises(watched, "KaitoCloudThrottled"))
+    await cluster.play()
+
+
+BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json"))}
+
+
+@pytest.mark.parametrize("name", BOARDS)
+async def test_every_query_of_a_dashboard_returns_data(watched: Prometheus, name: str) -> None:
+    board = BOARDS[name]
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+
+    async def silent() -> list[str]:
+        return [each for each in queries if not await watched.query(each)]
+
+    async def all_speak() -> bool:
+        return not await silent()
+
+    await until(f"data for {name}", all_speak, limit_seconds=30)
+    assert await silent() == []
+
+
+async def test_a_pool_that_nobody_owns_is_told(watched: Prometheus, cluster: Bystander) -> None:
+    (claim,) = await cluster.machines()
+    await done(cluster, "scale", "deployment", "provisioner", OURS, "--replicas=0")
+    await done(cluster, "scale", "deployment", "kaito", OURS, "--replicas=0")
+    name = claim["metadata"]["name"]
+    forget = '{"metadata":{"finalizers":null}}'
+    await done(cluster, "delete", "machine", name, "--wait=false")
+    await done(cluster, "patch", "machine", name, "--type=merge", "-p", forget)
+    await done(cluster, "scale", "deployment", "provisioner", OURS, "--replicas=1")
+
+    assert await until("the leftover", raises(watched, "KaitoPoolWithoutOwner"))
+
+
+async def test_nobody_leads_when_nobody_is_there(watched: Prometheus) -> None:
+    assert await until("no leader", raises(watched, "KaitoNoLeader"), limit_seconds=150)
