@@ -60,6 +60,22 @@ WORKSPACE: Mapping[str, Remedy] = {
         "The spec is legal, and this version does not do it yet",
         "leave the field out that the message names, or use a version that does it",
     ),
+    "Preflight": Remedy(
+        "Images, secrets and registries are looked at before a node is bought",
+        f"{_WAIT}; it takes seconds",
+    ),
+    "PreflightFailed": Remedy(
+        "An image, a secret, an input or an output cannot be had or used",
+        "do what the message says; it is looked at again each minute",
+    ),
+    "PreflightSkipped": Remedy(
+        "They could not be looked at, for no node without taints took the pod, or it has failed",
+        "nothing to do, unless the workload fails; a node without taints makes the look possible",
+    ),
+    "AdapterFailed": Remedy(
+        "An adapter cannot be fetched, or is none that can be served",
+        "do what the message says; the pod tries again by itself",
+    ),
     "CreatingMachines": Remedy("Claims for nodes are being made", _WAIT),
     "WaitingForMachines": Remedy(
         "Claims were made, and their nodes are on the way",
