@@ -19,6 +19,8 @@ from kaito.workloads.carrier import FLAG, Carrier, Item, carrier_volumes, carryi
 CONTAINER = "adapters"
 """Name of the init container."""
 FOLDER = "/workspace/adapters"
+MAX_RANK = 64
+"""Highest rank that vLLM makes room for: it has to know before it reads the adapters."""
 UPSTREAM_FOLDER = "/mnt/adapter"
 _SOURCES = "/sources"
 
@@ -42,7 +44,7 @@ def adapter_items(workspace: Workspace) -> tuple[Item, ...]:
 
 def unserved(image: Image) -> str:
     """Why a server takes no adapters; "" where it does."""
-    if image.runtime == "transformers":
+    if image.origin == "kaito" or image.runtime == "transformers":
         return ""
     return f"the image {image.repository} of this preset serves no adapters"
 
@@ -76,7 +78,7 @@ def with_adapters(
         *carrier_volumes(carrier, items),
         *_source_volumes(workspace),
     ]
-    told = _told_by_flag(server, folder) if is_ours else _told_by_variables(server, items)
+    told = _told_by_flags(server, image, items) if is_ours else _told_by_variables(server, items)
     mounts = [*server["volumeMounts"], {**fetched, "readOnly": True}]
     return {
         **template,
@@ -89,11 +91,15 @@ def with_adapters(
     }
 
 
-def _told_by_flag(server: Manifest, folder: str) -> Manifest:
-    """Where our server looks."""
+def _told_by_flags(server: Manifest, image: Image, items: tuple[Item, ...]) -> Manifest:
+    """Where our server looks; vLLM's own is told of each adapter."""
     command = server["command"]
     words = list(command) if isinstance(command, list) else []
-    return {"command": [*words, f"--adapters-dir={folder}"]}
+    if image.runtime == "transformers":
+        return {"command": [*words, f"--adapters-dir={FOLDER}"]}
+    flags = ["--enable-lora", f"--max-loras={len(items)}", f"--max-lora-rank={MAX_RANK}"]
+    modules = [f"{item.name}={FOLDER}/{item.name}" for item in items]
+    return {"command": [*words, *flags, "--lora-modules", *modules]}
 
 
 def _told_by_variables(server: Manifest, items: tuple[Item, ...]) -> Manifest:

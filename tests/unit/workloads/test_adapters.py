@@ -50,11 +50,6 @@ def mounted(found: Any) -> dict[str, str]:
     return {mount["mountPath"]: mount["name"] for mount in found["volumeMounts"]}
 
 
-def upstream() -> Preset:
-    row = PRESET.image.model_copy(update={"origin": "upstream", "release": "0.3.0"})
-    return PRESET.model_copy(update={"images": (row,)})
-
-
 def test_without_adapters_nothing_is_fetched() -> None:
     made = rendered()
     assert "initContainers" not in pod(made)
@@ -144,7 +139,7 @@ def test_a_volume_takes_the_place_of_an_image() -> None:
 
 
 def test_upstreams_server_gets_adapters_as_they_are_and_strengths_as_variables() -> None:
-    made = rendered(LEGAL, preset=upstream())
+    made = rendered(LEGAL, preset=of("upstream", "transformers"))
     assert "--as-they-are" in fetcher(made)["command"]
     assert "--to=/mnt/adapter" in fetcher(made)["command"]
     assert "/mnt/adapter" in mounted(container(made))
@@ -152,10 +147,25 @@ def test_upstreams_server_gets_adapters_as_they_are_and_strengths_as_variables()
     assert not [word for word in container(made)["command"] if "adapters-dir" in word]
 
 
+def of(origin: str, runtime: str) -> Preset:
+    row = PRESET.image.model_copy(update={"origin": origin, "runtime": runtime})
+    return PRESET.model_copy(update={"images": (row,)})
+
+
+def test_vllms_own_server_is_told_of_each_adapter() -> None:
+    command = container(rendered(LEGAL, POLITE, preset=of("kaito", "vllm")))["command"]
+    at = command.index("--lora-modules")
+    assert command[at + 1 :] == [
+        "legal=/workspace/adapters/legal",
+        "polite=/workspace/adapters/polite",
+    ]
+    assert {"--enable-lora", "--max-loras=2", "--max-lora-rank=64"} <= set(command)
+
+
 def test_a_server_that_takes_no_adapters_is_said_so() -> None:
-    row = PRESET.image.model_copy(update={"runtime": "vllm"})
-    assert unserved(PRESET.image) == ""
-    assert "serves no adapters" in unserved(row)
+    for served in (PRESET, of("kaito", "vllm"), of("upstream", "transformers")):
+        assert unserved(served.image) == ""
+    assert "serves no adapters" in unserved(of("upstream", "vllm").image)
 
 
 def test_another_list_of_adapters_is_another_revision() -> None:
