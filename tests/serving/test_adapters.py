@@ -166,7 +166,7 @@ BROKEN: dict[Callable[[Path], None], str] = {
     cut_short: "adapter ships: SafetensorError: ",
     unmerged: "adapter .merged: is missing beside birds, ships",
     named_like_the_model: "adapter tiny: the model itself has that name",
-    oddly_named: "adapter Ships!: its name is no DNS label",
+    oddly_named: "adapter Ships!: its name is not letters, digits and '-' between them",
 }
 
 

@@ -15,7 +15,7 @@ from serving.errors import BadAdapter
 from serving.job import BASE
 
 MERGED = ".merged"
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,251}[a-zA-Z0-9])?")
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 LORA = "LORA"
@@ -59,7 +59,7 @@ def adapter_folder(folder: Path, *, model_name: str) -> AdapterFolder:
 def check_name(name: str, *, model_name: str) -> None:
     """Refuse a name that clients could not say."""
     if not NAME.fullmatch(name):
-        raise BadAdapter(name, "its name is no DNS label")
+        raise BadAdapter(name, "its name is not letters, digits and '-' between them")
     if name == model_name:
         raise BadAdapter(name, "the model itself has that name")
 
