@@ -40,13 +40,14 @@ def application(
         redoc_url=None,
         lifespan=lifespan(worker, on_failure),
     )
-    add_routes(app, Routes(worker, metrics, model_name))
+    routes = Routes(worker, metrics, model_name)
+    add_routes(app, routes)
     completions = CompletionRoutes(worker, model_name)
     app.post("/v1/chat/completions", **described.CHAT_COMPLETION)(completions.chat)
     app.post("/v1/completions", **described.COMPLETION)(completions.completion)
     add_handlers(app)
     app.add_middleware(Guard, key=api_key)
-    app.openapi = lambda: described.schema(app)
+    app.openapi = lambda: described.schema(app, routes.names)
     return app
 
 

@@ -14,7 +14,7 @@ from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPP
 from serving.errors import NotReady
 from serving.job import Job, Piece, Sink
 from serving.memory import PAGE_TOKENS
-from serving.sampling import Drawing, drawing_arguments
+from serving.sampling import Drawing
 from serving.turns import Turns
 
 BATCHES_A_TURN = 8
@@ -96,7 +96,8 @@ class Batch:
                 use_async_batching=False,
             ),
         )
-        self._manager.logit_processor = Drawing(int(model.config.get_text_config().vocab_size))
+        self._drawing = Drawing(int(model.config.get_text_config().vocab_size))
+        self._manager.logit_processor = self._drawing
         self._manager.warmup()
         self._scheduler = self._manager.batch_processor.scheduler
         self._cache = self._manager.batch_processor.cache
@@ -142,7 +143,7 @@ class Batch:
             max_new_tokens=job.max_new_tokens,
             streaming=True,
             eos_token_id=list(job.end_ids) or -1,
-            **drawing_arguments(job.sampling),
+            **self._drawing.arguments(job.sampling),
         )
         if taken is None:
             self._forget(request_id)

@@ -41,20 +41,20 @@ class GenerateKwargs(Strict):
     """False takes the likeliest token each time: the same answer for the same request."""
     early_stopping: bool = False
     num_beams: int = Field(1, ge=1, le=16)
-    temperature: float = Field(1.0, gt=0, le=100)
+    temperature: float = Field(1.0, ge=0.01, le=100)
     top_k: int = Field(10, ge=0, le=1_000_000)
     top_p: Probability = 1.0
     min_p: float | None = Field(None, ge=0, le=1)
     typical_p: Probability = 1.0
     epsilon_cutoff: float | None = Field(None, ge=0, lt=1)
     eta_cutoff: float | None = Field(None, ge=0, lt=1)
-    repetition_penalty: float = Field(1.0, gt=0, le=100)
+    repetition_penalty: float = Field(1.0, ge=0.01, le=100)
     length_penalty: float | None = Field(None, ge=-100, le=100)
     no_repeat_ngram_size: int | None = Field(None, ge=0, le=1_000)
     bad_words_ids: list[Annotated[list[TokenId], Field(min_length=1)]] | None = Field(
         None, min_length=1, max_length=1_000
     )
-    suppress_tokens: list[TokenId] | None = Field(None, max_length=10_000)
+    suppress_tokens: list[TokenId] | None = None
     stop_strings: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(
         None, min_length=1, max_length=16
     )
@@ -81,7 +81,7 @@ class ChatRequest(Strict):
     """Either a text to go on with, or a conversation to answer."""
 
     prompt: Text | None = None
-    messages: list[Message] | None = Field(None, max_length=10_000)
+    messages: list[Message] | None = None
     return_full_text: bool = True
     """With a prompt: begin the answer with the prompt itself."""
     clean_up_tokenization_spaces: bool = False

@@ -10,6 +10,8 @@ from serving.job import Job, Sampling
 COMPLETION_TOKENS = 16
 """What `/v1/completions` writes when it is not told."""
 SEEDS = 2**64
+COLDEST = 0.01
+"""Below this temperature the likeliest token is taken: others have no chance anyhow."""
 
 
 def conversation_job(request: ChatCompletionRequest, encoder: Encoder, *, adapter: str) -> Job:
@@ -82,7 +84,7 @@ def drawn(request: Parameters, encoder: Encoder) -> Sampling | None:
     """How tokens are drawn: as the request says, or else as the model's authors advise."""
     advice = encoder.defaults
     temperature = advice.temperature if request.temperature is None else request.temperature
-    if temperature == 0:
+    if temperature < COLDEST:
         return None
     top_k = advice.top_k if request.top_k is None else max(0, request.top_k)
     top_p = advice.top_p if request.top_p is None else request.top_p

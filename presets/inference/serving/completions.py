@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from serving.wire import Probability, Strict, Text, TokenCount, TokenId
 
+
+def refused(value: object) -> object:
+    """False alone: the field is there for clients that send it anyhow."""
+    if value:
+        raise ValueError("is not supported")
+    return value
+
+
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
+One = Annotated[int, Field(ge=1, le=1)]
+Off = Annotated[bool, AfterValidator(refused), WithJsonSchema({"type": "boolean", "const": False})]
 EndUser = Annotated[str, Field(max_length=1_000)]
 
 
@@ -36,18 +46,18 @@ class Parameters(Strict):
     stop: StopString | Annotated[list[StopString], Field(max_length=16)] | None = None
     """The answer ends before the first of these."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    """0 takes the likeliest token each time."""
+    """0 takes the likeliest token each time, as anything below 0.01 does."""
     top_p: Probability | None = None
     top_k: int | None = Field(None, ge=-1, le=1_000_000)
     """0 and -1 set no limit."""
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=100)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = None
     seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
     ignore_eos: bool = False
     """Go on to `max_tokens`, whatever the model says."""
     user: EndUser | None = None
     """Whom the client asks for; changes nothing here."""
-    n: Literal[1] | None = None
+    n: One | None = None
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
@@ -76,7 +86,7 @@ class ChatMessage(Strict):
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant"]
-    content: Text | Annotated[list[TextPart], Field(min_length=1, max_length=1_000)]
+    content: Text | Annotated[list[TextPart], Field(min_length=1)]
 
 
 class Spoken(Strict):
@@ -97,11 +107,11 @@ class ChatCompletionRequest(Parameters):
 
     prompt_field: ClassVar[str] = "messages"
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=10_000)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_tokens: TokenCount | None = None
     max_completion_tokens: TokenCount | None = None
     """The newer name of `max_tokens`. Without either: what the context has left."""
-    logprobs: Literal[False] | None = None
+    logprobs: Off | None = None
     response_format: PlainFormat | None = None
 
     @property
@@ -118,7 +128,7 @@ class ChatCompletionRequest(Parameters):
         ]
 
 
-Tokens = Annotated[list[TokenId], Field(min_length=1, max_length=1_000_000)]
+Tokens = Annotated[list[TokenId], Field(min_length=1)]
 NonEmptyText = Annotated[str, Field(min_length=1, max_length=4_000_000)]
 
 
@@ -138,7 +148,7 @@ class CompletionRequest(Parameters):
     """16 when not given."""
     echo: bool = False
     """Begin the answer with the prompt."""
-    best_of: Literal[1] | None = None
+    best_of: One | None = None
     logprobs: None = None
     suffix: None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -39,6 +40,13 @@ ERROR_SCHEMA: dict[str, Any] = {
 }
 
 
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "string"}},
+}
+
+
 def refusals(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The ways to be refused."""
     return {int(status): ERROR for status in statuses}
@@ -66,7 +74,7 @@ def streaming(kind: str) -> dict[str, Any]:
         "description": f"A {kind}, or its chunks as events.",
         "content": {
             "application/json": {"schema": {"type": "object"}},
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": {"schema": EVENT_SCHEMA},
         },
     }
 
@@ -92,8 +100,13 @@ METRICS: dict[str, Any] = {
 }
 
 
-def schema(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI description, with the bodies that the routes read by themselves."""
+def schema(app: FastAPI, names: Sequence[str]) -> dict[str, Any]:
+    """The OpenAPI description, with the bodies that the routes read by themselves.
+
+    Args:
+        app: its paths.
+        names: what may be said as `model`; empty as long as that is not known.
+    """
     described: dict[str, Any] = get_openapi(title=app.title, version="1", routes=app.routes)
     schemas = described.setdefault("components", {}).setdefault("schemas", {})
     schemas["Error"] = ERROR_SCHEMA
@@ -101,4 +114,9 @@ def schema(app: FastAPI) -> dict[str, Any]:
         request = model.model_json_schema(ref_template=REFERENCE)
         schemas |= request.pop("$defs", {})
         schemas[model.__name__] = request
+    if names:
+        for model in (ChatCompletionRequest, CompletionRequest):
+            schemas[model.__name__]["properties"]["model"] |= {"enum": list(names)}
+        (parameter,) = described["paths"]["/v1/models/{name}"]["get"]["parameters"]
+        parameter["schema"] |= {"enum": list(names)}
     return described

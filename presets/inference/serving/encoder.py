@@ -75,7 +75,10 @@ class Encoder:
         said = [{"role": turn.role, "content": turn.content} for turn in turns]
         try:
             encoded = self._tokenizer.apply_chat_template(
-                said, add_generation_prompt=True, return_dict=True
+                said,
+                add_generation_prompt=True,
+                return_dict=True,
+                tokenizer_kwargs={"verbose": False},
             )
         except TemplateError as error:
             # The template's own words: roles that do not alternate, and the like.

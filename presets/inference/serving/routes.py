@@ -32,6 +32,12 @@ class Routes:
         self._model_name = model_name
         self._created = int(time.time())
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a client may say as `model`; empty while that is not known."""
+        adapters = self._worker.adapters
+        return () if adapters is None else (self._model_name, *adapters)
+
     async def root(self) -> dict[str, str]:
         """Say that the process answers, whatever the model does."""
         return {"message": "Server is running"}
@@ -51,12 +57,13 @@ class Routes:
 
     async def models(self) -> dict[str, Any]:
         """The model and its adapters."""
-        names = (self._model_name, *self._worker.engine().adapters)
-        return {"object": "list", "data": [self._card(name) for name in names]}
+        self._worker.engine()
+        return {"object": "list", "data": [self._card(name) for name in self.names]}
 
     async def model(self, name: str) -> dict[str, Any]:
         """The model, or one of its adapters."""
-        if name not in (self._model_name, *self._worker.engine().adapters):
+        self._worker.engine()
+        if name not in self.names:
             raise UnknownModel(f"the model {name} does not exist", param="model")
         return self._card(name)
 

@@ -59,6 +59,23 @@ class Drawing(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]  # a
         super().__init__(LogitsProcessorList(steps), per_request_processors=True)
         self.tensors_required = len(steps)
         self._needed = [True] * len(steps)
+        self._vocabulary_tokens = vocabulary_tokens
+
+    def arguments(self, sampling: Sampling | None) -> dict[str, object]:
+        """What a request says to the steps: only what is not the default.
+
+        What would end in an infinity or beyond the vocabulary ends the batch for everybody.
+        """
+        if sampling is None:
+            return {GREEDY: True}
+        given: dict[str, object] = {}
+        if sampling.temperature != 1.0:
+            given["temperature"] = float(sampling.temperature)
+        if sampling.top_k and sampling.top_k < self._vocabulary_tokens:
+            given["top_k"] = sampling.top_k
+        if sampling.top_p is not None and sampling.top_p < 1:
+            given["top_p"] = sampling.top_p
+        return given
 
     def prepare_tensor_args(self, requests_in_batch: list[Any], arg_storage: Any) -> Any:
         """Note which steps this batch needs, besides what the library notes."""
@@ -73,17 +90,3 @@ class Drawing(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]  # a
         ):
             scores = step(scores, arguments) if needed else scores
         return scores
-
-
-def drawing_arguments(sampling: Sampling | None) -> dict[str, object]:
-    """What a request says to the steps: only what is not the default."""
-    if sampling is None:
-        return {GREEDY: True}
-    given: dict[str, object] = {}
-    if sampling.temperature != 1.0:
-        given["temperature"] = sampling.temperature
-    if sampling.top_k:
-        given["top_k"] = sampling.top_k
-    if sampling.top_p is not None and sampling.top_p < 1:
-        given["top_p"] = sampling.top_p
-    return given

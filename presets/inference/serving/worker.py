@@ -65,6 +65,11 @@ class Worker:
 
         self._executor.submit(self._load).add_done_callback(settle)
 
+    @property
+    def adapters(self) -> tuple[str, ...] | None:
+        """Names that a request may ask for besides the model's; None while that is not known."""
+        return self._engine.adapters if self._engine else None
+
     def engine(self) -> Engine:
         """The loaded model, or NotReady with what is missing."""
         if self._failure:
