@@ -185,6 +185,11 @@ def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
 def _check_adapters(workspace: Workspace, preset: Preset) -> Step | None:
     """The preset's server takes adapters."""
     adapters = workspace.inference.adapters if workspace.inference else ()
+    for number, adapter in enumerate(adapters):
+        if adapter.source.name == preset.name:
+            field = f"inference.adapters[{number}].source.name"
+            message = f"{field}: {preset.name} is the model itself: requests tell them apart by name"
+            return _refused(Reason.INVALID_SPEC, f"{message}: choose another")
     if not adapters or not (why := unserved(preset.image)):
         return None
     return _refused(Reason.UNSUPPORTED, f"inference.adapters: {why}: remove them, or take another")

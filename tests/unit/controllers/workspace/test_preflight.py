@@ -256,3 +256,10 @@ def serving(*adapters: dict[str, Any]) -> Observed:
     subject = adapted(*adapters)
     made = Deployment.model_validate(deployment(subject))
     return observed(workspace=subject, deployment=made)
+
+
+def test_an_adapter_may_not_be_named_like_the_model() -> None:
+    named = {"source": {"name": "phi", "image": "r.example/legal:1"}}
+    step = plan(observed(workspace=with_finalizer(adapted(LEGAL, named))))[-1]
+    assert (step.satisfied, step.reason) == (False, Reason.INVALID_SPEC)
+    assert step.message.startswith("inference.adapters[1].source.name: phi is the model itself")
