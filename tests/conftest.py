@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from hack.cluster.cache import cache_folder
 from hack.cluster.parts import Pace
 from hack.cluster.session import running
 from hack.cluster.state import fresh_home
+from tests import rights
 from tests.bystander import Bystander
+from tests.rights import Right
+
+RIGHTS_USED = pytest.StashKey[set[Right]]()
+"""What the operator has done in all clusters of this run."""
 
 PACE = Pace(provision_seconds=2.0, delete_seconds=1.0, restart_seconds=0.05)
 """A quick cloud, and a kubelet that forgives quickly."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with nothing done."""
+    config.stash[RIGHTS_USED] = set()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cluster() -> AsyncIterator[Bystander]:
+async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Bystander]:
     """A cluster of this module's own, with the operator on it."""
     home = fresh_home(cache_folder() / "clusters", "test-")
     async with running(home=home, pace=PACE) as layout:
         yield Bystander(layout)
+        lines = rights.requests(layout)
+        request.config.stash[RIGHTS_USED] |= rights.used(lines)
+        assert rights.denied(lines) == set()

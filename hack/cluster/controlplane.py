@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from hack.cluster import audit
 from hack.cluster.layout import ADVERTISED_ADDRESS, SERVICE_ACCOUNT_ISSUER, Layout
 from hack.cluster.process import Program
 
@@ -70,6 +71,7 @@ def api_server(layout: Layout) -> Program:
         "kubelet-certificate-authority": layout.ca_certificate,
         "allow-privileged": "true",
         "profiling": "false",
+        **audit.flags(layout),
     }
     return _program(layout, "kube-apiserver", flags)
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from hack.cluster import binaries, controlplane
+from hack.cluster import audit, binaries, controlplane
 from hack.cluster.cache import cache_folder
 from hack.cluster.failures import ClusterFailed
 from hack.cluster.layout import Layout
@@ -83,6 +83,7 @@ def _furnished(home: Path, slot: int, commands: binaries.Commands) -> Layout:
     binaries.install(commands, layout.binaries)
     create_pki(layout)
     controlplane.write_egress_configuration(layout)
+    audit.write_policy(layout)
     if is_installed(layout):
         furnish(layout)
     return layout
