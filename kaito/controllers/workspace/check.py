@@ -188,8 +188,8 @@ def _check_adapters(workspace: Workspace, preset: Preset) -> Step | None:
     for number, adapter in enumerate(adapters):
         if adapter.source.name == preset.name:
             field = f"inference.adapters[{number}].source.name"
-            message = f"{field}: {preset.name} is the model itself: requests tell them apart by name"
-            return _refused(Reason.INVALID_SPEC, f"{message}: choose another")
+            message = f"{field}: {preset.name} is the model itself: give the adapter another name"
+            return _refused(Reason.INVALID_SPEC, message)
     if not adapters or not (why := unserved(preset.image)):
         return None
     return _refused(Reason.UNSUPPORTED, f"inference.adapters: {why}: remove them, or take another")
