@@ -182,3 +182,75 @@ def test_on_deletion_the_stateful_set_goes_before_the_nodes() -> None:
 
     assert not step.satisfied
     assert step.actions == (Delete(STATEFULSETS, made()),)
+
+
+GOING = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+FORMER = Deployment.model_validate({"metadata": {"name": "w", "uid": "d"}})
+GOING_FORMER = Deployment.model_validate({"metadata": {"name": "w", "uid": "d", **GOING}})
+
+
+def worlds() -> list[Observed]:
+    """Every mixture of what may be there of a group."""
+    found = services()
+    old = made(**READY)
+    old = old.model_copy(update={"metadata": old.metadata.model_copy(update={"annotations": {}})})
+    return [
+        seen(headless=headless, service=service, deployment=deployment, stateful_set=stateful_set)
+        for headless in (None, found["headless"])
+        for service in (None, found["service"])
+        for deployment in (None, FORMER, GOING_FORMER)
+        for stateful_set in (
+            None,
+            old,
+            made(),
+            made(**{**READY, "readyReplicas": 1}),
+            made(**READY),
+        )
+    ]
+
+
+def after(here: Observed, action: object) -> Observed:
+    """The world once an action is carried out."""
+    if isinstance(action, Delete):
+        gone = action.resource is DEPLOYMENTS
+        return replace(here, deployment=None) if gone else replace(here, stateful_set=None)
+    assert isinstance(action, Create | Apply)
+    if action.resource is STATEFULSETS:
+        return replace(here, stateful_set=made(**READY))
+    service = Service.model_validate(action.manifest)
+    if service.metadata.name == "w-headless":
+        return replace(here, headless=service)
+    return replace(here, service=service)
+
+
+def is_answering(here: Observed) -> bool:
+    """The goal, stated without asking the phases."""
+    return bool(
+        here.headless
+        and here.service
+        and here.deployment is None
+        and here.stateful_set
+        and here.stateful_set.metadata.annotations
+        and here.stateful_set.status.ready_replicas == 2
+    )
+
+
+@pytest.mark.parametrize("here", worlds())
+def test_every_mixture_ends_with_a_group_that_answers(here: Observed) -> None:
+    for _ in range(8):
+        steps = [ensure_service(here)]
+        steps += [ensure_workload(here)] if steps[0].satisfied else []
+        assert all(step.satisfied for step in steps) == (
+            is_answering(here) if len(steps) == 2 else False
+        )
+        actions = [action for step in steps for action in step.actions]
+        pods = [one for one in actions if isinstance(one, Create) and one.resource is STATEFULSETS]
+        assert not (pods and here.deployment), "two workloads would want the same GPUs"
+        for action in actions:
+            here = after(here, action)
+        if not actions and here.deployment:
+            here = replace(here, deployment=None)
+        elif not actions and here.stateful_set:
+            here = replace(here, stateful_set=made(**READY))
+
+    assert is_answering(here)
