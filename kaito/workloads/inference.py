@@ -20,6 +20,7 @@ from kaito.workloads.group import (
     leader_host,
     meeting_ports,
 )
+from kaito.workloads.hub import with_hub
 from kaito.workloads.image import ModelImage, model_image, preset_of
 from kaito.workloads.launch import launch_command
 from kaito.workloads.owner import pod_labels
@@ -72,10 +73,17 @@ def rendered_inference(
     image = model_image(workspace, preset, registry=registry)
     if is_group(preset, ground.sku, nodes=count):
         template = _template(workspace, preset, image, ground, nodes=count)
-        return stateful_set_of(workspace, with_adapters(template, workspace, preset.image, carrier))
+        return stateful_set_of(workspace, _connected(template, workspace, preset.image, carrier))
     template = _template(workspace, preset, image, ground, nodes=1)
-    template = with_adapters(template, workspace, preset.image, carrier)
+    template = _connected(template, workspace, preset.image, carrier)
     return deployment_of(workspace, template, deadline_seconds=preset.readiness_timeout_seconds)
+
+
+def _connected(
+    template: Manifest, workspace: Workspace, image: Image, carrier: Carrier
+) -> Manifest:
+    """The template of pods that reach the hub and the adapters' registries."""
+    return with_adapters(with_hub(template, image, carrier), workspace, image, carrier)
 
 
 def _template(

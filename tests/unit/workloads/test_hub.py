@@ -7,6 +7,7 @@ from pathlib import Path
 from kaito.catalog.catalog import read_catalog
 from kaito.catalog.preset import Preset
 from kaito.kube.objects import Manifest
+from kaito.workloads.carrier import Carrier
 from kaito.workloads.inference import Ground, rendered_inference
 from tests.unit.controllers.workspace.worlds import workspace
 from tests.unit.workloads.wire import container, pod
@@ -50,3 +51,42 @@ def test_a_launcher_that_ignores_sigterm_gets_a_hook() -> None:
     assert "lifecycle" not in container(rendered(OURS["phi-4"]))
     hook = container(rendered(THEIRS["falcon-7b"]))["lifecycle"]["preStop"]["exec"]["command"]
     assert hook == list(THEIRS["falcon-7b"].image.pre_stop)
+
+
+PROXY = ("HTTPS_PROXY", "http://proxy:8080")
+MIRROR = ("HF_ENDPOINT", "https://hub.example")
+
+
+def connected(preset: Preset, *variables: tuple[str, str]) -> Manifest:
+    """The Deployment that serves a preset, by these settings."""
+    carrier = Carrier(ca_bundle="authorities", environment=variables)
+    subject = workspace(inference={"preset": {"name": "m"}})
+    ground = Ground(gpus=1, dedicated=True)
+    return rendered_inference(subject, preset, registry="", ground=ground, carrier=carrier)
+
+
+def variables(manifest: Manifest) -> dict[str, str]:
+    """Plain variables of the server."""
+    return {one["name"]: one["value"] for one in container(manifest)["env"] if "value" in one}
+
+
+def test_a_mirror_of_the_hub_is_reached_with_its_own_authority() -> None:
+    made = connected(OURS["qwen3.6-27b"], PROXY, MIRROR)
+
+    told = variables(made)
+    assert told.items() >= {PROXY, MIRROR}
+    mounts = {mount["mountPath"]: mount["name"] for mount in container(made)["volumeMounts"]}
+    folder, _, file = told["SSL_CERT_FILE"].rpartition("/")
+    assert file == "ca.crt"
+    (volume,) = [one for one in pod(made)["volumes"] if one["name"] == mounts[folder]]
+    assert volume["configMap"]["name"] == "authorities"
+
+
+def test_the_public_hub_is_trusted_as_usual() -> None:
+    assert "SSL_CERT_FILE" not in variables(connected(OURS["qwen3.6-27b"], PROXY))
+
+
+def test_a_server_that_has_its_weights_is_told_of_no_hub() -> None:
+    assert not {"HTTPS_PROXY", "HF_ENDPOINT"} & set(
+        variables(connected(OURS["phi-4"], PROXY, MIRROR))
+    )
