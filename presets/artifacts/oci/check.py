@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 
@@ -85,10 +87,17 @@ def _check_url(desk: Desk, item: Item) -> None:
         raise answers.untrusted(item.url, error) from error
     except requests.exceptions.RequestException as error:
         raise answers.unreachable(item.url, answers.cause(error)) from error
-    if not start.startswith(_PARQUET) and not start.lstrip().startswith(_JSON):
+    _check_start(item.url, start, kind)
+
+
+def _check_start(url: str, start: bytes, kind: str) -> None:
+    """What a data set begins with is parquet, JSON or CSV, as its trainer will find it."""
+    text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    is_csv = urlsplit(url).path.lower().endswith(".csv") and not text.startswith(b"<")
+    if not start.startswith(_PARQUET) and not text.startswith(_JSON) and not (text and is_csv):
         raise Refused(
-            f"it is neither parquet nor JSON ({kind}, and begins with {start[:20]!r})",
-            "give the address of a parquet, JSON or JSONL file",
+            f"it is neither parquet, JSON nor CSV ({kind}, and begins with {start[:20]!r})",
+            "give the address of the file itself: .parquet, .json, .jsonl or .csv",
         )
 
 

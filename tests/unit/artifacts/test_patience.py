@@ -133,7 +133,9 @@ def files(tmp_path: Path) -> Iterator[str]:
     folder.mkdir()
     (folder / "data.parquet").write_bytes(b"PAR1" + bytes(100))
     (folder / "data.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n')
-    (folder / "page.html").write_text("<!doctype html>")
+    (folder / "data.csv").write_text("question,answer\nWhy?,Because.\n")
+    for name in ("page.html", "page.csv"):
+        (folder / name).write_text("<!doctype html>")
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"],
         cwd=folder,
@@ -154,7 +156,9 @@ def files(tmp_path: Path) -> Iterator[str]:
     [
         ("data.parquet", ""),
         ("data.jsonl", ""),
-        ("page.html", "it is neither parquet nor JSON (text/html, and begins with"),
+        ("data.csv", ""),
+        ("page.html", "it is neither parquet, JSON nor CSV (text/html, and begins with"),
+        ("page.csv", "it is neither parquet, JSON nor CSV (text/csv, and begins with"),
         ("nothing.json", "its server answers 404"),
     ],
 )
