@@ -36,14 +36,16 @@ _REFUSED = 1
 
 def ensure_preflight(seen: Observed) -> Step:
     """What the workspace needs from outside can be had, or a workload has it already."""
-    if not needs_preflight(seen.workspace) or _is_under_way(seen):
-        return _forgotten(seen)
-    return _looked(seen)
+    if _is_under_way(seen):
+        return _forgotten(seen) if seen.workspace.tuning else done("", Reason.RECONCILING)
+    return _looked(seen) if needs_preflight(seen.workspace) else _forgotten(seen)
 
 
 def ensure_change(seen: Observed) -> Step:
     """Another list of adapters can be had, or the workload has it already."""
-    if seen.workload is None or not adapter_items(seen.workspace) or _is_fetched(seen):
+    if seen.workload is None:
+        return done("", Reason.RECONCILING)
+    if not adapter_items(seen.workspace) or _is_fetched(seen):
         return _forgotten(seen)
     return _looked(seen)
 
@@ -65,8 +67,6 @@ def _is_fetched(seen: Observed) -> bool:
 
 def _forgotten(seen: Observed) -> Step:
     """Nothing is to be looked at; a pod that has looked is not needed any more."""
-    if seen.workload is None and seen.job is None and needs_preflight(seen.workspace):
-        return done("", Reason.RECONCILING)
     gone = tuple(Delete(PODS, pod) for pod in seen.preflights if not pod.is_deleting)
     return replace(done("", Reason.RECONCILING), actions=gone)
 

@@ -244,6 +244,17 @@ def test_a_change_is_looked_at_before_pods_that_answer_are_replaced() -> None:
     assert created(step)["kind"] == PODS.kind
 
 
+def test_the_pod_that_looks_at_a_change_stays_until_it_has_looked() -> None:
+    changed = replace(serving(LEGAL), workspace=adapted(POLITE))
+    made = created(ensure_change(changed))
+    pod = Pod.model_validate({"metadata": {**made["metadata"], "uid": "p"}})
+    seen = replace(changed, preflights=(pod,))
+    assert ensure_preflight(seen).actions == ()
+    step = ensure_change(seen)
+    assert not step.satisfied
+    assert step.actions == ()
+
+
 def test_a_pod_that_has_looked_goes_once_a_workload_has_what_it_looked_at() -> None:
     seen = serving(LEGAL)
     bare = replace(seen, deployment=None)
