@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hack.monitoring import __main__ as monitoring
 from hack.vocabulary import __main__ as vocabulary
 from hack.vocabulary import events, series
 from tests.bystander import Json
@@ -73,6 +74,10 @@ def test_a_query_asks_for_series_that_exist(expression: str) -> None:
 
 def test_the_pages_say_what_the_code_says() -> None:
     assert vocabulary.stale() == []
+
+
+def test_the_dashboards_are_those_that_are_described() -> None:
+    assert monitoring.main(["--check"]) == 0
 
 
 def test_every_log_event_has_a_meaning_and_no_other() -> None:
