@@ -30,6 +30,7 @@ IMPORTED_AS = {
     "azure-mgmt-containerservice": "azure",
     "grafana-foundation-sdk": "grafana_foundation_sdk",
     "import-linter": "importlinter",
+    "langchain-openai": "langchain_openai",
     "prometheus-client": "prometheus_client",
     "pytest-asyncio": "pytest_asyncio",
     "pytest-timeout": "pytest_timeout",
