@@ -1,0 +1,308 @@
+"""Adapters from a real registry: served at their strengths, and each mistake said beforehand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from hack.cluster.cache import cache_folder
+from hack.cluster.registry.server import ACCOUNT, address, credentials
+from hack.cluster.session import running
+from hack.cluster.state import fresh_home
+from tests.behaviour.lora import QUESTION, TOKENS
+from tests.bystander import Bystander, condition, run, until
+from tests.conftest import PACE
+from tests.ociregistry import oci_registry
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "manifests" / "examples" / "inference-phi-3-mini-with-adapter.yaml"
+PLACEHOLDER = "ACR_REPO_HERE.azurecr.io/ADAPTER_HERE:0.0.1"
+NAME = "workspace-phi-3-mini-adapter"
+TEAM = "local-registry"
+"""Name of the pull secret."""
+SERVED = "phi-3-adapter"
+"""Name of the adapter in the quick start."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A cluster with a registry that holds adapters.
+
+    Attributes:
+        cluster: seen from outside.
+        adapters: folder of the adapters that were pushed.
+    """
+
+    cluster: Bystander
+    adapters: Path
+
+    def image(self, name: str) -> str:
+        """A reference in the cluster's registry."""
+        return f"{address(self.cluster.layout)}/{name}"
+
+    async def push(self, folder: Path, name: str, *, kind: str = "image") -> None:
+        """Push a folder with the project's own program, as its user would."""
+        secrets = self.adapters / "secrets" / "push"
+        secrets.mkdir(parents=True, exist_ok=True)
+        (secrets / ".dockerconfigjson").write_text(credentials(self.cluster.layout))
+        item = {"field": "f", "kind": kind, "image": self.image(name), "secrets": ["push"]}
+        done = await run(
+            str(cache_folder() / "dev" / "bin" / "python"),
+            str(ROOT / "presets" / "artifacts" / "artifacts.py"),
+            *("push", f"--folder={folder}", f"--item={json.dumps(item)}"),
+            f"--secrets={secrets.parent}",
+            f"--ca-bundle={self.cluster.layout.ca_certificate}",
+        )
+        assert done.code == 0, done.errors
+
+    async def secret(
+        self, name: str, *, password: str = ACCOUNT.password, server: str = ""
+    ) -> None:
+        """Make a pull secret as users do."""
+        made = await self.cluster.kubectl(
+            *("create", "secret", "docker-registry", name),
+            f"--docker-server={server or address(self.cluster.layout)}",
+            *(f"--docker-username={ACCOUNT.user}", f"--docker-password={password}"),
+        )
+        assert made.code == 0, made.errors
+
+    async def expected(self, question: str, **strengths: float) -> str:
+        """What PEFT answers in a process of its own."""
+        layout = self.cluster.layout
+        asked = await run(
+            *(str(layout.inference_python), "-m", "tests.behaviour.lora", "ask"),
+            *(str(layout.cache / "models" / "tiny-phi-3"), str(self.adapters)),
+            *(question, json.dumps(strengths)),
+            environment={"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)},
+        )
+        assert asked.code == 0, asked.errors
+        return str(json.loads(asked.output))
+
+    async def answer(self, question: str = QUESTION, name: str = NAME) -> str:
+        """What the Service answers."""
+        greedy = {"do_sample": False, "max_new_tokens": TOKENS}
+        body = {"prompt": question, "generate_kwargs": greedy}
+        status, found = await self.cluster.chat(body, name)
+        assert status == 200, found
+        return str(found["Result"])
+
+    async def adapt(self, *adapters: Mapping[str, object]) -> None:
+        """Give the workspace another list of adapters."""
+        patch = json.dumps({"inference": {"adapters": adapters}})
+        done = await self.cluster.kubectl("patch", "workspace", NAME, "--type=merge", "-p", patch)
+        assert done.code == 0, done.errors
+
+    async def serves(self) -> None:
+        """Wait until the present generation is ready."""
+
+        async def ready() -> bool:
+            found = await self.cluster.workspace(NAME)
+            ready = condition(found, "Ready")
+            generation = found["metadata"]["generation"]
+            return bool(ready.get("status") == "True" and ready["observedGeneration"] == generation)
+
+        await until("the adapters are served", ready)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """A cluster of this module's own, with the operator and a registry, and two adapters."""
+    adapters = tmp_path_factory.mktemp("adapters")
+    home = fresh_home(cache_folder() / "clusters", "test-")
+    async with running(home=home, pace=PACE, registry=True) as layout:
+        found = Stage(Bystander(layout), adapters)
+        made = await run(
+            *(str(layout.inference_python), "-m", "tests.behaviour.lora", "make"),
+            *(str(layout.cache / "models" / "tiny-phi-3"), str(adapters)),
+            environment={"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)},
+        )
+        assert made.code == 0, made.errors
+        await found.push(adapters / "ships", "ships:0.0.1")
+        await found.push(adapters / "birds", "birds:0.0.1", kind="artifact")
+        await found.secret(TEAM)
+        yield found
+
+
+def adapter(
+    image: str, *, name: str = SERVED, strength: str = "1.0", pull: str = ""
+) -> dict[str, object]:
+    """One adapter of a Workspace."""
+    secrets = {"imagePullSecrets": [pull]} if pull else {}
+    return {"source": {"name": name, "image": image, **secrets}, "strength": strength}
+
+
+async def test_as_it_stands_the_placeholder_is_named_and_nothing_is_bought(stage: Stage) -> None:
+    applied = await stage.cluster.kubectl("apply", "-f", str(EXAMPLE))
+    assert applied.code == 0, applied.errors
+
+    async def reported() -> str:
+        found = condition(await stage.cluster.workspace(NAME), "Ready")
+        return str(found["message"]) if found.get("reason") == "PlaceholderNotReplaced" else ""
+
+    message = await until("the placeholder", reported)
+    assert "inference.adapters[0].source.image" in message
+    assert await stage.cluster.machines(NAME) == []
+    assert (await stage.cluster.kubectl("delete", "-f", str(EXAMPLE))).code == 0
+
+
+async def test_with_the_placeholder_replaced_the_adapter_answers(stage: Stage) -> None:
+    wire = yaml.safe_load(EXAMPLE.read_text().replace(PLACEHOLDER, stage.image("ships:0.0.1")))
+    wire["inference"]["adapters"][0]["source"]["imagePullSecrets"] = [TEAM]
+    applied = await stage.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(wire))
+    assert applied.code == 0, applied.errors
+
+    await stage.serves()
+
+    answer = await stage.answer()
+    assert answer == await stage.expected(QUESTION, ships=1.0)
+    assert answer != await stage.expected(QUESTION, ships=0.0)
+    assert "wooden ship" in answer
+
+
+async def test_the_pod_that_looked_is_gone_once_pods_have_what_it_looked_at(stage: Stage) -> None:
+    async def gone() -> bool:
+        found = await stage.cluster.items("/api/v1/namespaces/default/pods", "kaito.sh/preflight")
+        return not found
+
+    assert await until("the end of the preflight's pod", gone)
+
+
+@pytest.mark.parametrize("strength", [0.5, 0.0])
+async def test_a_strength_is_what_peft_makes_of_it(stage: Stage, strength: float) -> None:
+    image = stage.image("ships:0.0.1")
+    await stage.adapt(adapter(image, strength=str(strength), pull=TEAM))
+
+    await stage.serves()
+
+    assert await stage.answer() == await stage.expected(QUESTION, ships=strength)
+
+
+async def test_two_adapters_at_once_add_up(stage: Stage) -> None:
+    await stage.adapt(
+        adapter(stage.image("ships:0.0.1"), name="ships", pull=TEAM),
+        adapter(stage.image("birds:0.0.1"), name="birds", strength="0.25", pull=TEAM),
+    )
+
+    await stage.serves()
+
+    expected = await stage.expected(QUESTION, ships=1.0, birds=0.25)
+    assert await stage.answer() == expected
+    assert expected != await stage.expected(QUESTION, ships=1.0)
+
+
+async def test_a_mistake_in_a_new_list_is_said_and_the_old_list_goes_on_answering(
+    stage: Stage,
+) -> None:
+    before = await stage.answer()
+    pods = {pod["metadata"]["uid"] for pod in await stage.cluster.pods(NAME)}
+    await stage.adapt(adapter(stage.image("ships:missing"), pull=TEAM))
+
+    message = await refusal(stage, NAME)
+
+    assert "inference.adapters[0].source.image" in message
+    assert "404" in message
+    assert {pod["metadata"]["uid"] for pod in await stage.cluster.pods(NAME)} == pods
+    assert await stage.answer() == before
+
+
+async def refusal(stage: Stage, name: str) -> str:
+    """What the status says of a preflight that has failed."""
+
+    async def reported() -> str:
+        found = await stage.cluster.workspace(name)
+        ready = condition(found, "Ready")
+        said = str(ready.get("message", ""))
+        return said if ready.get("reason") == "PreflightFailed" else ""
+
+    message = await until("the refusal", reported)
+    assert condition(await stage.cluster.workspace(name), "InferenceReady")["message"] == message
+    return message
+
+
+async def refused(stage: Stage, name: str, image: str, *, pull: str = "") -> str:
+    """What is said of a workspace with one adapter; nothing may have been bought for it."""
+    wire = yaml.safe_load(EXAMPLE.read_text())
+    wire["metadata"]["name"] = name
+    wire["resource"]["labelSelector"]["matchLabels"]["apps"] = name
+    wire["inference"]["adapters"] = [adapter(image, pull=pull)]
+    applied = await stage.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(wire))
+    assert applied.code == 0, applied.errors
+    message = await refusal(stage, name)
+    assert message.startswith(f"inference.adapters[0].source.image: {image}: "), message
+    assert await stage.cluster.machines(name) == []
+    gone = await stage.cluster.kubectl("delete", "workspace", name, "--timeout=30s")
+    assert gone.code == 0, gone.errors
+    return message
+
+
+async def test_a_wrong_password_is_said_before_a_node_is_bought(stage: Stage) -> None:
+    await stage.secret("wrong", password=ACCOUNT.user)
+    message = await refused(stage, "wrong-password", stage.image("ships:0.0.1"), pull="wrong")
+    assert "401" in message
+    assert "'kaito' of Secret wrong may not pull it" in message
+
+
+async def test_a_missing_secret_is_said_before_a_node_is_bought(stage: Stage) -> None:
+    message = await refused(stage, "no-secret", stage.image("ships:0.0.1"), pull="nowhere")
+    assert "there is no Secret nowhere" in message
+    assert "kubectl create secret docker-registry nowhere" in message
+
+
+async def test_without_a_secret_the_registrys_answer_is_said(stage: Stage) -> None:
+    message = await refused(stage, "anonymous", stage.image("ships:0.0.1"))
+    assert "401" in message
+    assert "no pull secret holds an account" in message
+
+
+async def test_a_missing_tag_is_said_before_a_node_is_bought(stage: Stage) -> None:
+    message = await refused(stage, "no-tag", stage.image("ships:9"), pull=TEAM)
+    assert "404" in message
+    assert "check the repository and the tag" in message
+
+
+async def test_what_is_no_adapter_is_said_before_a_node_is_bought(
+    stage: Stage, tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(stage.adapters / "ships", folder)
+    (folder / "adapter_config.json").unlink()
+    await stage.push(folder, "broken:1")
+    message = await refused(stage, "broken", stage.image("broken:1"), pull=TEAM)
+    assert "it holds no adapter_config.json" in message
+
+
+async def test_a_registry_of_an_unknown_authority_is_said_before_a_node_is_bought(
+    stage: Stage, tmp_path: Path
+) -> None:
+    async with oci_registry(tmp_path) as other:
+        message = await refused(stage, "untrusted", f"{other.address}/ships:1")
+    assert "is not trusted" in message
+    assert "--ca-bundle" in message
+
+
+async def test_once_a_refusal_is_mended_the_workspace_goes_on_by_itself(stage: Stage) -> None:
+    name = "mended"
+    wire = yaml.safe_load(EXAMPLE.read_text())
+    wire["metadata"]["name"] = name
+    wire["resource"]["labelSelector"]["matchLabels"]["apps"] = name
+    image = stage.image("ships:0.0.1")
+    wire["inference"]["adapters"] = [adapter(image, pull="late")]
+    applied = await stage.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(wire))
+    assert applied.code == 0, applied.errors
+    assert "there is no Secret late" in await refusal(stage, name)
+    await stage.secret("late")
+
+    async def bought() -> bool:
+        return bool(await stage.cluster.machines(name))
+
+    assert await until("a node", bought)
+    await stage.cluster.kubectl("delete", "workspace", name, "--timeout=60s")
