@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 
 from prometheus_client.metrics import MetricWrapperBase
@@ -21,6 +23,7 @@ from kaito.kube.store import Store
 from provisioner.controllers.machine import metrics as claims
 from provisioner.controllers.machine.observe import Deadlines
 
+MODEL_SERVER = Path(__file__).parents[2] / "presets" / "inference" / "serving" / "metrics.py"
 CENSUS_LABELS = {
     "kaito_workspaces": ("state", "reason"),
     "kaito_workspace_unready_seconds": ("reason",),
@@ -68,12 +71,23 @@ def provisioner_own() -> list[Series]:
     return sorted(found, key=lambda each: each.name)
 
 
+def model_server() -> list[Series]:
+    """Of a server of ours; vLLM has more."""
+    made = runpy.run_path(str(MODEL_SERVER))["Metrics"]("a model")
+    return [
+        _series(family, tuple(sorted(family.samples[0].labels)) if family.samples else ())
+        for family in made.registry.collect()
+        if not family.name.startswith("process_")
+    ]
+
+
 def page() -> str:
     """The tables of docs/reference/metrics.md."""
     parts = (
         ("Both processes", engine()),
         ("kaito", kaito_own()),
         ("provisioner", provisioner_own()),
+        ("Model servers", model_server()),
     )
     return "\n".join(f"## {title}\n\n{_table(found)}" for title, found in parts)
 
@@ -110,5 +124,6 @@ def _counted(family: Metric) -> Series:
 
 
 def _series(family: Metric, labels: tuple[str, ...]) -> Series:
+    labels = tuple(label for label in labels if label != "le")
     suffix = "_total" if family.type == "counter" else ""
     return Series(f"{family.name}{suffix}", family.type, labels, family.documentation)
