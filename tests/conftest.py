@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -27,12 +28,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RIGHTS_USED] = set()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Bystander]:
-    """A cluster of this module's own, with the operator on it."""
+@asynccontextmanager
+async def audited(config: pytest.Config, *, registry: bool = False) -> AsyncIterator[Bystander]:
+    """A cluster with the operator on it, which must have been denied nothing when it ends."""
     home = fresh_home(cache_folder() / "clusters", "test-")
-    async with running(home=home, pace=PACE) as layout:
+    async with running(home=home, pace=PACE, registry=registry) as layout:
         yield Bystander(layout)
         lines = rights.requests(layout)
-        request.config.stash[RIGHTS_USED] |= rights.used(lines)
+        config.stash[RIGHTS_USED] |= rights.used(lines)
         assert rights.denied(lines) == set()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Bystander]:
+    """A cluster of this module's own."""
+    async with audited(request.config) as found:
+        yield found

@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 import yaml
+from safetensors.numpy import load_file, save_file
 
 from hack.cluster.cache import cache_folder
 from hack.cluster.registry.server import ACCOUNT, address, credentials
-from hack.cluster.session import running
-from hack.cluster.state import fresh_home
 from tests.behaviour.lora import QUESTION, TOKENS
 from tests.bystander import Bystander, condition, run, until
-from tests.conftest import PACE
+from tests.conftest import audited
 from tests.ociregistry import oci_registry
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -101,6 +101,15 @@ class Stage:
         done = await self.cluster.kubectl("patch", "workspace", NAME, "--type=merge", "-p", patch)
         assert done.code == 0, done.errors
 
+    async def apply(self, name: str, *adapters: Mapping[str, object]) -> None:
+        """Make another workspace of the quick start, with these adapters."""
+        wire = yaml.safe_load(EXAMPLE.read_text())
+        wire["metadata"]["name"] = name
+        wire["resource"]["labelSelector"]["matchLabels"]["apps"] = name
+        wire["inference"]["adapters"] = adapters
+        applied = await self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(wire))
+        assert applied.code == 0, applied.errors
+
     async def serves(self) -> None:
         """Wait until the present generation is ready."""
 
@@ -114,12 +123,13 @@ class Stage:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def stage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
     """A cluster of this module's own, with the operator and a registry, and two adapters."""
     adapters = tmp_path_factory.mktemp("adapters")
-    home = fresh_home(cache_folder() / "clusters", "test-")
-    async with running(home=home, pace=PACE, registry=True) as layout:
-        found = Stage(Bystander(layout), adapters)
+    async with audited(request.config, registry=True) as cluster:
+        found, layout = Stage(cluster, adapters), cluster.layout
         made = await run(
             *(str(layout.inference_python), "-m", "tests.behaviour.lora", "make"),
             *(str(layout.cache / "models" / "tiny-phi-3"), str(adapters)),
@@ -230,12 +240,7 @@ async def refusal(stage: Stage, name: str) -> str:
 
 async def refused(stage: Stage, name: str, image: str, *, pull: str = "") -> str:
     """What is said of a workspace with one adapter; nothing may have been bought for it."""
-    wire = yaml.safe_load(EXAMPLE.read_text())
-    wire["metadata"]["name"] = name
-    wire["resource"]["labelSelector"]["matchLabels"]["apps"] = name
-    wire["inference"]["adapters"] = [adapter(image, pull=pull)]
-    applied = await stage.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(wire))
-    assert applied.code == 0, applied.errors
+    await stage.apply(name, adapter(image, pull=pull))
     message = await refusal(stage, name)
     assert message.startswith(f"inference.adapters[0].source.image: {image}: "), message
     assert await stage.cluster.machines(name) == []
@@ -289,15 +294,32 @@ async def test_a_registry_of_an_unknown_authority_is_said_before_a_node_is_bough
     assert "--ca-bundle" in message
 
 
+async def test_an_adapter_of_another_model_is_said_by_its_server(
+    stage: Stage, tmp_path: Path
+) -> None:
+    folder = tmp_path / "wide"
+    shutil.copytree(stage.adapters / "ships", folder)
+    weights = folder / "adapter_model.safetensors"
+    halves = load_file(weights)
+    wide = {name: np.concatenate([half, half], axis=-1) for name, half in halves.items()}
+    save_file({name: wide[name] if "lora_A" in name else halves[name] for name in wide}, weights)
+    await stage.push(folder, "wide:1")
+    name = "other-model"
+    await stage.apply(name, adapter(stage.image("wide:1"), pull=TEAM))
+
+    async def reported() -> str:
+        found = condition(await stage.cluster.workspace(name), "InferenceReady")
+        said = str(found.get("message", ""))
+        return said if f"adapter {SERVED}: " in said else ""
+
+    message = await until("the server's words", reported)
+    assert "ended with exit code 1" in message
+    await stage.cluster.kubectl("delete", "workspace", name, "--timeout=60s")
+
+
 async def test_once_a_refusal_is_mended_the_workspace_goes_on_by_itself(stage: Stage) -> None:
     name = "mended"
-    wire = yaml.safe_load(EXAMPLE.read_text())
-    wire["metadata"]["name"] = name
-    wire["resource"]["labelSelector"]["matchLabels"]["apps"] = name
-    image = stage.image("ships:0.0.1")
-    wire["inference"]["adapters"] = [adapter(image, pull="late")]
-    applied = await stage.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(wire))
-    assert applied.code == 0, applied.errors
+    await stage.apply(name, adapter(stage.image("ships:0.0.1"), pull="late"))
     assert "there is no Secret late" in await refusal(stage, name)
     await stage.secret("late")
 

@@ -12,12 +12,13 @@ from tests.conftest import RIGHTS_USED
 from tests.rights import Right
 
 ELSEWHERE = {
+    Right("kaito", "get", "pods"),
     Right("kaito", "create", "tokenreviews.authentication.k8s.io"),
     Right("kaito", "create", "subjectaccessreviews.authorization.k8s.io"),
     Right("provisioner", "create", "tokenreviews.authentication.k8s.io"),
     Right("provisioner", "create", "subjectaccessreviews.authorization.k8s.io"),
 }
-"""Needed when somebody scrapes, which tests/delivery does."""
+"""Needed when somebody scrapes, which tests/delivery does, or a creation's answer is lost."""
 
 
 def needed(used: set[Right]) -> set[Right]:
