@@ -1,0 +1,1 @@
+"""The inference server beside the library's own, `transformers serve`, with the same model."""
