@@ -21,6 +21,7 @@ import aiohttp
 from hack.cluster.cache import cache_folder
 from hack.cluster.demo.progress import process_seconds, say
 from hack.cluster.demo.story import Story
+from hack.cluster.demo.tuning import TuningStory
 from hack.cluster.failures import ClusterFailed
 from hack.cluster.ground import check_ground
 from hack.cluster.namespace import ensure_low_ports
@@ -43,7 +44,7 @@ def main() -> int:
         _check_curl()
         prepare(offline=arguments.offline, report=say)
         ensure_low_ports([sys.executable, "-m", "hack.cluster.demo", *sys.argv[1:]])
-        asyncio.run(_until_signal(_demo(offline=arguments.offline)))
+        asyncio.run(_until_signal(_demo(offline=arguments.offline, tune=arguments.tune)))
     except ClusterFailed as failure:
         print(failure, file=sys.stderr)
         return 1
@@ -64,6 +65,9 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     offline = bool(os.environ.get("KAITO_OFFLINE"))
+    parser.add_argument(
+        "--tune", action="store_true", help="teach the model a sentence, and serve the adapter"
+    )
     parser.add_argument("--offline", action="store_true", default=offline, help="download nothing")
     return parser.parse_args()
 
@@ -90,12 +94,13 @@ async def _until_signal(work: Coroutine[None, None, None]) -> None:
     await task
 
 
-async def _demo(*, offline: bool) -> None:
+async def _demo(*, offline: bool, tune: bool) -> None:
     """Bring a cluster up, tell the story, take the cluster down."""
     home = fresh_home(cache_folder() / "clusters", "demo-")
-    async with running(home=home, offline=offline, report=say) as layout:
+    async with running(home=home, offline=offline, registry=tune, report=say) as layout:
         say("the cluster is up")
-        await Story(layout).run()
+        story = TuningStory(layout) if tune else Story(layout)
+        await story.run()
         parts = State.load(home)
     alive = [part.name for part in parts.parts if part.is_alive] if parts else []
     if alive:

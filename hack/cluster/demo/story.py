@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hack.cluster.demo.commands import kubectl, output
 from hack.cluster.demo.progress import process_seconds, say
 from hack.cluster.demo.sight import Bystander, Sight
 from hack.cluster.demo.timeline import STAGES, is_gone, left
@@ -64,11 +65,7 @@ class Story:
         Raises:
             ClusterFailed: it did not succeed.
         """
-        layout = self.layout
-        program = str(layout.binaries / "kubectl")
-        credentials = ("--kubeconfig", str(layout.admin_kubeconfig))
-        cache = ("--cache-dir", str(layout.run / "kubectl"))
-        return await _output(program, *credentials, *cache, *words)
+        return await kubectl(self.layout, *words)
 
     async def _bring_up(self, bystander: Bystander) -> None:
         """Watch the stages come, one after the other, and the workspace say that it is ready."""
@@ -104,7 +101,7 @@ class Story:
         started = reminded = process_seconds()
         while True:
             try:
-                return await _output("curl", *CURL, *self.request)
+                return await output("curl", *CURL, *self.request)
             except ClusterFailed as failure:
                 now = process_seconds()
                 if now - started > LIMIT_SECONDS:
@@ -172,23 +169,3 @@ async def _until(bystander: Bystander, what: str, happened: Callable[[Sight], bo
             say(f"waiting for {what} ({now - started:.0f} s); there: {left(sight)}")
             reminded = now
         await asyncio.sleep(LOOK_SECONDS)
-
-
-async def _output(*words: str) -> str:
-    """Standard output of a command that must succeed."""
-    process = await asyncio.create_subprocess_exec(
-        *("setpriv", "--pdeathsig", "KILL", "--", *words),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        output, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise ClusterFailed(f"{' '.join(words[:1])} failed: {(errors or output).decode().strip()}")
-    return output.decode()
