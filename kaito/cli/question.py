@@ -147,6 +147,8 @@ def _explained(error: Exception) -> str:
     """One sentence about a cluster that gave no answer."""
     if isinstance(error, NotFound) and "workspaces" in error.message + error.reason:
         return f"{error.message}: is the CRD installed (manifests/crds)?"
+    if isinstance(error, ValueError):
+        return f"{error}: --kubeconfig, $KUBECONFIG or ~/.kube/config must name a cluster"
     if isinstance(error, KubeError):
         return f"the API server did not answer as asked: {error.message or error.reason}"
     return str(error)

@@ -13,6 +13,10 @@ from kaito.kube.kinds import ContainerStatus, Job, Node, Pod
 from kaito.workloads.diagnosis import first_cause
 
 
+_UNTOUCHED = "MachineNotLaunched"
+"""Reason of a Machine's stages that nobody has come to yet; a NodeClaim's are Unknown."""
+
+
 def tree(scene: Scene) -> Branch:
     """The Workspace and everything that was made for it."""
     workspace = scene.workspace
@@ -63,7 +67,8 @@ def _claim(scene: Scene, claim: Claim, children: tuple[Branch, ...]) -> Branch:
         state, tone = "Deleting", Tone.BUSY
     elif waits:
         state = f"waits for {waits.type}"
-        tone = Tone.BAD if waits.status == "False" and waits.severity != "Info" else Tone.BUSY
+        failed = waits.status == "False" and waits.reason != _UNTOUCHED
+        tone = Tone.BAD if failed else Tone.BUSY
     else:
         state, tone = ("Ready", Tone.GOOD) if told else ("Pending", Tone.BUSY)
     shown = f"{state} ({', '.join(types)})" if types else state

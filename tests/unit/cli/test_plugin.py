@@ -86,7 +86,9 @@ def test_a_cluster_that_cannot_be_asked_is_exit_code_3(
     )
 
     assert question.run(given) == UNREACHABLE
-    assert "no usable credentials" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("no usable credentials: ")
+    assert said.endswith(": --kubeconfig, $KUBECONFIG or ~/.kube/config must name a cluster\n")
 
 
 def test_neither_colour_nor_lines_go_where_they_are_not_understood() -> None:

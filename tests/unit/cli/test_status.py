@@ -59,6 +59,19 @@ def test_the_workspace_in_one_word(
     assert (root.state, root.tone) == (state, tone)
 
 
+@pytest.mark.parametrize(
+    ("reason", "tone"),
+    [("QuotaExceeded", Tone.BAD), ("MachineNotLaunched", Tone.BUSY)],
+    ids=["failed", "not begun"],
+)
+def test_a_claim_is_red_only_when_something_has_failed(reason: str, tone: Tone) -> None:
+    claim = scenes.a_machine(scenes.condition("MachineLaunched", "False", reason))
+
+    (shown,) = tree(replace(scenes.waiting(), claims=(claim,))).children
+
+    assert shown.tone is tone
+
+
 def test_a_node_without_gpus_says_what_is_missing() -> None:
     seen = replace(scenes.serving(), nodes=(scenes.a_node(gpus="0"),))
 
