@@ -84,7 +84,7 @@ class Instances:
         self._cloud = cloud
         self._clock = clock
         self._pace = pace
-        self._busy: set[tuple[str, Ref]] = set()
+        self._busy: dict[tuple[str, Ref], bool] = {}
         self._wanted = asyncio.Event()
         self._handlers: list[Callable[[], None]] = []
         self._begun = float("-inf")
@@ -97,19 +97,26 @@ class Instances:
         """Call `handler` after each LIST, successful or not; it only enqueues."""
         self._handlers.append(handler)
 
-    def watch(self, kind: str, ref: Ref) -> None:
-        """Look often while this claim is in transition."""
+    def watch(self, kind: str, ref: Ref, *, is_steady: bool = False) -> None:
+        """Look often while this claim is in transition.
+
+        Args:
+            kind: of the claim.
+            ref: of the claim.
+            is_steady: only a change of its instance concerns it, not each newer view.
+        """
         if (kind, ref) not in self._busy:
-            self._busy.add((kind, ref))
             self._wanted.set()
+        self._busy[kind, ref] = is_steady
 
     def rest(self, kind: str, ref: Ref) -> None:
         """This claim waits for nothing in the cloud."""
-        self._busy.discard((kind, ref))
+        self._busy.pop((kind, ref), None)
 
     def watched(self, kind: str) -> tuple[Ref, ...]:
-        """The claims of a kind that wait for a newer view."""
-        return tuple(sorted(ref for each, ref in self._busy if each == kind))
+        """The claims of a kind that wait for a newer view, whatever it says."""
+        waiting = (key for key, is_steady in self._busy.items() if not is_steady)
+        return tuple(sorted(ref for each, ref in waiting if each == kind))
 
     def failing_seconds(self) -> float:
         """How long no LIST has succeeded, each failure counted; 0 when the last one did."""

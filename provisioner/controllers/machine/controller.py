@@ -127,14 +127,16 @@ class ClaimController:
 
     def _pace(self, ref: Ref, steps: Sequence[Step]) -> None:
         """Have the cloud looked at often while this claim waits for it."""
-        if any(step.in_cloud for step in steps):
-            self.instances.watch(self.kind.name, ref)
+        waiting = [step for step in steps if step.in_cloud]
+        if waiting:
+            is_steady = all(step.is_steady for step in waiting)
+            self.instances.watch(self.kind.name, ref, is_steady=is_steady)
         else:
             self.instances.rest(self.kind.name, ref)
 
     async def _report(self, seen: Observed, steps: Sequence[Step]) -> None:
         """Write the status if it differs, and tell of what changed."""
-        if not steps:
+        if not steps or (steps[-1].is_brief and report.is_told(seen, steps[:-1])):
             return
         wanted = status(seen, steps)
         if wanted is None:

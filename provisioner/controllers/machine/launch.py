@@ -25,6 +25,9 @@ from provisioner.failures import CloudError, LaunchFailed, meaning, sentence
 
 _ASPECT = Aspect.LAUNCHED
 
+BRIEF_SECONDS = 1.0
+"""A list that comes so soon is not told of."""
+
 LIMIT_SECONDS = 60.0
 """From one look at a full cluster to the next."""
 
@@ -67,8 +70,7 @@ def _present(seen: Observed, instance: Instance) -> Step:
     if instance.state is InstanceState.FAILED:
         return _broken(seen, instance)
     if instance.state is InstanceState.PENDING:
-        said = f"Agent pool {seen.name} is being created"
-        return _in_cloud(hold(_ASPECT, Reason.LAUNCHING, said))
+        return replace(_in_cloud(_creating(seen)), is_steady=True)
     if seen.entry.failure:
         return _in_cloud(_explained(seen.entry.failure))
     said = f"Agent pool {seen.name} is being deleted"
@@ -133,9 +135,8 @@ def _absent(seen: Observed) -> Step:
         return _in_cloud(_explained(failure) if failure else _looking(seen))
     if seen.listing and len(seen.listing.instances) >= INSTANCE_LIMIT:
         return _full(len(seen.listing.instances))
-    said = f"Agent pool {seen.name} is being created"
     # Another try goes on telling of the last failure until the cloud accepts it.
-    step = _explained(failure) if failure else hold(_ASPECT, Reason.LAUNCHING, said)
+    step = _explained(failure) if failure else _creating(seen)
     return replace(_in_cloud(step), actions=(Launch(seen.order),))
 
 
@@ -150,10 +151,19 @@ def _full(count: int) -> Step:
 
 
 def _looking(seen: Observed) -> Step:
-    """The list of instances is older than this process's first sight of the claim."""
+    """The list of instances is older than the first sight of the claim, or than its launch."""
     if seen.list_failure:
         return _explained(seen.list_failure)
-    return hold(_ASPECT, Reason.LOOKING, "The agent pools of the cluster are being listed")
+    told = seen.condition(_ASPECT)
+    if told and told.reason == Reason.LAUNCHING:
+        return _creating(seen)
+    step = hold(_ASPECT, Reason.LOOKING, "The agent pools of the cluster are being listed")
+    left = seen.entry.look_after + BRIEF_SECONDS - seen.moment.monotonic
+    return replace(step, is_brief=True, recheck_seconds=left) if left > 0 else step
+
+
+def _creating(seen: Observed) -> Step:
+    return hold(_ASPECT, Reason.LAUNCHING, f"Agent pool {seen.name} is being created")
 
 
 def _paused() -> Step:

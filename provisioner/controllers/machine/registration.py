@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kaito.api import labels
 from kaito.kube.kinds import Node
 from provisioner.controllers.machine.initialization import TRUE, awaited
@@ -11,6 +13,9 @@ from provisioner.controllers.machine.reasons import Reason
 from provisioner.controllers.machine.step import LabelNode, Step, done, failed, hold
 
 _ASPECT = Aspect.REGISTERED
+
+BRIEF_SECONDS = 2.0
+"""A node that is usable so soon after it joined is written to once instead of twice."""
 
 RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "kubernetes.azure.com")
 """Labels of these domains describe the machine; who made it sets them."""
@@ -49,8 +54,21 @@ def _joined(seen: Observed, node: Node) -> Step:
     patch = registration(seen, node)
     if patch:
         said = f"Node {node.metadata.name} is being labelled"
+        left = _left_seconds(seen, node)
+        if left > 0:
+            step = hold(_ASPECT, Reason.REGISTERING, said)
+            return replace(step, is_brief=True, recheck_seconds=left)
         return hold(_ASPECT, Reason.REGISTERING, said, patch)
     return done(_ASPECT, Reason.REGISTERED)
+
+
+def _left_seconds(seen: Observed, node: Node) -> float:
+    """How long to wait yet for a node that has just joined: it may get all its labels at once."""
+    born = node.metadata.creation_timestamp
+    if born is None or seen.claim.spec.startup_taints or awaited(seen, node) is None:
+        return 0.0
+    age = (seen.moment.now - born).total_seconds()
+    return BRIEF_SECONDS - age if age >= 0 else 0.0
 
 
 def registration(seen: Observed, node: Node) -> LabelNode | None:

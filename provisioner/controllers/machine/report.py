@@ -12,7 +12,7 @@ from provisioner import metrics
 from provisioner.controllers.machine.kinds import Aspect, ClaimKind
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.reasons import Reason
-from provisioner.controllers.machine.step import DONE, FAILED, Step
+from provisioner.controllers.machine.step import DONE, FAILED, WAITING, Step
 
 log = structlog.get_logger()
 
@@ -41,6 +41,9 @@ SENTENCES: Mapping[Aspect, str] = {
 _QUIET = frozenset({Reason.ADOPTING, Reason.LOOKING})
 """Reasons that are over before anybody could read of them."""
 
+_ON_NODE = frozenset({Aspect.REGISTERED, Aspect.INITIALIZED})
+"""What a node waits for changes by the second as it comes up: its condition tells it."""
+
 
 def transitions(seen: Observed, steps: Sequence[Step]) -> tuple[Step, ...]:
     """The steps whose status or reason is not the stored one, one for each aspect."""
@@ -53,15 +56,21 @@ def transitions(seen: Observed, steps: Sequence[Step]) -> tuple[Step, ...]:
     )
 
 
+def is_told(seen: Observed, steps: Sequence[Step]) -> bool:
+    """Whether the stored conditions say all of it."""
+    return not transitions(seen, steps)
+
+
 def told(recorder: Recorder, seen: Observed, steps: Sequence[Step]) -> None:
     """Tell of each transition."""
-    for step in transitions(seen, steps):
+    news = transitions(seen, steps)
+    for step in news:
         if step.status == FAILED:
             metrics.FAILED.labels(seen.kind.name, step.reason).inc()
             log.warning(CLAIM_FAILED, uid=seen.uid, reason=step.reason, error=step.message)
         if step.status == DONE:
             _celebrate(seen.kind, seen, step)
-        if step.reason not in _QUIET:
+        if _has_event(step, news):
             recorder.event(
                 seen.claim,
                 seen.kind.resource,
@@ -69,6 +78,13 @@ def told(recorder: Recorder, seen: Observed, steps: Sequence[Step]) -> None:
                 reason=step.reason,
                 message=step.message or SENTENCES[step.aspect].format(name=seen.name),
             )
+
+
+def _has_event(step: Step, news: Sequence[Step]) -> bool:
+    """Whether people get an Event: of several good news at once only of the last."""
+    if step.reason in _QUIET or (step.status == WAITING and step.aspect in _ON_NODE):
+        return False
+    return step.status != DONE or step is [each for each in news if each.status == DONE][-1]
 
 
 def _celebrate(kind: ClaimKind, seen: Observed, step: Step) -> None:

@@ -118,6 +118,8 @@ class Step:
         actions: what would move it.
         recheck_seconds: look again after; None for events only.
         in_cloud: it waits for a newer list of instances.
+        is_steady: a list that says the same of the instance would change nothing.
+        is_brief: it is over so soon that nobody need be told.
     """
 
     aspect: Aspect
@@ -127,6 +129,8 @@ class Step:
     actions: tuple[Action, ...] = ()
     recheck_seconds: float | None = None
     in_cloud: bool = False
+    is_steady: bool = False
+    is_brief: bool = False
 
     @property
     def satisfied(self) -> bool:
