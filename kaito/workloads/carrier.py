@@ -18,6 +18,8 @@ PROGRAM = ("python", "/workspace/artifacts/artifacts.py")
 FLAG = "--item="
 """What names an item on the program's command line."""
 SECRETS = "/var/run/secrets/registries"
+PULL_KEYS = (".dockerconfigjson", ".dockercfg")
+"""Keys of the two types of pull secrets; whatever else a Secret holds is not mounted."""
 CA_FOLDER = "/etc/kaito/ca"
 CA_FILE = f"{CA_FOLDER}/ca.crt"
 _SCRATCH = "/tmp"
@@ -132,8 +134,9 @@ def carrier_volumes(carrier: Carrier, items: Iterable[Item]) -> list[Manifest]:
     if carrier.ca_bundle:
         source = {"name": carrier.ca_bundle, "optional": True}
         volumes.append({"name": "ca-bundle", "configMap": source})
+    keys = [{"key": key, "path": key} for key in PULL_KEYS]
     for secret in _secrets(items):
-        source = {"secretName": secret, "optional": True, "defaultMode": 0o444}
+        source = {"secretName": secret, "optional": True, "defaultMode": 0o444, "items": keys}
         volumes.append({"name": _volume(secret), "secret": source})
     return volumes
 

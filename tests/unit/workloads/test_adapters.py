@@ -175,3 +175,9 @@ def test_another_list_of_adapters_is_another_revision() -> None:
         if isinstance(made["metadata"], dict)
     }
     assert len(revisions) == 3
+
+
+def test_of_a_secret_only_what_pull_secrets_hold_is_mounted() -> None:
+    secrets = [volume["secret"] for volume in pod(rendered(LEGAL))["volumes"] if "secret" in volume]
+    (found,) = secrets
+    assert [item["key"] for item in found["items"]] == [".dockerconfigjson", ".dockercfg"]
