@@ -131,6 +131,36 @@ WORKSPACE: Mapping[str, Remedy] = {
         "free GPUs on the selected nodes, or look at their taints and labels",
     ),
     "WorkloadReady": Remedy("The workload answers", _WAIT),
+    "Tuning": Remedy("The model is being tuned", f"{_WAIT}; the Job's log shows how far it is"),
+    "Tuned": Remedy("The adapter is where it belongs", "nothing to do"),
+    "NodesReleased": Remedy(
+        "The tuning is done, and the nodes that were bought for it are given back", "nothing to do"
+    ),
+    "TrainingConfigInvalid": Remedy(
+        "A training parameter does not exist, or does not take that value",
+        "correct the parameter that the message names in the ConfigMap of `tuning.config`",
+    ),
+    "DataUnavailable": Remedy(
+        "The data set cannot be fetched",
+        "check the URL, image or volume of `tuning.input`, and that nodes reach it",
+    ),
+    "DataUnusable": Remedy(
+        "The data set is there and has not the form that tuning needs",
+        "name the columns, or give the file the form, that the message asks for",
+    ),
+    "ModelUnavailable": Remedy(
+        "The model's weights cannot be had",
+        "check the hub's token and address, or the image that holds the weights",
+    ),
+    "OutOfMemory": Remedy(
+        "The GPU has not enough memory for this training",
+        "choose a smaller batch or sequence, `qlora`, or a larger instance type",
+    ),
+    "TrainingFailed": Remedy("The training program failed", _LOGS),
+    "PushFailed": Remedy(
+        "The adapter could not be pushed to the registry",
+        "check `tuning.output.image` and the push secret's right to write there",
+    ),
     "WorkspaceReady": Remedy("The Workspace does what it should", "nothing to do"),
     "WorkspacePending": Remedy("An earlier stage is not done", _WAIT),
     "WorkspaceDeleting": Remedy("Deletion was asked for", _WAIT),

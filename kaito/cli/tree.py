@@ -12,7 +12,6 @@ from kaito.kube.conditions import condition, is_true
 from kaito.kube.kinds import ContainerStatus, Job, Node, Pod
 from kaito.workloads.diagnosis import first_cause
 
-
 _UNTOUCHED = "MachineNotLaunched"
 """Reason of a Machine's stages that nobody has come to yet; a NodeClaim's are Unknown."""
 
