@@ -128,6 +128,10 @@ class Preset(CatalogModel):
     tuning: Requirements | None = None
     left_out: dict[str, Reason] = {}
 
+    def __hash__(self) -> int:
+        """That of the name, which equal presets share; not all that a preset holds has one."""
+        return hash(self.name)
+
     @model_validator(mode="after")
     def _size_is_known(self) -> Preset:
         """Something must decide what fits."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from kaito.catalog.geometry import Geometry
 from kaito.catalog.preset import Preset
@@ -39,6 +40,12 @@ def fit(
         The fewest nodes that hold the least context; on them the layout with the fewest GPUs
         that holds the model's whole context, else the one with the most context.
     """
+    return _fit(preset, sku, nodes, tokens)
+
+
+@lru_cache(1024)
+def _fit(preset: Preset, sku: Sku, nodes: int | None, tokens: int) -> Fit:
+    """The answer, which every look at a workspace asks for again, a dozen times."""
     if not sku.has_cuda:
         return foreign_fit(preset.name, sku)
     if (least := outdated(preset, sku)) is not None:

@@ -192,3 +192,13 @@ def test_more_nodes_do_not_help_a_server_that_runs_on_one(ours: Catalog) -> None
     small = ours.skus["Standard_NV36ads_A10_v5"]
 
     assert not fit(ours.presets["phi-4"], small, nodes=4).fits
+
+
+def test_an_answer_is_worked_out_once_for_equal_questions(ours: Catalog) -> None:
+    preset, sku = ours.presets["phi-3-mini-4k-instruct"], ours.skus["Standard_NC24ads_A100_v4"]
+
+    answer = fit(preset, sku, nodes=1)
+
+    assert fit(preset.model_copy(), sku.model_copy(), nodes=1) is answer
+    assert fit(preset, sku.model_copy(update={"gpu_memory_gib": 2.0}), nodes=1) != answer
+    assert fit(preset, sku, nodes=1, tokens=1) != answer
