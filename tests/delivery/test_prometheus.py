@@ -37,9 +37,6 @@ async def done(cluster: Bystander, *words: str, stdin: str = "") -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def watched(cluster: Bystander) -> AsyncIterator[Prometheus]:
     """A cluster whose model has answered, and whose Prometheus has seen it."""
-    await done(cluster, "set", "env", "deployment/provisioner", OURS, *SOON)
-    for name in ("kaito", "provisioner"):
-        await done(cluster, "rollout", "status", f"deployment/{name}", OURS, "--timeout=60s")
     async with watching(cluster) as prometheus:
         await done(cluster, "apply", "-f", "-", stdin=quick_start(WORKSPACE))
         await until("idle GPUs to be told", raises(prometheus, "KaitoGpusIdle"))
@@ -103,6 +100,8 @@ async def test_an_alert_fires_when_its_time_has_come(
 async def test_alerts_about_the_cloud_fire_when_it_refuses(
     watched: Prometheus, cluster: Bystander
 ) -> None:
+    await done(cluster, "set", "env", "deployment/provisioner", OURS, *SOON)
+    await done(cluster, "rollout", "status", "deployment/provisioner", OURS, "--timeout=60s")
     await cluster.play({"match": {"operation": "PUT"}, "fault": "quota"})
     await done(cluster, "apply", "-f", "-", stdin=quick_start("poor"))
     for alert in ("KaitoQuotaExhausted", "KaitoProvisioningOverdue"):
