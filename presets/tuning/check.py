@@ -1,8 +1,8 @@
 """Check a training configuration: `python check.py METHOD FILE`.
 
 It needs no more than pydantic and PyYAML, so that it can run on any node, before a GPU is bought.
-The exit code is 0 for a good one (or where there is no file), 1 for a bad one, which it names on
-standard output and, where the kubelet looks for one, in the termination message.
+The exit code is 0 for a good one, 1 for a bad one or none; what is wrong stands on standard output
+and, where the kubelet looks for it, in the termination message.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def main(argv: Sequence[str]) -> int:
         print("usage: check.py lora|qlora FILE", file=sys.stderr)
         return 2
     method, file = argv[0].lower(), Path(argv[1])
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
     try:
+        text = config.user_text(file)
         config.read(text, method=method, defaults=(config.default_text(method),))
     except Failure as found:
         print(found.message)

@@ -180,7 +180,26 @@ def read(text: str, *, method: str, defaults: tuple[str, ...] = ()) -> TrainingC
 
 def default_text(method: str) -> str:
     """The file that is used where the user has none."""
-    return (Path(__file__).parents[1] / f"{method}.yaml").read_text(encoding="utf-8")
+    return Path(__file__).with_name(f"{method}.yaml").read_text(encoding="utf-8")
+
+
+def user_text(file: Path, *, config_map: str = "") -> str:
+    """The user's own file.
+
+    Args:
+        file: where the ConfigMap is mounted.
+        config_map: name of that, for the message.
+
+    Raises:
+        Failure: there is none.
+    """
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    raise Failure(
+        Kind.CONFIG,
+        f"tuning.config: the Workspace's namespace has no ConfigMap {config_map or 'of this name'}"
+        f" with a key {FILE}: create it, or leave tuning.config out",
+    )
 
 
 def _sections(text: str) -> dict[str, dict[str, Any]]:

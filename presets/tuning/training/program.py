@@ -157,11 +157,6 @@ def _configuration(chosen: Settings) -> TrainingConfig:
     layers = [config.default_text(chosen.method)]
     if chosen.defaults:
         layers.insert(0, chosen.defaults.read_text(encoding="utf-8"))
-    text = chosen.config.read_text(encoding="utf-8") if chosen.config.is_file() else ""
-    if chosen.config_map and not chosen.config.is_file():
-        raise Failure(
-            Kind.CONFIG,
-            f"tuning.config: there is no ConfigMap {chosen.config_map} in the Workspace's"
-            f" namespace, or it has no key {config.FILE}: create it, or leave tuning.config out",
-        )
+    is_named = bool(chosen.config_map) or chosen.config.is_file()
+    text = config.user_text(chosen.config, config_map=chosen.config_map) if is_named else ""
     return config.read(text, method=chosen.method, defaults=tuple(layers))
