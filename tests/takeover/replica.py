@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,15 +48,15 @@ class Replica:
     _open: AsyncExitStack
 
     @classmethod
-    async def start(cls, layout: Layout, program: Program, name: str) -> Replica:
-        """Start one; it acts with the rights of its ServiceAccount."""
+    async def start(cls, layout: Layout, program: Program, name: str, **flags: object) -> Replica:
+        """Start one; it acts with the rights of its ServiceAccount, and with further flags."""
         opened = AsyncExitStack()
         user = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{program}"
         link = await opened.enter_async_context(proxying(layout))
         link.added = {"Impersonate-User": user, f"Impersonate-Extra-{PROCESS}": name}
         command = Command(
             name,
-            (sys.executable, "-m", program, *_flags(layout, program, name, link)),
+            (sys.executable, "-m", program, *_flags(layout, program, name, link, flags)),
             _environment(layout),
         )
         process = await Process.start(command, folder=REPO, logs=layout.logs)
@@ -90,7 +91,9 @@ class Replica:
         await self._open.aclose()
 
 
-def _flags(layout: Layout, program: Program, name: str, link: Proxy) -> list[str]:
+def _flags(
+    layout: Layout, program: Program, name: str, link: Proxy, more: Mapping[str, object]
+) -> list[str]:
     own: dict[Program, dict[str, object]] = {
         Program.KAITO: {"presets-dir": REPO / "presets"},
         Program.PROVISIONER: {
@@ -111,8 +114,9 @@ def _flags(layout: Layout, program: Program, name: str, link: Proxy) -> list[str
         "renew-seconds": RENEW_SECONDS,
         "retry-seconds": RETRY_SECONDS,
         **own[program],
+        **more,
     }
-    return [f"--{key}={value}" for key, value in flags.items()]
+    return [f"--{key.replace('_', '-')}={value}" for key, value in flags.items()]
 
 
 def _environment(layout: Layout) -> dict[str, str]:

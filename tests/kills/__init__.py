@@ -1,0 +1,1 @@
+"""The workspace controller is killed after each of its writes: the same end, nothing twice."""
