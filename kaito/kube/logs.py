@@ -6,6 +6,7 @@ event `library.reported`, from warning up, so that nothing on stdout is of anoth
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import Literal
@@ -55,7 +56,18 @@ def _last(format: Format) -> list[Processor]:
     """The processors that turn an event into a line."""
     if format == "console":
         return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=_encoded),
+    ]
+
+
+_ENCODER = json.JSONEncoder(default=str)
+
+
+def _encoded(event: EventDict, **_: object) -> str:
+    """One line; json.dumps would make an encoder for each."""
+    return _ENCODER.encode(event)
 
 
 def _as_reported(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
