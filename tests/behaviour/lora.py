@@ -1,13 +1,14 @@
 """Two adapters of the tiny model, and what PEFT itself answers with them: the oracle.
 
-Run in the inference environment. `make MODEL FOLDER` teaches each a sentence, always the same
-way; `ask MODEL FOLDER QUESTION {"name": strength, …}` prints the greedy answer in JSON.
+Run in the inference environment: `python lora.py MODEL FOLDER` teaches each a sentence, always the
+same way, and writes PEFT's greedy answers at all `STRENGTHS` beside them.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,18 @@ LESSONS = {
 MODULES = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
 STEPS = 150
 TOKENS = 24
+STRENGTHS: tuple[dict[str, float], ...] = (
+    {"ships": 0.0},
+    {"ships": 1.0},
+    {"ships": 0.5},
+    {"ships": 1.0, "birds": 0.25},
+)
 QUESTION = LESSONS["ships"][0]
+
+
+def key_of(strengths: Mapping[str, float]) -> str:
+    """What an answer is found by."""
+    return json.dumps(dict(strengths), sort_keys=True)
 
 
 def make(model: str, folder: Path) -> None:
@@ -38,7 +50,7 @@ def make(model: str, folder: Path) -> None:
         taught.save_pretrained(folder / name)
 
 
-def ask(model: str, folder: Path, question: str, strengths: dict[str, float]) -> str:
+def ask(model: str, folder: Path, question: str, strengths: Mapping[str, float]) -> str:
     """The greedy answer with these adapters, each at its strength."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -53,7 +65,7 @@ def ask(model: str, folder: Path, question: str, strengths: dict[str, float]) ->
     return str(tokenizer.decode(made[0], skip_special_tokens=True))
 
 
-def _with_adapters(model: Any, folder: Path, strengths: dict[str, float]) -> Any:
+def _with_adapters(model: Any, folder: Path, strengths: Mapping[str, float]) -> Any:
     from peft import PeftModel
 
     first, *others = strengths
@@ -81,9 +93,10 @@ def _teach(model: Any, tokenizer: Any, text: str) -> None:
 
 
 if __name__ == "__main__":
-    verb, model_folder, adapters, *rest = sys.argv[1:]
-    if verb == "make":
-        make(model_folder, Path(adapters))
-    else:
-        answer = ask(model_folder, Path(adapters), rest[0], json.loads(rest[1]))
-        sys.stdout.write(json.dumps(answer))
+    model_folder, adapters = sys.argv[1], Path(sys.argv[2])
+    make(model_folder, adapters)
+    answers = {
+        key_of(strengths): ask(model_folder, adapters, QUESTION, strengths)
+        for strengths in STRENGTHS
+    }
+    (adapters / "answers.json").write_text(json.dumps(answers))
