@@ -296,7 +296,7 @@ def _written(resource: Resource[T], answer: object) -> T:
     """The object that a write left, noted for whoever must not look at an older one."""
     item = decode_answer(resource, answer)
     version = checked(item.metadata.resource_version)
-    note(Write(resource, item.ref, item.metadata.uid, version))
+    note(Write(resource, item.ref, item.metadata.uid, version, item.metadata.labels))
     return item
 
 

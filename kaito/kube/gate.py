@@ -7,7 +7,8 @@ writes is noted, and its key waits until every informer concerned has passed it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
 from kaito.kube.versions import is_older
 
+_KEY = re.compile(r"[\w./-]+")
+"""A label selector that asks for one key, whatever its value."""
 _FIRST_SECONDS = 0.02
 _CAP_SECONDS = 1.0
 
@@ -33,12 +36,14 @@ class Write:
         ref: the object.
         uid: which one of that name, "" when that is not known.
         version: the resourceVersion of the answer, "" when the object is gone.
+        labels: of the object as it was written, None when they are not known.
     """
 
     resource: Resource[KubeObject]
     ref: Ref
     uid: str
     version: str
+    labels: Mapping[str, str] | None = None
 
 
 class Cache(Protocol):
@@ -52,6 +57,11 @@ class Cache(Protocol):
     @property
     def version(self) -> str:
         """The resourceVersion up to which it has everything, "" when that is not known."""
+        ...
+
+    @property
+    def labels(self) -> str:
+        """The label selector of what it is a copy of, "" for everything."""
         ...
 
     def known(self, ref: Ref) -> KubeObject | None:
@@ -137,9 +147,17 @@ class Gate:
 
 
 def _concerns(cache: Cache, write: Write) -> bool:
-    """Whether the cache will hear of the write."""
+    """Whether the cache will hear of the write.
+
+    Of two caches of one resource that select by labels, one may never hear of what the other
+    holds: its version moves with what it selects, and once a minute. Only a selector that is one
+    key is looked into; of any other the write counts as one of its own.
+    """
     one, other = cache.resource, write.resource
-    return (one.group, one.plural) == (other.group, other.plural)
+    if (one.group, one.plural) != (other.group, other.plural):
+        return False
+    is_key = _KEY.fullmatch(cache.labels) is not None
+    return write.labels is None or not is_key or cache.labels in write.labels
 
 
 def _has_seen(cache: Cache, write: Write) -> bool:

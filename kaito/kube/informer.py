@@ -80,6 +80,11 @@ class Informer(Generic[T]):
         metrics.INFORMER_OBJECTS.labels(resource.plural).set_function(self.store.__len__)
         self._readable = metrics.INFORMER_READABLE.labels(resource.plural)
 
+    @property
+    def labels(self) -> str:
+        """The label selector of its objects, "" for all."""
+        return self._selection.labels
+
     def on_change(self, handler: Handler[T]) -> None:
         """Have changes told to `handler`; what is already there is told at once."""
         self._handlers.append(handler)

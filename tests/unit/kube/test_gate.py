@@ -28,8 +28,9 @@ class Frozen:
 
     resource = THINGS
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, *, labels: str = "") -> None:
         self.version = version
+        self.labels = labels
         self.objects: dict[Ref, Thing] = {}
 
     def known(self, ref: Ref) -> Thing | None:
@@ -63,6 +64,27 @@ def test_y4_a_key_waits_until_the_cache_has_passed_its_write(
 
     assert gate.is_open(KEY) == is_open
     assert len(gate) == (0 if is_open else 1)
+
+
+@pytest.mark.parametrize(
+    ("selector", "carried", "is_open"),
+    [
+        ("team/mark", {"team/mark": "x"}, False),
+        ("team/mark", {"team/other": "x"}, True),
+        ("team/mark", {}, True),
+        ("team/mark", None, False),
+        ("", {"team/other": "x"}, False),
+        ("team/mark=y", {"team/other": "x"}, False),
+        ("!team/mark", {"team/other": "x"}, False),
+    ],
+)
+def test_a_key_does_not_wait_for_a_cache_that_never_hears_of_its_write(
+    selector: str, carried: dict[str, str] | None, *, is_open: bool
+) -> None:
+    gate = gate_over(Frozen("1", labels=selector))
+    gate.wrote(KEY, [Write(THINGS, ref("a"), "u", "50", carried)])
+
+    assert gate.is_open(KEY) == is_open
 
 
 def test_y4_other_keys_and_other_resources_do_not_wait() -> None:
