@@ -275,3 +275,26 @@ async def until(http: aiohttp.ClientSession, begin: str, value: int) -> None:
         async with http.get("/metrics") as response:
             lines = (await response.text()).splitlines()
         found = [float(line.split()[-1]) for line in lines if line.startswith(begin)]
+
+
+async def test_the_batch_has_its_turn_between_two_requests_that_go_alone(
+    http: aiohttp.ClientSession,
+) -> None:
+    kwargs = {"do_sample": False, "max_new_tokens": 400, "min_new_tokens": 400}
+    ended: list[str] = []
+
+    async def alone(name: str) -> None:
+        fields = {"prompt": PROMPT, "generate_kwargs": kwargs}
+        async with http.post("/chat", json=fields) as response:
+            assert response.status == 200
+        ended.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(alone("first"))
+        await until(http, "vllm:num_requests_running{", 1)
+        group.create_task(alone("second"))
+        status, _ = await asked(http, "completions", **GREEDY)
+        ended.append("batch")
+
+    assert status == 200
+    assert ended == ["first", "batch", "second"]

@@ -9,11 +9,24 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from serving.job import Job, Piece, Sink
+
+LOOK_SECONDS = 0.02
+
+
+class Pausable(Protocol):
+    """What else uses the model."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has anything to do."""
+
+    def pause(self) -> AbstractContextManager[None]:
+        """Hold it for a while."""
 
 
 class Alone:
@@ -24,7 +37,7 @@ class Alone:
         model: Any,
         tokenizer: Any,
         *,
-        pause: Callable[[], AbstractContextManager[None]],
+        batch: Pausable,
         switch: Callable[[str], None],
     ) -> None:
         """Wait for jobs.
@@ -32,12 +45,13 @@ class Alone:
         Args:
             model: the batch's own.
             tokenizer: the model's.
-            pause: holds the batch.
+            batch: stands still while a job runs, and then has as long for itself.
             switch: makes an adapter the model's.
         """
         self._model = model
         self._tokenizer = tokenizer
-        self._pause = pause
+        self._batch = batch
+        self._took = self._ended = 0.0
         self._switch = switch
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="alone")
         self._gone: dict[str, threading.Event] = {}
@@ -74,10 +88,21 @@ class Alone:
     def _run(self, id: str, job: Job, watch: Watch) -> None:
         if watch.gone.is_set():
             return
-        with self._pause():
+        self._give_way()
+        with self._batch.pause():
             self._running = id
             watch.begun = time.perf_counter()
-            self._generate(job, watch)
+            try:
+                self._generate(job, watch)
+            finally:
+                self._ended = time.perf_counter()
+                self._took = self._ended - watch.begun
+
+    def _give_way(self) -> None:
+        """Let the batch have as long as the last job had, as long as it has something to do."""
+        until = self._ended + self._took
+        while self._batch.is_busy and (left := until - time.perf_counter()) > 0:
+            time.sleep(min(left, LOOK_SECONDS))
 
     def _generate(self, job: Job, watch: Watch) -> None:
         self._switch(job.adapter)

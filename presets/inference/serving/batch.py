@@ -119,6 +119,13 @@ class Batch:
         return frozenset(id.partition(SEPARATOR)[2] for id in list(self._scheduler.active_requests))
 
     @property
+    def is_busy(self) -> bool:
+        """Whether there is anything to generate."""
+        # While the batch stands still, who comes waits before the scheduler.
+        has_come = not self._manager.input_queue.empty()
+        return has_come or bool(self._scheduler.has_pending_requests())
+
+    @property
     def failure(self) -> str:
         """Why the thread ended; "" as long as it runs."""
         error = self._manager.background_thread_status.fatal_error

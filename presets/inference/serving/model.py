@@ -101,7 +101,7 @@ def load(settings: Settings) -> TransformersEngine:
     encoder = Encoder(
         tokenizer, limits(model, batch.cache_tokens), defaults(model.generation_config)
     )
-    alone = Alone(model, tokenizer, pause=batch.pause, switch=switch)
+    alone = Alone(model, tokenizer, batch=batch, switch=switch)
     batch.start()
     return TransformersEngine(encoder=encoder, adapters=adapters, batch=batch, alone=alone)
 

@@ -113,7 +113,7 @@ class Worker:
         if early:
             self._engine.cancel(ticket.id, ticket.job)
         if failure := self._engine.failure:
-            self._on_failure(failure)
+            self._on_failure(f"the model broke off: {failure}")
 
     def observed(self, ticket: Ticket, piece: Piece) -> None:
         """Note the time of each token."""
