@@ -60,6 +60,7 @@ class Behind:
     """A cache that stands still."""
 
     resource = THINGS
+    labels = ""
     version = "90"
 
     def known(self, ref: Ref) -> Thing | None:
