@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -164,6 +165,8 @@ def serve(share: Share, address: tuple[str, int], name: str) -> None:
         def log_message(self, *_: object) -> None:
             """Say nothing of each probe."""
 
+    # It may be PID 1, which no signal ends that it has no handler for.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     ThreadingHTTPServer(address, Requests).serve_forever()
 
 
