@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from hack.cluster.cache import cache_folder
 from hack.cluster.layout import loopback
+from hack.cluster.session import running
+from hack.cluster.state import fresh_home
 from tests.bystander import WORKSPACE, Bystander, holds, quick_start, run, until
+from tests.claims import MACHINE, manifest
+from tests.conftest import PACE
 from tests.delivery.prometheus import Prometheus, watching
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
@@ -32,6 +37,14 @@ SOON = (
 async def done(cluster: Bystander, *words: str, stdin: str = "") -> None:
     finished = await cluster.kubectl(*words, stdin=stdin)
     assert finished.code == 0, finished.errors
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster() -> AsyncIterator[Bystander]:
+    """One whose operator loses rights in the end: nobody compares what it was denied."""
+    home = fresh_home(cache_folder() / "clusters", "test-")
+    async with running(home=home, pace=PACE) as layout:
+        yield Bystander(layout)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -147,5 +160,47 @@ async def test_a_pool_that_nobody_owns_is_told(watched: Prometheus, cluster: Bys
     assert await until("the leftover", raises(watched, "KaitoPoolWithoutOwner"))
 
 
+async def test_a_node_that_has_no_gpus_to_offer_is_told(
+    watched: Prometheus, cluster: Bystander
+) -> None:
+    claim = MACHINE.claim("nogpu", vm_size="Standard_D4s_v5")
+    await done(cluster, "apply", "-f", "-", stdin=manifest(claim))
+
+    assert await until("the node", raises(watched, "KaitoNodeWithoutGpus"))
+
+
 async def test_nobody_leads_when_nobody_is_there(watched: Prometheus) -> None:
-    assert await until("no leader", raises(watched, "KaitoNoLeader"), limit_seconds=150)
+    assert await until("no leader", raises(watched, "KaitoNoLeader"))
+
+
+async def test_reconciles_that_may_not_write_are_told(
+    watched: Prometheus, cluster: Bystander
+) -> None:
+    await lose(cluster, "workspaces/status")
+    await done(cluster, "scale", "deployment", "kaito", OURS, "--replicas=1")
+    number = 0
+
+    async def errors() -> bool:
+        nonlocal number
+        number += 1
+        await done(cluster, "apply", "-f", "-", stdin=quick_start(f"refused-{number}"))
+        return await raises(watched, "KaitoReconcileErrors")()
+
+    assert await until("errors", errors)
+
+
+async def test_a_cache_that_may_not_be_filled_is_told(
+    watched: Prometheus, cluster: Bystander
+) -> None:
+    await lose(cluster, "nodes")
+    await done(cluster, "delete", "pod", OURS, "--selector=app.kubernetes.io/name=kaito")
+
+    assert await until("the cache", raises(watched, "KaitoCacheStale"))
+
+
+async def lose(cluster: Bystander, resource: str) -> None:
+    """Take a right from the workspace controller."""
+    role = await cluster.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/kaito")
+    rules = [rule for rule in role["rules"] if resource not in rule.get("resources", ())]
+    change = json.dumps({"rules": rules})
+    await done(cluster, "patch", "clusterrole", "kaito", "--type=merge", "-p", change)
