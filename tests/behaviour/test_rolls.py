@@ -1,0 +1,62 @@
+"""A change rolls out on one node with one GPU: the old pod goes before the new one can start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.bystander import Bystander, Json, holds, quick_start, until
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+
+NAME = "rolling"
+SERVER = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
+
+
+def saying(word: str) -> str:
+    """A workspace with a template of the user's own, which takes the node's only GPU."""
+    server = {
+        "name": "server",
+        "image": "local/shell:1",
+        "command": ["sh", "-c", SERVER],
+        "env": [{"name": "WORD", "value": word}],
+        "resources": {"limits": {"nvidia.com/gpu": "1"}},
+    }
+    return quick_start(NAME, inference={"template": {"spec": {"containers": [server]}}})
+
+
+def words(pods: Sequence[Json]) -> list[str]:
+    """What the template said when each pod was made."""
+    return [pod["spec"]["containers"][0]["env"][0]["value"] for pod in pods]
+
+
+async def serving(cluster: Bystander, word: str) -> list[Json]:
+    """The workspace's pods once it is ready and they all are of that template, none until then."""
+    pods = await cluster.pods(NAME)
+    ready = holds(await cluster.workspace(NAME), "Ready")
+    return pods if ready and words(pods) == [word] else []
+
+
+async def test_a_template_runs_on_the_node_that_was_bought(cluster: Bystander) -> None:
+    applied = await cluster.kubectl("apply", "-f", "-", stdin=saying("first"))
+    assert applied.code == 0, applied.errors
+
+    (pod,) = await until("the first pod", lambda: serving(cluster, "first"))
+
+    (node,) = await cluster.nodes(NAME)
+    assert node["status"]["allocatable"]["nvidia.com/gpu"] == "1"
+    assert pod["spec"]["nodeName"] == node["metadata"]["name"]
+
+
+async def test_a_change_gets_through_on_the_same_node(cluster: Bystander) -> None:
+    (node,) = await cluster.nodes(NAME)
+    changed = await cluster.kubectl("apply", "-f", "-", stdin=saying("second"))
+    assert changed.code == 0, changed.errors
+
+    (pod,) = await until("the second pod", lambda: serving(cluster, "second"))
+
+    assert pod["spec"]["nodeName"] == node["metadata"]["name"]
+    assert len(await cluster.machines(NAME)) == 1
+    difference = await cluster.kubectl("diff", "-f", "-", stdin=saying("second"))
+    assert (difference.code, difference.output) == (0, ""), difference.errors
