@@ -73,6 +73,7 @@ def _fetch_one(address: str, file: Path, *, limit_bytes: int) -> None:
             _receive(address, part, limit_bytes=limit_bytes)
         except urllib.error.HTTPError as error:
             problem = f"{error.code} {error.reason}"
+            error.close()
             if error.code == RANGE_REFUSED:
                 part.unlink(missing_ok=True)
             elif error.code not in ANSWERS_AGAIN:
