@@ -32,7 +32,7 @@ LOST_EXIT_CODE = 75
 TORCH_PORT, LAUNCHER_PORT, RAY_PORT = 29500, 29501, 6379
 
 _SCRIPTS = "/workspace/vllm"
-_HEALTH_SECONDS = 5
+_SCRIPT_SECONDS = 10
 
 
 def is_group(preset: Preset, sku: Sku | None, *, nodes: int) -> bool:
@@ -114,16 +114,22 @@ def group_command(preset: Preset, command: list[str], *, nodes: int, leader: str
 
 
 def group_probes(image: Image, *, leader: str) -> dict[str, Manifest]:
-    """What is asked of each pod, by the probe's name; none where each answers for itself."""
+    """The probes of each pod, by name; none where each answers for itself like a server alone."""
     if _meeting(image) != "ray":
         return {}
     script = ["python3", f"{_SCRIPTS}/multi-node-health-check.py"]
     ready = [*script, "readiness", f"--leader-address={leader}", f"--vllm-port={image.port}"]
     alive = [*script, "liveness", f"--leader-address={leader}", f"--ray-port={RAY_PORT}"]
+    # It imports ray each time, which takes a while.
+    pace = {"periodSeconds": _SCRIPT_SECONDS, "timeoutSeconds": _SCRIPT_SECONDS}
     return {
-        "startupProbe": {"exec": {"command": ready}},
-        "readinessProbe": {"exec": {"command": ready}},
-        "livenessProbe": {"exec": {"command": alive}},
+        "startupProbe": {
+            "exec": {"command": ready},
+            **pace,
+            "failureThreshold": image.readiness_timeout_seconds // _SCRIPT_SECONDS,
+        },
+        "readinessProbe": {"exec": {"command": ready}, **pace},
+        "livenessProbe": {"exec": {"command": alive}, **pace},
     }
 
 

@@ -114,13 +114,12 @@ def _joined(
         {"name": name, "containerPort": port, "protocol": "TCP"}
         for name, port in meeting_ports(image).items()
     ]
-    probes = group_probes(image, leader=leader)
     return {
         **server,
         "command": group_command(preset, command, nodes=workspace.resource.count, leader=leader),
         "env": [*_list(server, "env"), *group_environment(image)],
         "ports": [*_list(server, "ports"), *ports],
-        **{name: _asked(server, name, handler) for name, handler in probes.items()},
+        **group_probes(image, leader=leader),
     }
 
 
@@ -128,13 +127,6 @@ def _list(server: Manifest, key: str) -> list[object]:
     """A list of the container."""
     found = server[key]
     return list(found) if isinstance(found, list) else []
-
-
-def _asked(server: Manifest, name: str, handler: Manifest) -> Manifest:
-    """A probe that asks otherwise."""
-    probe = server[name]
-    kept = probe.items() if isinstance(probe, dict) else ()
-    return {**{key: value for key, value in kept if key != "httpGet"}, **handler}
 
 
 def _pod(workspace: Workspace, image: Image, *, dedicated: bool) -> Manifest:

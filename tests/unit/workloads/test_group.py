@@ -151,7 +151,8 @@ def test_upstream_s_script_asks_the_leader_for_everybody_s_health(
         assert "httpGet" not in found[probe]
     alive = [*script, "liveness", asked, "--ray-port=6379"]
     assert found["livenessProbe"]["exec"]["command"] == alive
-    assert found["startupProbe"]["failureThreshold"] > 100
+    startup = found["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] == 1800
 
 
 def test_torchrun_gives_each_node_its_share_of_the_processes(
