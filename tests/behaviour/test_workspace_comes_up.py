@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.bystander import EXAMPLE, WORKSPACE, Bystander, Finished, holds, run, until
 from tests.stages import STAGES
@@ -117,6 +118,31 @@ async def test_the_plug_in_names_no_cause_where_there_is_none(cluster: Bystander
     assert (ready.code, unknown.code) == (0, 2)
     assert ready.output.startswith("state:   ready for ")
     assert "no Workspace is named nobody in namespace default" in unknown.errors
+
+
+async def test_who_may_edit_a_namespace_sees_and_asks_what_is_in_it(
+    cluster: Bystander, tmp_path: Path
+) -> None:
+    account = ("--serviceaccount=default:someone",)
+    for words in (
+        ("create", "serviceaccount", "someone"),
+        ("create", "rolebinding", "someone", "--clusterrole=edit", *account),
+        ("create", "token", "someone"),
+    ):
+        made = await cluster.kubectl(*words)
+        assert made.code == 0, made.errors
+    config = yaml.safe_load(cluster.layout.admin_kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": made.output.strip()}
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    own = ("--kubeconfig", str(tmp_path / "config"))
+
+    shown = await run(sys.executable, "-m", "kaito", "status", WORKSPACE, *own)
+    answered = await run(sys.executable, "-m", "kaito", "chat", WORKSPACE, QUESTION, *own)
+
+    assert shown.code == 0, shown.errors
+    assert "not shown: machines.karpenter.sh is forbidden" in shown.output
+    assert f"Deployment {WORKSPACE}" in shown.output
+    assert (answered.code, bool(answered.output.strip())) == (0, True), answered.errors
 
 
 async def test_logs_of_the_model_server_can_be_read(cluster: Bystander) -> None:
