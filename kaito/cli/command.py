@@ -91,7 +91,13 @@ def run(argv: Sequence[str], *, program: str = PROGRAM) -> int:
     Raises:
         SystemExit: code 2 for words that the parser does not know, 0 after `--help`.
     """
-    given = parser(program).parse_args(argv)
+    whole = parser(program)
+    # A question may stand behind flags, where argparse no longer looks for it.
+    given, words = whole.parse_known_args(argv)
+    if words and (given.command != "chat" or any(word.startswith("-") for word in words)):
+        whole.error(f"unrecognized arguments: {' '.join(words)}")
+    if words:
+        given.question = [*given.question, *words]
     if given.command in _CLUSTER_HELP:
         return question.run(given)
     answer = reply(argv)

@@ -91,5 +91,43 @@ def test_a_cluster_that_cannot_be_asked_is_exit_code_3(
     assert said.endswith(": --kubeconfig, $KUBECONFIG or ~/.kube/config must name a cluster\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["chat", "phi", "What", "now?", "-n", "models"],
+        ["chat", "phi", "-n", "models", "What", "now?"],
+        ["chat", "-n", "models", "phi", "What now?"],
+    ],
+    ids=["before", "after", "between"],
+)
+def test_a_question_may_stand_before_or_behind_the_flags(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[argparse.Namespace] = []
+
+    def run(given: argparse.Namespace) -> int:
+        asked.append(given)
+        return 0
+
+    monkeypatch.setattr(question, "run", run)
+
+    assert command.run(words) == 0
+    assert [" ".join(each.question) for each in asked] == ["What now?"]
+    assert asked[0].namespace == "models"
+
+
+@pytest.mark.parametrize(
+    "words", [["status", "phi", "more"], ["chat", "phi", "--tokens"], ["why", "phi", "--watch"]]
+)
+def test_words_that_nobody_knows_are_exit_code_2(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command.run(words)
+
+    assert caught.value.code == 2
+    assert "unrecognized arguments: " in capsys.readouterr().err
+
+
 def test_neither_colour_nor_lines_go_where_they_are_not_understood() -> None:
     assert settings.pen(io.StringIO()) == Pen(colour=False, lines=False)
