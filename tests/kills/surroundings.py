@@ -23,6 +23,8 @@ SERVICES = f"/api/v1/namespaces/{NAMESPACE}/services"
 WORKSPACES = f"/apis/kaito.sh/v1alpha1/namespaces/{NAMESPACE}/workspaces"
 OWNED = (SETS, DEPLOYED, SERVICES)
 LOOK_SECONDS = 0.1
+SYSTEM_NODE = "system-0"
+"""A node that is there all the time: in a cluster without a ready one, none counts as lost."""
 LONG_AGO = "2026-01-01T00:00:00Z"
 
 
@@ -49,6 +51,9 @@ class Surroundings(Life):
         await self._patch(path, {"status": {"conditions": [said]}}, STRATEGIC)
 
     async def _run(self) -> None:
+        system = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": SYSTEM_NODE}}
+        await self.ground.client.create(NODES, system)
+        await self._set_ready(SYSTEM_NODE, ready=True)
         while True:
             await self._boot()
             for path in (SETS, DEPLOYED):

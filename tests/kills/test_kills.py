@@ -18,7 +18,7 @@ import pytest_asyncio
 from tests.bystander import until
 from tests.kills.picture import at_rest, picture
 from tests.kills.scenarios import NAME, SCENARIOS, Scenario, Scene
-from tests.kills.surroundings import Surroundings
+from tests.kills.surroundings import SYSTEM_NODE, Surroundings
 from tests.kills.victim import Victim
 from tests.takeover.audit import Log
 from tests.takeover.ground import standing
@@ -122,7 +122,8 @@ async def is_empty(scene: Scene) -> bool:
 
 
 async def nodes(scene: Scene) -> list[Any]:
-    return await scene.cluster.items("/api/v1/nodes")
+    found = await scene.cluster.items("/api/v1/nodes")
+    return [one for one in found if one["metadata"]["name"] != SYSTEM_NODE]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.about)
