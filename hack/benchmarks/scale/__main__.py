@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -47,13 +48,14 @@ def main() -> int:
     wanted: Mapping[str, Sequence[int]] = QUICK if asked.quick else WHOLE
     if is_part:
         wanted = {"instant": asked.instant or (), "pools": asked.pools or ()}
+    load = os.getloadavg()[0]
     try:
         rows = asyncio.run(measured(wanted))
     except Late as failure:
         _say(f"not all workspaces became ready: {failure}")
         return 1
     if asked.page or not (asked.quick or is_part):
-        Path(asked.page or PAGE).write_text(page(rows, today=datetime.now(UTC).date()))
+        Path(asked.page or PAGE).write_text(page(rows, today=datetime.now(UTC).date(), load=load))
     print(json.dumps({"benchmark": "scale", "rows": [asdict(each) for each in rows]}))
     return 0
 

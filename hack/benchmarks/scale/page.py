@@ -24,7 +24,8 @@ Written by `hack/bench scale` on {date}. Do not edit.
 Workspaces are created at once, on a real API server with etcd. Ready: each says so, and its pod
 runs. The floor: a bare script makes the same objects through the same HTTP client, with as many
 requests in flight, and checks nothing; it is timed to the same end. Servers are started anew for
-each figure, on {machine}, which they share with everything that is measured.
+each figure, on {machine}, which they share with everything that is measured;
+{load:.1f} other processes wanted a processor when it began.
 
 - `instant`: machines are Ready, and pods run, as soon as they are seen.
 - `pools`: each machine is a pool of the ARM server, which takes five seconds; the provisioner sees
@@ -40,8 +41,14 @@ for each workspace, the floor 4. Its floor there and ours here say how far the m
 """
 
 
-def page(rows: Sequence[Row], *, today: date) -> str:
-    """The text of the page."""
+def page(rows: Sequence[Row], *, today: date, load: float) -> str:
+    """The text of the page.
+
+    Args:
+        rows: what was found.
+        today: when.
+        load: of the machine before it began: processes that ran or waited for a processor.
+    """
     names = [each.name for each in fields(Row)]
     figures = [[getattr(row, name) for name in names] for row in rows]
     titles = [name.replace("_seconds", ", s").replace("_mb", ", MiB") for name in names]
@@ -50,7 +57,7 @@ def page(rows: Sequence[Row], *, today: date) -> str:
     beside = [(n, *found, floors[n]) for n, found in UPSTREAM.items() if n in floors]
     return "".join(
         (
-            _HEAD.format(date=today, machine=machine()),
+            _HEAD.format(date=today, machine=machine(), load=load),
             "\n",
             _lines(table),
             _UPSTREAM if beside else "",

@@ -83,9 +83,10 @@ def test_the_page_has_our_floor_beside_the_figures_of_upstream() -> None:
         above_imports_mb=18.0,
     )
 
-    text = page([row], today=date(2026, 1, 2))
+    text = page([row], today=date(2026, 1, 2), load=0.25)
 
     assert "on 2026-01-02" in text
+    assert "\n0.2 other processes wanted a processor" in text
     assert "| infrastructure | n | ready, s | floor, s | ratio |" in text
     assert "| instant | 300 | 12.5 | 10.0 | 1.25 | 6.0 | 12.0 | 5.2 | 3.5 | 110.0 | 18.0 |" in text
     assert "| 300 | 145.0 | 21.0 | 10.0 |" in text
