@@ -12,8 +12,10 @@ from kaito.kube.objects import Ref
 from tests.soak.reach import Holding, grown, held
 from tests.virtual.door import Weather
 from tests.virtual.process import NAMES, Life
-from tests.virtual.story import Script, Stage, Workload, create, delete, played
+from tests.virtual.story import Script, Stage, played
+from tests.virtual.user import create, delete
 from tests.virtual.weather import Storm
+from tests.virtual.workloads import Workload
 
 HOURS = 24
 FIRST = 1
@@ -39,9 +41,9 @@ def test_nothing_grows_between_the_second_hour_and_the_last(
         for hour in range(HOURS):
             await asyncio.sleep(hour * PERIOD_SECONDS + 5 - stage.timeline.now)
             ref = Ref("default", f"w-{hour}")
-            create(stage, ref)
+            create(stage.world, ref)
             await asyncio.sleep(1800)
-            delete(stage, ref)
+            delete(stage.world, ref)
             await asyncio.sleep(1500)
             _rest(stage, holdings)
 

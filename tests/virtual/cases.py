@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.virtual.process import Manner
-from tests.virtual.story import RULES, SILENT, Workload
+from tests.virtual.workloads import RULES, SILENT, Workload
 
 NEXT = "~"
 
@@ -37,8 +37,9 @@ CASES = tuple(Case(workload) for workload in Workload)
 """All of them, with Machines."""
 NEXT_CASES = (Case(Workload.DELETE, is_next=True), Case(Workload.AGAIN, is_next=True))
 """Those that are played with NodeClaims, too: all that a user does is in them."""
-POINT_CASES = tuple(each for each in CASES if each.workload is not Workload.NODELESS)
-"""Those whose every point is played; NODELESS is REPLACED four times over."""
+_PARTS = frozenset({Workload.NODELESS, Workload.FALLBACK, Workload.PAIR})
+POINT_CASES = tuple(each for each in CASES if each.workload not in _PARTS)
+"""Those whose every point is played; the others' points are among them, or repeat themselves."""
 OPEN_CASES = tuple(each for each in CASES if each.workload not in {*RULES, *SILENT})
 """Those where anything may go wrong in the cloud."""
 

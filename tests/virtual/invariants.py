@@ -46,6 +46,8 @@ from tests.virtual.wire import Json
 
 BUGS = frozenset({"handler.failed", "reconcile.failed", "process.unstarted"})
 MOST = 12
+SOMEBODY = "somebody"
+"""Who may delete pools behind everybody's back."""
 CLAIMS = ("machines", "nodeclaims")
 SLOWEST_SECONDS = 60.0
 """No request takes longer to arrive."""
@@ -58,7 +60,8 @@ class Judge:
         violations: sentences; empty is good.
     """
 
-    def __init__(self, api: Api, arm: Arm, now: Callable[[], float]) -> None:
+    def __init__(self, api: Api, arm: Arm, now: Callable[[], float], *, machines: int = 1) -> None:
+        self._machines = machines
         self._api = api
         self._arm = arm
         self._now = now
@@ -118,17 +121,25 @@ class Judge:
             self.say(sentence)
 
     def end(self, lives: list[Life], *, wanted: int, is_late: bool) -> None:
-        """Judge the end: everything there that should be, and nobody writing any more."""
+        """Judge the end: everything there that should be, and nobody writing any more.
+
+        Args:
+            lives: all processes.
+            wanted: how many machines a Workspace is to have; 0 when there is to be none.
+            is_late: whether it took too long to come to rest.
+        """
         counts = {
             "workspaces": len(self._api.items("workspaces")),
             "claims": len(self._claims()),
             "nodes": len(self._api.items("nodes")),
             "deployments": len(self._api.items("deployments")),
+            "pods": len(self._api.items("pods")),
             "pools": len(self._arm.pools()),
         }
         for name, count in counts.items():
-            if count != wanted:
-                self.say(f"in the end there are {count} {name}, and not {wanted}")
+            due = min(wanted, 1) if name in ("workspaces", "deployments") else wanted
+            if count != due:
+                self.say(f"in the end there are {count} {name}, and not {due}")
         for item in self._api.items("workspaces"):
             self._settled(item)
         if is_late:
@@ -181,7 +192,7 @@ class Judge:
         claim = self._claim(deed.owner)
         if deed.verb == "launch":
             self._launched(deed, claim)
-        else:
+        elif deed.by != SOMEBODY:
             self._terminated(deed, claim)
 
     def _terminated(self, deed: Deed, claim: Json | None) -> None:
@@ -232,8 +243,8 @@ class Judge:
         if event.old is None:
             owner = _owner(event.new)
             twins = [each for each in self._claims() if _owner(each) == owner]
-            if len(twins) > 1:
-                self.say(f"workspace {owner} has {len(twins)} claims and wants one")
+            if len(twins) > self._machines:
+                self.say(f"workspace {owner} has {len(twins)} claims, and wants {self._machines}")
 
     def _transitions(self, old: Json, new: Json, at: float) -> None:
         """LastTransitionTime moves when the status does, and only then; no condition vanishes."""

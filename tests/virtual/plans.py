@@ -31,9 +31,10 @@ from tests.virtual.cases import Case, named
 from tests.virtual.door import Weather
 from tests.virtual.process import Life, Manner
 from tests.virtual.refusals import REFUSALS
-from tests.virtual.story import Climate, Script, Stage, Verdict, Workload, fair, played
+from tests.virtual.story import Climate, Script, Stage, Verdict, fair, played
 from tests.virtual.troubles import STRIKES, Strike, trouble
 from tests.virtual.weather import Calls, Ear, Fog, Gap, Heard, Outage, Sniper, Storm
+from tests.virtual.workloads import Workload
 
 STALE_SECONDS = 300.0
 STORM_SECONDS = 900.0

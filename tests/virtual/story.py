@@ -7,17 +7,13 @@ import json
 import logging
 import random
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
 import structlog
 
-from hack.cluster.arm.faults import Fault, Rule
-from kaito.api.workspace import WORKSPACES
-from kaito.kube.objects import Ref
 from tests.virtual import process
 from tests.virtual.api import Api
 from tests.virtual.cloud import Arm
@@ -25,7 +21,8 @@ from tests.virtual.door import Fair, Link, Weather, mark
 from tests.virtual.invariants import Judge
 from tests.virtual.loop import Timeline, VirtualLoop
 from tests.virtual.process import Life, Manner
-from tests.virtual.stuck import NODELESS, UNSOLD, Stuck
+from tests.virtual.user import User
+from tests.virtual.workloads import GOING, Workload, machines
 from tests.virtual.world import World
 
 REST_SECONDS = 1.0
@@ -36,39 +33,6 @@ QUIET_SECONDS = 3600.0
 """How long nobody may write after that; a third of it where a lease is renewed all the time."""
 GRACE_SECONDS = 30.0
 """How long a process may take to end when it is told to."""
-PATIENCE_SECONDS = 10.0
-REF = Ref("default", "w")
-
-
-class Workload(StrEnum):
-    """What the user does."""
-
-    CREATE = "create"
-    DELETE = "create, and delete when it serves"
-    REGRET = "create, and delete half-way"
-    AGAIN = "create, delete half-way, and create again"
-    SOLD_OUT = "create, where the first machine fails"
-    UNSOLD = "create, where the type is not sold, and delete"
-    WITHDRAWN = "create, where the type turns out not to be sold, and delete"
-    REPLACED = "create, where the first machine never joins"
-    NODELESS = "create, where no machine ever joins, and delete"
-
-
-STAYING = (Workload.CREATE, Workload.AGAIN, Workload.SOLD_OUT, Workload.REPLACED)
-RULES: Mapping[Workload, Rule] = {
-    Workload.SOLD_OUT: Rule(fault=Fault.ALLOCATION, times=1),
-    Workload.UNSOLD: Rule(fault=Fault.SKU),
-    Workload.WITHDRAWN: Rule(fault=Fault.ALLOCATION, code="SkuNotAvailable"),
-}
-"""What goes wrong in the cloud."""
-SILENT: Mapping[Workload, float] = {Workload.REPLACED: 1, Workload.NODELESS: float("inf")}
-"""How many of the first pools have a machine that never joins."""
-STUCK: Mapping[Workload, Stuck] = {
-    Workload.UNSOLD: UNSOLD,
-    Workload.WITHDRAWN: UNSOLD,
-    Workload.NODELESS: NODELESS,
-}
-"""How the user finds it before it is deleted."""
 
 
 class Stage:
@@ -89,7 +53,7 @@ class Stage:
         self.api = Api(clock=timeline.seconds)
         self.arm = arm
         self.world = World(self.api, arm)
-        self.judge = Judge(self.api, arm, timeline.seconds)
+        self.judge = Judge(self.api, arm, timeline.seconds, machines=machines(script.workload))
         self.script = script
         self.lives: dict[VirtualLoop, Life] = {}
 
@@ -180,9 +144,12 @@ async def _play(script: Script, stage: Stage) -> None:
     ]
     others = [asyncio.create_task(stage.world.run()), asyncio.create_task(mark(stage.api))]
     troubles = script.trouble(stage)
-    await (script.act or _act)(stage)
+    chance = random.Random(script.manner.seed)
+    user = User(stage.api, stage.arm, stage.world, stage.judge, script.workload, chance)
+    await (script.act(stage) if script.act else user.act())
     is_late = await _is_late(stage)
-    wanted = 0 if script.act or script.workload not in STAYING else 1
+    is_gone = script.act or script.workload in GOING
+    wanted = 0 if is_gone else machines(script.workload)
     stage.judge.end(list(stage.lives.values()), wanted=wanted, is_late=is_late)
     if script.climate is fair and not script.manner.elects:
         stage.judge.unhindered(list(stage.lives.values()))
@@ -232,57 +199,6 @@ async def _keep(name: str, slot: int, stage: Stage) -> None:
         stage.judge.left(life, elects=stage.script.manner.elects)
         stage.buried(life)
         await asyncio.sleep(REST_SECONDS)
-
-
-async def _act(stage: Stage) -> None:
-    """What the user does, over an hour at most."""
-    workload, chance = stage.script.workload, random.Random(stage.script.manner.seed)
-    if workload in RULES:
-        stage.arm.fail(RULES[workload])
-    stage.world.silent = SILENT.get(workload, 0)
-    await asyncio.sleep(5)
-    create(stage)
-    if workload in STAYING and workload is not Workload.AGAIN:
-        return
-    if workload in STUCK:
-        stuck = STUCK[workload]
-        await asyncio.sleep(stuck.seconds)
-        stage.judge.stuck(stuck)
-        delete(stage)
-        return
-    half_way = chance.uniform(0, 150)
-    await asyncio.sleep(500 if workload is Workload.DELETE else half_way)
-    delete(stage)
-    if workload is Workload.AGAIN:
-        await asyncio.sleep(chance.uniform(200, 700))
-        await _gone(stage)
-        create(stage)
-
-
-async def _gone(stage: Stage) -> None:
-    """Wait as a user does whose next Workspace of that name is refused."""
-    for _ in range(int(SETTLE_SECONDS / PATIENCE_SECONDS)):
-        if not stage.api.items(WORKSPACES.plural):
-            return
-        await asyncio.sleep(PATIENCE_SECONDS)
-
-
-def create(stage: Stage, ref: Ref = REF) -> None:
-    """Have the user apply a Workspace."""
-    manifest = {
-        "metadata": {"name": ref.name, "namespace": ref.namespace},
-        "resource": {
-            "instanceType": "Standard_NC6s_v3",
-            "labelSelector": {"matchLabels": {"apps": "phi"}},
-        },
-        "inference": {"preset": {"name": "phi-3-mini-4k-instruct"}},
-    }
-    stage.world.ask("POST", WORKSPACES.path(namespace=ref.namespace), manifest)
-
-
-def delete(stage: Stage, ref: Ref = REF) -> None:
-    """Have the user delete it."""
-    stage.world.ask("DELETE", WORKSPACES.path(ref), {})
 
 
 def _trace(api: Api) -> list[str]:

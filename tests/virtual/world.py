@@ -10,12 +10,13 @@ import json
 from contextlib import suppress
 
 from kaito.api import labels
-from kaito.kube.kinds import DEPLOYMENTS, NODES, PODS
+from kaito.kube.kinds import NODES
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
 from kaito.kube.transport import Call
 from tests.virtual.api import MERGE, NEVER_APPLIED, Api
 from tests.virtual.cloud import Arm
+from tests.virtual.pods import Pods
 from tests.virtual.watching import Event
 from tests.virtual.wire import Json
 
@@ -36,6 +37,7 @@ class World:
         self._seen = (0, 0)
         self._moved = asyncio.Event()
         self.silent = 0.0
+        self._pods = Pods(api, self.ask)
         api.on_event.append(self._hear)
         arm.on_deed.append(lambda _deed: self._moved.set())
 
@@ -60,7 +62,7 @@ class World:
         self._seen = (self._api.version, self._arm.revision())
         self._nodes()
         self._collect()
-        self._pods()
+        self._pods.turn()
 
     def ask(self, method: str, path: str, body: object = None) -> Json:
         """A request of one of them; what it is refused is done next time."""
@@ -103,56 +105,6 @@ class World:
         }
         self.ask("POST", NODES.path(), node)
 
-    def _pods(self) -> None:
-        """A Deployment has a ready pod as soon as there is a node for it."""
-        nodes = [node["metadata"]["name"] for node in self._usable()]
-        pods = {item["metadata"]["name"] for item in self._api.items("pods")}
-        for item in self._api.items("deployments"):
-            metadata, spec = item["metadata"], item["spec"]
-            ref = Ref(metadata["namespace"], metadata["name"])
-            count = spec["replicas"] if nodes else 0
-            for number in range(count):
-                name = f"{ref.name}-{number}"
-                if name not in pods:
-                    self._start(item, Ref(ref.namespace, name), nodes[0])
-            told = {
-                "observedGeneration": metadata["generation"],
-                "replicas": spec["replicas"],
-                "updatedReplicas": spec["replicas"],
-                "readyReplicas": count,
-                "availableReplicas": count,
-            }
-            if item.get("status") != told:
-                path = DEPLOYMENTS.path(ref, subresource="status")
-                self.ask("PATCH", path, {"status": told})
-
-    def _usable(self) -> list[Json]:
-        nodes = self._api.items("nodes")
-        return [node for node in nodes if not node["spec"].get("unschedulable")]
-
-    def _start(self, deployment: Json, ref: Ref, node: str) -> None:
-        template = deployment["spec"]["template"]
-        owner = {
-            "apiVersion": deployment["apiVersion"],
-            "kind": deployment["kind"],
-            "name": deployment["metadata"]["name"],
-            "uid": deployment["metadata"]["uid"],
-            "controller": True,
-        }
-        metadata = {
-            **template["metadata"],
-            "name": ref.name,
-            "namespace": ref.namespace,
-            "ownerReferences": [owner],
-        }
-        pod = {"metadata": metadata, "spec": {**template["spec"], "nodeName": node}}
-        self.ask("POST", PODS.path(namespace=ref.namespace), pod)
-        status = {
-            "phase": "Running",
-            "conditions": [{"type": "Ready", "status": "True"}],
-        }
-        self.ask("PATCH", PODS.path(ref, subresource="status"), {"status": status})
-
     def _collect(self) -> None:
         """What belongs to something that is gone goes, too."""
         everything: dict[str, list[Json]] = {
@@ -160,7 +112,7 @@ class World:
         }
         nodes = {node["metadata"]["name"] for node in self._api.items("nodes")}
         for pod in everything["pods"]:
-            if pod["spec"]["nodeName"] not in nodes:
+            if pod["spec"].get("nodeName", "") not in {"", *nodes}:
                 self.remove(pod, "pods")
         uids = {item["metadata"]["uid"] for items in everything.values() for item in items}
         for plural in OWNED:

@@ -1,0 +1,129 @@
+"""The user: one Workspace, what is done with it over an hour or two, and what is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kaito.api.workspace import WORKSPACES
+from kaito.kube.objects import Ref
+from tests.virtual.api import Api
+from tests.virtual.cloud import Arm
+from tests.virtual.invariants import SOMEBODY, Judge
+from tests.virtual.wire import Json
+from tests.virtual.workloads import HALF_WAY, RULES, SILENT, STUCK, Workload, adapter, spec
+from tests.virtual.world import World
+
+REF = Ref("default", "w")
+LATE_SECONDS = 3600.0
+LOOK_SECONDS = 10.0
+CLAIMS = ("machines", "nodeclaims")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who wants something.
+
+    Attributes:
+        api: where it is looked at.
+        arm: the cloud, which somebody else can get at.
+        world: takes what the user sends.
+        judge: hears of what the user does not find.
+        workload: what is done.
+        chance: when.
+    """
+
+    api: Api
+    arm: Arm
+    world: World
+    judge: Judge
+    workload: Workload
+    chance: random.Random
+
+    async def act(self) -> None:
+        """Do it all."""
+        if self.workload in RULES:
+            self.arm.fail(RULES[self.workload])
+        self.world.silent = SILENT.get(self.workload, 0)
+        await asyncio.sleep(5)
+        create(self.world, workload=self.workload)
+        if self.workload in STUCK:
+            await asyncio.sleep(STUCK[self.workload].seconds)
+            self.judge.stuck(STUCK[self.workload])
+            delete(self.world)
+        elif self.workload in HALF_WAY:
+            await self._change_of_mind()
+        elif self.workload is Workload.DELETE:
+            await asyncio.sleep(500)
+            delete(self.world)
+        elif self.workload is Workload.ROBBED:
+            await self._be_robbed()
+        elif self.workload is Workload.ADAPTED:
+            await self._until(self._serves)
+            patch = {"inference": {"adapters": [adapter("first"), adapter("second")]}}
+            self.world.ask("PATCH", WORKSPACES.path(REF), patch)
+            await self._until(lambda: self._serves() and self._has_adapter("second"))
+
+    async def _change_of_mind(self) -> None:
+        """Delete half-way, and perhaps want it back."""
+        await asyncio.sleep(self.chance.uniform(0, 150))
+        delete(self.world)
+        if self.workload is Workload.AGAIN:
+            await asyncio.sleep(self.chance.uniform(200, 700))
+            await self._until(lambda: not self.api.items(WORKSPACES.plural))
+            create(self.world, workload=self.workload)
+
+    async def _be_robbed(self) -> None:
+        """Somebody deletes the pool; the claim says so, and what to do, which is done."""
+        await self._until(self._serves)
+        for pool in self.arm.pools():
+            self.arm.ask("DELETE", pool["name"], None, by=SOMEBODY, sent_at=self.arm.now())
+        await self._until(lambda: any(self._is_robbed(claim) for _, claim in self._claims()))
+        for plural, claim in self._claims():
+            if not self._is_robbed(claim):
+                self.judge.say(f"a claim does not say that its pool was deleted: {claim}")
+            self.world.remove(claim, plural)
+
+    async def _until(self, look: Callable[[], bool]) -> None:
+        """Look now and then; what does not come is noted."""
+        for _ in range(int(LATE_SECONDS / LOOK_SECONDS)):
+            if look():
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        self.judge.say("the user waits in vain")
+
+    def _serves(self) -> bool:
+        """Whether the Workspace is ready."""
+        found = self.api.items(WORKSPACES.plural)
+        return bool(found) and any(
+            each["type"] == "WorkspaceReady" and each["status"] == "True"
+            for each in (found[0].get("status") or {}).get("conditions", [])
+        )
+
+    def _has_adapter(self, name: str) -> bool:
+        """Whether every pod has an adapter."""
+        image = adapter(name)["source"]["image"]
+        return all(image in json.dumps(pod["spec"]) for pod in self.api.items("pods"))
+
+    def _claims(self) -> list[tuple[str, Json]]:
+        return [(plural, claim) for plural in CLAIMS for claim in self.api.items(plural)]
+
+    def _is_robbed(self, claim: Json) -> bool:
+        return any(
+            each["reason"] == "InstanceGone" and "Delete the claim" in each["message"]
+            for each in claim["status"]["conditions"]
+        )
+
+
+def create(world: World, ref: Ref = REF, *, workload: Workload = Workload.CREATE) -> None:
+    """Have the user apply a Workspace."""
+    manifest = {"metadata": {"name": ref.name, "namespace": ref.namespace}, **spec(workload)}
+    world.ask("POST", WORKSPACES.path(namespace=ref.namespace), manifest)
+
+
+def delete(world: World, ref: Ref = REF) -> None:
+    """Have the user delete it."""
+    world.ask("DELETE", WORKSPACES.path(ref), {})
