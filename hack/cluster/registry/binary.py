@@ -57,10 +57,20 @@ def _unpack(kept: Path) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".registry-", dir=kept.parent) as scratch:
         folder = Path(scratch)
-        _run(["apt-get", "download", "-qq", PACKAGE], folder)
+        _download(folder)
         archives = [str(path) for path in folder.glob("*.deb")]
         _run(["dpkg-deb", "-x", *archives, "content"], folder)
         (folder / "content" / "usr" / "bin" / PACKAGE).replace(kept)
+
+
+def _download(folder: Path) -> None:
+    """Fetch the package; a new machine knows of no packages yet."""
+    download = ["apt-get", "download", "-qq", PACKAGE]
+    try:
+        _run(download, folder)
+    except Unobtainable:
+        _run(["apt-get", "update", "-qq"], folder)
+        _run(download, folder)
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -73,3 +73,32 @@ def test_offline_it_is_said_what_helps(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unobtainable, match="docker-registry or registry"):
         registry_program(tmp_path, offline=True, report=print)
+
+
+APT = """#!/bin/sh
+echo "$1" >> "$LOG"
+if [ "$1" = download ] && [ "$(grep -c update "$LOG")" = 0 ]; then
+  echo "E: Unable to locate package" >&2
+  exit 100
+fi
+"""
+DPKG = """#!/bin/sh
+for last; do :; done
+/bin/mkdir -p "$last/usr/bin" && echo registry > "$last/usr/bin/docker-registry"
+"""
+
+
+def test_a_machine_that_knows_no_packages_yet_asks_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, script in (("apt-get", APT), ("dpkg-deb", DPKG)):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "grep").symlink_to("/bin/grep")
+    log = tmp_path / "log"
+    log.touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LOG", str(log))
+    found = registry_program(tmp_path / "cache", offline=False, report=print)
+    assert log.read_text().split() == ["download", "update", "download"]
+    assert found.read_text() == "registry\n"
