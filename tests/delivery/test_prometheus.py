@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from hack.cluster.cache import cache_folder
 from hack.cluster.layout import loopback
 from hack.cluster.session import running
 from hack.cluster.state import fresh_home
+from hack.monitoring import panels, pictures
+from hack.monitoring.panels import Dashboard
 from tests.bystander import WORKSPACE, Bystander, holds, quick_start, run, until
 from tests.claims import MACHINE, manifest
 from tests.conftest import PACE
@@ -145,6 +148,18 @@ async def test_every_query_of_a_dashboard_returns_data(watched: Prometheus, name
 
     await until(f"data for {name}", all_speak, limit_seconds=30)
     assert await silent() == []
+
+
+@pytest.mark.parametrize("board", panels.DASHBOARDS, ids=lambda board: board.name)
+async def test_a_picture_of_each_dashboard_is_drawn_from_what_was_seen(
+    watched: Prometheus, board: Dashboard, tmp_path: Path
+) -> None:
+    asked = pictures.asking(watched.url, seconds=120)
+
+    drawn = await asyncio.to_thread(pictures.drawn, board, asked)
+
+    assert drawn.count("<polyline ") >= len(board.panels)
+    (tmp_path / f"{board.name}.svg").write_text(drawn)
 
 
 async def test_a_pool_that_nobody_owns_is_told(watched: Prometheus, cluster: Bystander) -> None:
