@@ -13,6 +13,9 @@ from safetensors.numpy import load_file
 from tests.unit.artifacts.carrier import MODULE, Carrier, an_adapter
 
 
+pytestmark = pytest.mark.timeout(60)
+
+
 def update(folder: Path) -> NDArray[np.float64]:
     """What an adapter adds to the weight of its module, by the definition of LoRA."""
     config = json.loads((folder / "adapter_config.json").read_text())

@@ -23,6 +23,8 @@ from oci.registry import Patience, Registry
 from tests.ociregistry import OciRegistry, oci_registry
 from tests.unit.artifacts.carrier import TEAM, Carrier
 
+pytestmark = pytest.mark.timeout(60)
+
 MEBIBYTE = 1 << 20
 
 
