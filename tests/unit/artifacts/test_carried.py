@@ -12,7 +12,6 @@ from safetensors.numpy import load_file
 
 from tests.unit.artifacts.carrier import MODULE, Carrier, an_adapter
 
-
 pytestmark = pytest.mark.timeout(60)
 
 
