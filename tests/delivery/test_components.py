@@ -1,0 +1,123 @@
+"""Components on a real API server, beside Kinds of the Prometheus operator's names."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from tests.bystander import Bystander, Json, until
+from tests.delivery.test_overlays import DEFINITION, MANIFESTS, emptied, is_gone
+
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(120)]
+
+GROUP = "monitoring.coreos.com"
+OURS = f"/apis/{GROUP}/v1/namespaces/kaito-system"
+KINDS = {"PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}
+
+
+def definition(kind: str, plural: str) -> Json:
+    """A Kind of that name that takes anything: the operator's own is not needed to install."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "names": {"kind": kind, "plural": plural},
+            "scope": "Namespaced",
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+
+
+def monitoring(folder: Path) -> Json:
+    """A kustomization in a folder: kustomize takes no absolute paths."""
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(MANIFESTS / "overlays" / "byo", folder)],
+        "components": [os.path.relpath(MANIFESTS / "components" / "monitoring", folder)],
+    }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def monitored(
+    empty: Bystander, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bystander]:
+    """The overlay for own nodes, with monitoring switched on, as the guide says."""
+    folder = tmp_path_factory.mktemp("overlay")
+    kinds = [definition(kind, plural) for kind, plural in KINDS.items()]
+    kinds_file = folder / "kinds.json"
+    kinds_file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": kinds}))
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(monitoring(folder)))
+    made = await empty.kubectl("apply", "-f", str(kinds_file))
+    assert made.code == 0, made.errors
+
+    async def applied() -> bool:
+        return (await empty.kubectl("apply", "-k", str(folder))).code == 0
+
+    await until("the new Kinds to be served", applied, limit_seconds=20)
+    yield empty
+    for words in (("-k", str(folder)), ("-f", str(kinds_file))):
+        gone = await empty.kubectl("delete", *words, "--wait=false", "--ignore-not-found")
+        assert gone.code == 0, gone.errors
+    await until("the namespaces to be gone", lambda: emptied(empty))
+    await until("the definition to be gone", lambda: is_gone(empty, DEFINITION))
+
+
+async def test_prometheus_finds_the_controllers_and_the_models(monitored: Bystander) -> None:
+    found = {
+        each["metadata"]["name"]: each["spec"]
+        for each in await monitored.items(f"{OURS}/podmonitors")
+    }
+    (own,) = found["kaito"]["podMetricsEndpoints"]
+    secret = await monitored.get("/api/v1/namespaces/kaito-system/secrets/metrics-reader")
+
+    assert set(found) == {"kaito", "kaito-models"}
+    assert (own["scheme"], own["port"]) == ("https", "metrics")
+    assert own["authorization"]["credentials"] == {"name": "metrics-reader", "key": "token"}
+    assert secret["type"] == "kubernetes.io/service-account-token"
+
+
+async def test_the_rules_arrive_whole(monitored: Bystander) -> None:
+    path = MANIFESTS / "components" / "monitoring" / "rules.yaml"
+    written = yaml.safe_load(path.read_text())["spec"]
+
+    (rules,) = await monitored.items(f"{OURS}/prometheusrules")
+
+    assert rules["spec"] == written
+
+
+async def test_grafana_finds_the_dashboards_by_their_label(monitored: Bystander) -> None:
+    (found,) = await monitored.items(
+        "/api/v1/namespaces/kaito-system/configmaps", "grafana_dashboard=1"
+    )
+    boards = {name: json.loads(text)["title"] for name, text in found["data"].items()}
+
+    assert boards == {
+        "operator.json": "KAITO / operator",
+        "provisioning.json": "KAITO / provisioning and cost",
+        "models.json": "KAITO / models",
+    }
+
+
+async def test_the_device_plugin_goes_to_nodes_of_ours_alone(monitored: Bystander) -> None:
+    path = str(MANIFESTS / "overlays" / "aks")
+    built = await monitored.kubectl("kustomize", path)
+    (plugin,) = [each for each in yaml.safe_load_all(built.output) if each["kind"] == "DaemonSet"]
+
+    assert plugin["spec"]["template"]["spec"]["nodeSelector"] == {"kaito.sh/machine-type": "gpu"}
