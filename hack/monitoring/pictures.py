@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from html import escape
 from http.client import HTTPConnection
@@ -111,9 +112,9 @@ def asking(url: str, *, seconds: float) -> Ask:
     span = f"&start={end - seconds}&end={end}&step={max(1.0, seconds / POINTS)}"
 
     def ask(expression: str) -> Sequence[Line]:
-        connection = HTTPConnection(urlsplit(url).netloc, timeout=30)
-        connection.request("GET", f"/api/v1/query_range?query={quote(expression)}{span}")
-        found = json.load(connection.getresponse())["data"]["result"]
+        with closing(HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
+            connection.request("GET", f"/api/v1/query_range?query={quote(expression)}{span}")
+            found = json.load(connection.getresponse())["data"]["result"]
         return [_line(each) for each in found]
 
     return ask
