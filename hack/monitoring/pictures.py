@@ -23,6 +23,8 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference" / "pictures"
 WIDTH, HEIGHT, MARGIN, LEGEND = 460, 210, 46, 52
 POINTS = 60
 MOST_LINES = 4
+UNITS = {"short": "", "s": " s", "h": " h", "reqps": "/s", "bytes": "B", "percentunit": ""}
+"""How values of Grafana's units end; a part of one stays a number."""
 COLOURS = ("#3274d9", "#e02f44", "#37872d", "#ff9830")
 
 Point = tuple[float, float]
@@ -84,7 +86,7 @@ def _chart(panel: Panel, lines: Sequence[Line]) -> str:
     parts = [
         f'<text x="{MARGIN}" y="14" font-weight="bold">{escape(panel.title)}</text>',
         f'<path d="M{MARGIN},24V{bottom}H{right}" fill="none" stroke="#888"/>',
-        f'<text x="{MARGIN - 4}" y="30" text-anchor="end">{_number(top)}</text>',
+        f'<text x="{MARGIN - 4}" y="30" text-anchor="end">{_number(top)}{UNITS[panel.unit]}</text>',
         f'<text x="{MARGIN - 4}" y="{bottom}" text-anchor="end">0</text>',
         f'<text x="{right}" y="{bottom + 13}" text-anchor="end">{span:.0f} s</text>',
     ]

@@ -34,7 +34,7 @@ def test_a_line_goes_from_the_lower_left_to_the_upper_right() -> None:
     assert len(points) == 6
     assert points == sorted(points)
     assert [y for _, y in points] == sorted((y for _, y in points), reverse=True)
-    assert {"One &amp; only", "Growing", "&lt;a&gt;", "10", "5 s"} <= set(texts)
+    assert {"One &amp; only", "Growing", "&lt;a&gt;", "10 s", "5 s"} <= set(texts)
     assert "Silent" not in texts
 
 
