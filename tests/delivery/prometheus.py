@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ async def watching(cluster: Bystander) -> AsyncIterator[Prometheus]:
     program = Program(
         "prometheus",
         (
-            "/usr/bin/prometheus",
+            shutil.which("prometheus") or "prometheus is not installed: hack/install --prometheus",
             f"--config.file={folder / 'prometheus.yaml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
