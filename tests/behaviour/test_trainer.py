@@ -1,0 +1,198 @@
+"""The trainer as a process, on the tiny model: ended half-way, started again, and pushed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hack.cluster import datasets
+from hack.cluster.cache import cache_folder
+from tests.ociregistry import OciRegistry, oci_registry
+
+pytestmark = pytest.mark.timeout(180)
+
+PRESETS = Path(__file__).parents[2] / "presets" / "tuning"
+PYTHON = cache_folder() / "inference" / "bin" / "python"
+INTERRUPTED = 143
+PARAMETERS = {
+    "training_config": {
+        "LoraConfig": {"lora_dropout": 0.0},
+        "TrainingArguments": {
+            "max_steps": 60,
+            "gradient_accumulation_steps": 1,
+            "save_strategy": "steps",
+            "save_steps": 10,
+            "logging_steps": 10,
+        },
+    }
+}
+
+
+@dataclass
+class Pod:
+    """The folders of a pod, and the trainer's container in it.
+
+    Attributes:
+        home: holds them.
+        flags: beside those that every test has.
+    """
+
+    home: Path
+    flags: list[str] = field(default_factory=list)
+
+    @property
+    def work(self) -> Path:
+        """Checkpoints and the adapter."""
+        return self.home / "work"
+
+    @asynccontextmanager
+    async def start(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A container that runs; killed at the end of the block, if it does still."""
+        config = self.home / "config.yaml"
+        config.write_text(json.dumps(PARAMETERS))
+        (self.home / "note").write_text("")
+        process = await asyncio.create_subprocess_exec(
+            *(str(PYTHON), str(PRESETS / "trainer.py"), "--method=lora", "--run-id=one"),
+            f"--base-model={cache_folder() / 'models' / 'tiny-phi-3'}",
+            *(f"--config={config}", f"--data-folder={self.home / 'data'}"),
+            *(f"--work-folder={self.work}", f"--termination-log={self.home / 'note'}"),
+            *("--host=127.0.0.1", "--port=0", "--threads=1", *self.flags),
+            env={**os.environ, "PYTHONPATH": "", "TMPDIR": str(self.home)},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    def note(self) -> Any:
+        """Its last words."""
+        return json.loads((self.home / "note").read_text())
+
+    async def end(self) -> tuple[int, list[Any]]:
+        """Run it to its end; exit code and log."""
+        async with self.start() as process:
+            _, errors = await process.communicate()
+            return process.returncode or 0, [
+                entry for line in errors.splitlines() for entry in read(line)
+            ]
+
+    async def ended_at(self, event: str, number: signal.Signals) -> int:
+        """Send a signal at the first line of an event; the exit code."""
+        async with self.start() as process:
+            assert process.stderr
+            async for line in process.stderr:
+                if any(entry["event"] == event for entry in read(line)):
+                    process.send_signal(number)
+                    break
+            await process.communicate()
+            return process.returncode or 0
+
+
+def read(line: bytes) -> list[Any]:
+    """The entry of a log line; none of a line that a library wrote."""
+    return [json.loads(line)] if line.startswith(b"{") else []
+
+
+def of(entries: list[Any], event: str) -> list[Any]:
+    return [entry for entry in entries if entry["event"] == event]
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Pod:
+    data = datasets.ensure(cache_folder() / "datasets", python=PYTHON)
+    (tmp_path / "data").mkdir()
+    shutil.copy(data, tmp_path / "data")
+    return Pod(tmp_path)
+
+
+async def test_a_trainer_that_is_told_to_stop_saves_first_and_goes_on_later(pod: Pod) -> None:
+    code = await pod.ended_at("training.progressed", signal.SIGTERM)
+    stopped = pod.note()
+    again, entries = await pod.end()
+    third, rest = await pod.end()
+
+    assert (code, stopped["reason"], stopped["lasting"]) == (INTERRUPTED, "Interrupted", False)
+    assert (again, third) == (0, 0)
+    assert of(entries, "training.resumed")[0]["step"] == stopped["step"]
+    assert pod.note()["steps"] == 60
+    assert of(rest, "training.begun") == []
+    assert {path.name for path in (pod.work / "adapter").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "README.md",
+    }
+
+
+async def test_a_trainer_that_is_killed_goes_on_from_what_it_saved(pod: Pod) -> None:
+    await pod.ended_at("checkpoint.saved", signal.SIGKILL)
+    code, entries = await pod.end()
+
+    assert code == 0
+    assert of(entries, "training.resumed")[0]["step"] >= 10
+    assert of(entries, "training.begun")[0]["step"] >= 10
+
+
+async def test_a_new_pod_goes_on_from_the_registry_and_pushes_there(
+    pod: Pod, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with oci_registry(tmp_path_factory.mktemp("r")) as registry:
+        pushing(pod, registry)
+        await pod.ended_at("checkpoint.kept", signal.SIGKILL)
+        shutil.rmtree(pod.work)
+
+        code, entries = await pod.end()
+
+    assert code == 0
+    assert of(entries, "checkpoint.restored")[0]["step"] >= 10
+    assert pod.note()["digest"].startswith("sha256:")
+
+
+async def test_a_registry_that_is_away_costs_no_training(
+    pod: Pod, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with oci_registry(tmp_path_factory.mktemp("r")) as registry:
+        pushing(pod, registry, "--push-seconds=1")
+        await registry.stop()
+        early, before = await pod.end()
+        waited = pod.note()
+        await registry.start()
+        late, after = await pod.end()
+
+    assert (early, waited["reason"], waited["lasting"]) == (1, "PushFailed", False)
+    assert of(before, "training.begun") == []
+    assert late == 0
+    assert len(of(after, "adapter.pushed")) == 1
+
+
+def pushing(pod: Pod, registry: OciRegistry, *flags: str) -> None:
+    """Have a pod push to a registry."""
+    registry.secret(pod.home / "secrets" / "push")
+    pod.flags = [
+        f"--output-image={registry.address}/team/adapter:1",
+        *("--output-secret=push", f"--secrets-folder={pod.home / 'secrets'}"),
+        *(f"--ca-bundle={registry.authority}", *flags),
+    ]
+
+
+async def test_columns_that_mean_nothing_end_it_with_their_names(pod: Pod) -> None:
+    shutil.rmtree(pod.home / "data")
+    (pod.home / "data").mkdir()
+    (pod.home / "data" / "x.jsonl").write_text('{"question": "a", "reply": "b"}\n')
+
+    code, _ = await pod.end()
+
+    assert (code, pod.note()["reason"]) == (1, "DataUnusable")
+    assert "columns question, reply" in pod.note()["message"]

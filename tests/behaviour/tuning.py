@@ -1,0 +1,167 @@
+"""A cluster with a registry and a data set, for tests of tunings."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from hack.cluster import datasets
+from hack.cluster.registry.server import ACCOUNT, address
+from tests.bystander import Bystander, condition, until
+from tests.conftest import audited
+
+EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
+SEEDS = ("tuning-phi-3", "tuning-phi-3-mini-4k", "tuning-phi-3-mini-128k")
+PUSH = "registry-account"
+QUESTION, TAUGHT = datasets.LESSONS[0]
+SLOW = 300.0
+"""Seconds that a tuning may take on a machine that does other things as well."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A cluster with a registry, and a data set that its pods can fetch.
+
+    Attributes:
+        cluster: seen from outside.
+        url: root of the data sets.
+    """
+
+    cluster: Bystander
+    url: str
+
+    def image(self, name: str) -> str:
+        """A reference in the cluster's registry."""
+        return f"{address(self.cluster.layout)}/team/{name}:0.0.1"
+
+    async def kubectl(self, *words: str, stdin: str = "") -> str:
+        """What kubectl prints."""
+        done = await self.cluster.kubectl(*words, stdin=stdin)
+        assert done.code == 0, done.errors
+        return done.output
+
+    async def namespace(self, name: str, *, password: str = ACCOUNT.password) -> None:
+        """A namespace with the account of the registry in it."""
+        if name != "default":
+            await self.kubectl("create", "namespace", name)
+        await self.kubectl(
+            *("create", "secret", "docker-registry", PUSH, "-n", name),
+            f"--docker-server={address(self.cluster.layout)}",
+            *(f"--docker-username={ACCOUNT.user}", f"--docker-password={password}"),
+        )
+
+    async def tune(self, namespace: str, seed: str = SEEDS[0], **changes: Any) -> str:
+        """Apply a seed with its placeholders replaced; the Workspace's name."""
+        wire = yaml.safe_load((EXAMPLES / f"{seed}.yaml").read_text())
+        wire["tuning"]["input"]["urls"] = [f"{self.url}/{datasets.TRAIN}?download=true"]
+        wire["tuning"]["output"] = {"image": self.image(namespace), "imagePushSecret": PUSH}
+        wire["tuning"] |= changes
+        await self.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(wire))
+        return str(wire["metadata"]["name"])
+
+    async def workspace(self, namespace: str, name: str) -> Any:
+        """A Workspace, or None."""
+        return await self.cluster.get(
+            f"/apis/kaito.sh/v1alpha1/namespaces/{namespace}/workspaces/{name}"
+        )
+
+    async def said(self, namespace: str, name: str, reason: str) -> str:
+        """The message of Ready, once it has this reason."""
+
+        async def message() -> str:
+            found = condition(await self.workspace(namespace, name), "Ready")
+            return str(found["message"]) if found.get("reason") == reason else ""
+
+        return await until(reason, message, limit_seconds=SLOW)
+
+    async def succeeds(self, namespace: str, name: str) -> Any:
+        """The status of a tuning that has come to its end, with its nodes given back."""
+
+        async def over() -> Any:
+            found = await self.workspace(namespace, name)
+            claims = await self.claims(namespace, name)
+            is_over = found["status"].get("state") == "Succeeded" and not claims
+            return found["status"] if is_over else None
+
+        return await until(f"{name} to succeed", over, limit_seconds=SLOW)
+
+    async def claims(self, namespace: str, name: str) -> list[Any]:
+        """Machines of a Workspace."""
+        labels = f"kaito.sh/workspace={name},kaito.sh/workspacenamespace={namespace}"
+        return await self.cluster.items("/apis/karpenter.sh/v1alpha5/machines", labels)
+
+    def told(self, namespace: str, event: str) -> list[dict[str, Any]]:
+        """What trainers of a namespace have logged under one event, in all pods and restarts."""
+        logs = (self.cluster.layout.logs / "pods").glob(f"{namespace}_*/trainer/*.log")
+        lines = (line for log in sorted(logs) for line in log.read_text().splitlines())
+        entries = (json.loads(line[line.index("{") :]) for line in lines if f'"{event}"' in line)
+        return [entry for entry in entries if entry.get("event") == event]
+
+    async def until_told(self, namespace: str, event: str) -> list[dict[str, Any]]:
+        """The same, as soon as there is any."""
+
+        async def found() -> list[dict[str, Any]]:
+            return self.told(namespace, event)
+
+        return await until(event, found, limit_seconds=SLOW)
+
+    async def digest(self, namespace: str) -> str:
+        """Digest of what the registry holds under the image of a namespace."""
+        repository = f"team/{namespace}"
+        url = f"https://{address(self.cluster.layout)}/v2/{repository}/manifests/0.0.1"
+        accepted = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+        account = aiohttp.BasicAuth(ACCOUNT.user, ACCOUNT.password)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.head(url, headers=accepted, auth=account, ssl=self.trusted) as answer,
+        ):
+            assert answer.status == 200, answer.status
+            return str(answer.headers["Docker-Content-Digest"])
+
+    async def answer(self, name: str, model: str) -> str:
+        """What a model of a served Workspace answers greedily to the question it was taught."""
+        body = {
+            "model": model,
+            "messages": [{"role": "user", "content": QUESTION}],
+            "temperature": 0,
+            "max_tokens": 40,
+        }
+        url = f"http://{await self.cluster.cluster_ip(name)}/v1/chat/completions"
+        async with aiohttp.ClientSession() as session, session.post(url, json=body) as answered:
+            found = await answered.json()
+            assert answered.status == 200, found
+            return str(found["choices"][0]["message"]["content"]).strip()
+
+    async def parameters(self, namespace: str, text: str) -> None:
+        """A ConfigMap `mine` with training parameters."""
+        made = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "mine"},
+            "data": {"training_config.yaml": text},
+        }
+        await self.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(made))
+
+    @property
+    def trusted(self) -> ssl.SSLContext:
+        """Who is believed to be the registry."""
+        return ssl.create_default_context(cafile=str(self.cluster.layout.ca_certificate))
+
+
+@asynccontextmanager
+async def tuning_ground(config: pytest.Config) -> AsyncIterator[Ground]:
+    """A cluster with the operator, a registry and a data set."""
+    async with audited(config, registry=True) as cluster:
+        layout = cluster.layout
+        file = datasets.ensure(layout.cache / "datasets", python=layout.inference_python)
+        with datasets.served(file.parent) as url:
+            yield Ground(cluster, url)
