@@ -63,6 +63,15 @@ class Looker:
             hidden=tuple(dict.fromkeys(self._hidden)),
         )
 
+    async def others(self, namespace: str) -> tuple[str, ...]:
+        """Names of the Workspaces of a namespace.
+
+        Raises:
+            NotFound: the API server does not know the Kind.
+        """
+        found = await self._client.list(WORKSPACES, namespace=namespace)
+        return tuple(sorted(each.metadata.name for each in found))
+
     async def _nodes(
         self, workspace: Workspace, claims: Iterable[Claim], pods: Iterable[Pod]
     ) -> tuple[Node, ...]:

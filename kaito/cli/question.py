@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from difflib import get_close_matches
 
 from kaito.cli import branch, cause, settings
 from kaito.cli.chat import Talk, Wishes
@@ -25,6 +26,8 @@ LOOK_SECONDS = 1.0
 
 _CLEAR = "\x1b[H\x1b[J"
 _PROMPT = "> "
+_SHOWN = 3
+"""Names that are offered for one that nobody has."""
 
 
 def run(given: argparse.Namespace) -> int:
@@ -54,9 +57,10 @@ async def _answer(given: argparse.Namespace) -> int:
 
 async def _looked(client: Client, ref: Ref, given: argparse.Namespace) -> Reply:
     """One look, as text."""
-    scene = await Looker(client).scene(ref)
+    looker = Looker(client)
+    scene = await looker.scene(ref)
     if scene is None:
-        return _missing(ref)
+        return _missing(ref, await looker.others(ref.namespace))
     if given.command == "why":
         return cause.reply(cause.finding(scene), output=given.output)
     return _drawn(scene, output=given.output)
@@ -110,9 +114,11 @@ async def _asked(talk: Talk, question: str, client: Client) -> int:
     try:
         await talk.ask(question, _show)
     except KubeError as error:
-        scene = await Looker(client).scene(talk.service)
+        looker = Looker(client)
+        scene = await looker.scene(talk.service)
         if scene is None:
-            return _written(_missing(talk.service))
+            others = await looker.others(talk.service.namespace)
+            return _written(_missing(talk.service, others))
         found = cause.finding(scene)
         if found.ready:
             raise
@@ -128,11 +134,13 @@ def _show(text: str) -> None:
     sys.stdout.flush()
 
 
-def _missing(ref: Ref) -> Reply:
+def _missing(ref: Ref, others: Sequence[str]) -> Reply:
     """What is said of a name that nobody has."""
+    close = get_close_matches(ref.name, others, n=_SHOWN, cutoff=0.0)
+    there = f"there are {', '.join(close)}" if close else "there is none"
     return Reply(
-        f"no Workspace is named {ref.name} in namespace {ref.namespace}: --namespace names another"
-        " one, `kubectl get workspaces --all-namespaces` lists all\n",
+        f"no Workspace is named {ref.name} in namespace {ref.namespace}, {there}: --namespace names"
+        " another\n",
         USAGE,
     )
 
@@ -145,8 +153,8 @@ def _written(reply: Reply) -> int:
 
 def _explained(error: Exception) -> str:
     """One sentence about a cluster that gave no answer."""
-    if isinstance(error, NotFound) and "workspaces" in error.message + error.reason:
-        return f"{error.message}: is the CRD installed (manifests/crds)?"
+    if isinstance(error, NotFound):
+        return "the API server knows no Workspaces: install KAITO (docs/guides)"
     if isinstance(error, ValueError):
         return f"{error}: --kubeconfig, $KUBECONFIG or ~/.kube/config must name a cluster"
     if isinstance(error, KubeError):
