@@ -99,6 +99,7 @@ class Batch:
         self._drawing = Drawing(int(model.config.get_text_config().vocab_size))
         self._manager.logit_processor = self._drawing
         self._manager.warmup()
+        self._drawing.runner = self._manager.batch_processor.model_runner
         self._scheduler = self._manager.batch_processor.scheduler
         self._cache = self._manager.batch_processor.cache
 

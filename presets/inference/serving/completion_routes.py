@@ -115,17 +115,19 @@ class UnderWay:
 
     async def merged(self) -> AsyncIterator[tuple[int, str]]:
         """The text of all choices, as it comes: (which one, text); "" when one is complete."""
+        if len(self._tickets) > 1:
+            async for item in self._interleaved():
+                yield item
+            return
+        async for text in self.pieces(0):
+            yield 0, text
+        yield 0, ""
+
+    async def _interleaved(self) -> AsyncIterator[tuple[int, str]]:
         arrived: asyncio.Queue[tuple[int, str] | ServingError] = asyncio.Queue()
-
-        async def follow(index: int) -> None:
-            try:
-                async for text in self.pieces(index):
-                    arrived.put_nowait((index, text))
-                arrived.put_nowait((index, ""))
-            except ServingError as error:
-                arrived.put_nowait(error)
-
-        following = [asyncio.create_task(follow(index)) for index in range(len(self._tickets))]
+        following = [
+            asyncio.create_task(self._follow(index, arrived)) for index in range(len(self._tickets))
+        ]
         missing = len(following)
         try:
             while missing:
@@ -137,6 +139,17 @@ class UnderWay:
         finally:
             for task in following:
                 task.cancel()
+
+    async def _follow(
+        self, index: int, arrived: asyncio.Queue[tuple[int, str] | ServingError]
+    ) -> None:
+        """Pass one choice on, and at last that it is complete or why it never will be."""
+        try:
+            async for text in self.pieces(index):
+                arrived.put_nowait((index, text))
+            arrived.put_nowait((index, ""))
+        except ServingError as error:
+            arrived.put_nowait(error)
 
 
 async def streamed(under_way: UnderWay, answers: Answer, *, usage: bool) -> AsyncIterator[bytes]:

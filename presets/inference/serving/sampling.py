@@ -49,6 +49,9 @@ class Greedy(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]  # the li
 class Drawing(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]  # as above
     """All steps, each skipped for a batch in which no request needs it: sorting takes its time."""
 
+    runner: Any = None
+    """What draws, or takes the likeliest where `do_sample` is off: set for each batch."""
+
     def __init__(self, vocabulary_tokens: int) -> None:
         steps = [
             ContinuousBatchingTemperatureLogitsWarper(TemperatureLogitsWarper(1.0)),
@@ -79,8 +82,10 @@ class Drawing(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]  # a
 
     def prepare_tensor_args(self, requests_in_batch: list[Any], arg_storage: Any) -> Any:
         """Note which steps this batch needs, besides what the library notes."""
-        asked = {key for r in requests_in_batch for key in r.state.logit_processor_kwargs}
-        self._needed = [not asked.isdisjoint(p.supported_kwargs) for p in self.logits_processor]
+        asked = [r.state.logit_processor_kwargs for r in requests_in_batch]
+        self.runner.do_sample = not all(GREEDY in each for each in asked)
+        named = {key for each in asked for key in each} if self.runner.do_sample else set()
+        self._needed = [not named.isdisjoint(p.supported_kwargs) for p in self.logits_processor]
         return super().prepare_tensor_args(requests_in_batch, arg_storage)
 
     def __call__(self, input_ids: Any, scores: Any, logits_processor_args: Any) -> Any:
