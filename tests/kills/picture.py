@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.bystander import Bystander, until
-from tests.kills.surroundings import DEPLOYED, SERVICES, SETS
+from tests.kills.surroundings import DEPLOYED, PODS, SERVICES, SETS
 
 Json = Any
 
@@ -22,7 +22,9 @@ TYPE = "node.kubernetes.io/instance-type"
 async def picture(cluster: Bystander, name: str) -> Json:
     """The Workspace, its claims, workload and Services, and what the cloud has."""
     found = await cluster.workspace(name)
-    objects = {path: await cluster.items(path) for path in (MACHINES, SETS, DEPLOYED, SERVICES)}
+    objects = {
+        path: await cluster.items(path) for path in (MACHINES, SETS, DEPLOYED, SERVICES, PODS)
+    }
     claims = [one for one in objects[MACHINES] if one["metadata"]["labels"]]
     uid = found["metadata"]["uid"] if found else "none"
     plain = {
@@ -33,6 +35,7 @@ async def picture(cluster: Bystander, name: str) -> Json:
             (_spec(one) for one in objects[SERVICES] if one["metadata"]["name"] != "kubernetes"),
             key=json.dumps,
         ),
+        "pods": len(objects[PODS]),
         "pools": sorted(pool["vmSize"] for pool in await cluster.pools()),
     }
     return json.loads(json.dumps(plain).replace(uid, "UID"))

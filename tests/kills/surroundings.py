@@ -20,8 +20,10 @@ Json = Any
 SETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets"
 DEPLOYED = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
 SERVICES = f"/api/v1/namespaces/{NAMESPACE}/services"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+ACCOUNTS = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
 WORKSPACES = f"/apis/kaito.sh/v1alpha1/namespaces/{NAMESPACE}/workspaces"
-OWNED = (SETS, DEPLOYED, SERVICES)
+OWNED = (SETS, DEPLOYED, SERVICES, PODS)
 LOOK_SECONDS = 0.1
 SYSTEM_NODE = "system-0"
 """A node that is there all the time: in a cluster without a ready one, none counts as lost."""
@@ -54,10 +56,12 @@ class Surroundings(Life):
         system = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": SYSTEM_NODE}}
         await self.ground.client.create(NODES, system)
         await self._set_ready(SYSTEM_NODE, ready=True)
+        await self.ground.client.request("POST", ACCOUNTS, body={"metadata": {"name": "default"}})
         while True:
             await self._boot()
             for path in (SETS, DEPLOYED):
                 await self._run_replicas(path)
+            await self._run_alone()
             await self._collect()
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -70,6 +74,13 @@ class Surroundings(Life):
                 status = {"observedGeneration": generation, **dict.fromkeys(words, count)}
                 where = f"{path}/{each['metadata']['name']}/status"
                 await self._patch(where, {"status": status}, MERGE)
+
+    async def _run_alone(self) -> None:
+        """Pods that nobody's workload has made look at something, and find it well."""
+        for each in await self.ground.bystander.items(PODS):
+            if each["status"]["phase"] == "Pending":
+                where = f"{PODS}/{each['metadata']['name']}/status"
+                await self._patch(where, {"status": {"phase": "Succeeded"}}, MERGE)
 
     async def _collect(self) -> None:
         """What belongs to a Workspace that is gone goes too, as the garbage collector has it."""
