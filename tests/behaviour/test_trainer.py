@@ -187,6 +187,20 @@ def pushing(pod: Pod, registry: OciRegistry, *flags: str) -> None:
     ]
 
 
+async def test_a_volume_gets_the_adapter_and_keeps_no_checkpoints(pod: Pod) -> None:
+    volume = pod.home / "work"
+    pod.flags = [f"--output-folder={volume}", f"--work-folder={volume / '.kaito-tuning'}"]
+
+    code, _ = await pod.end()
+
+    config = json.loads((volume / "adapter_config.json").read_text())
+    assert code == 0
+    assert config["peft_type"] == "LORA"
+    assert (volume / "adapter_model.safetensors").stat().st_size > 0
+    assert list((volume / ".kaito-tuning").glob("checkpoint-*")) == []
+    assert pod.note() == {**pod.note(), "steps": 60, "image": "", "digest": ""}
+
+
 async def test_columns_that_mean_nothing_end_it_with_their_names(pod: Pod) -> None:
     shutil.rmtree(pod.home / "data")
     (pod.home / "data").mkdir()

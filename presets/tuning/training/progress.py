@@ -82,6 +82,9 @@ class Progress(TrainerCallback):  # type: ignore[misc] # transformers has no typ
     def on_log(self, _: Any, state: Any, control: Any, logs: Any = None, **__: Any) -> None:
         """Tell step, total, loss and the time that is left."""
         found = logs or {}
+        if self.loss is None and "train_loss" in found:
+            # The whole run was shorter than the distance between two log lines.
+            self.loss = float(found["train_loss"])
         if "loss" not in found:
             return
         self.loss = float(found["loss"])
