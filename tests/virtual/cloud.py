@@ -112,7 +112,7 @@ class Arm:
 
     def fail(self, rule: Rule) -> None:
         """Have requests fail by a rule."""
-        self._fails = rule.fault not in LATE_FAULTS and rule.match.operation != "PUT"
+        self._fails = rule.fault not in LATE_FAULTS and "LIST" in rule.match.operation
         self._door.play(Scenario(rules=(rule,)))
 
     def fired(self) -> int:

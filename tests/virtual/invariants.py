@@ -189,6 +189,8 @@ class Judge:
     def _deed(self, deed: Deed) -> None:
         """The cloud has agreed to something: was it right to ask?"""
         self._changed = deed.at
+        if deed.verb == "terminate" and deed.state == "Succeeded":
+            self._ran.add(deed.owner)
         claim = self._claim(deed.owner)
         if deed.verb == "launch":
             self._launched(deed, claim)
@@ -196,8 +198,6 @@ class Judge:
             self._terminated(deed, claim)
 
     def _terminated(self, deed: Deed, claim: Json | None) -> None:
-        if deed.state == "Succeeded":
-            self._ran.add(deed.owner)
         if claim and "deletionTimestamp" not in claim["metadata"] and deed.state != "Failed":
             self.say(f"pool {deed.pool} was terminated while its claim wants it")
 

@@ -20,6 +20,7 @@ from tests.virtual.world import World
 REF = Ref("default", "w")
 LATE_SECONDS = 3600.0
 LOOK_SECONDS = 10.0
+HESITATION_SECONDS = 600.0
 CLAIMS = ("machines", "nodeclaims")
 
 
@@ -82,6 +83,8 @@ class User:
         for pool in self.arm.pools():
             self.arm.ask("DELETE", pool["name"], None, by=SOMEBODY, sent_at=self.arm.now())
         await self._until(lambda: any(self._is_robbed(claim) for _, claim in self._claims()))
+        # Long enough for whoever would buy another.
+        await asyncio.sleep(HESITATION_SECONDS)
         for plural, claim in self._claims():
             if not self._is_robbed(claim):
                 self.judge.say(f"a claim does not say that its pool was deleted: {claim}")
