@@ -100,7 +100,7 @@ def test_schemathesis_finds_nothing(clients: Path, server: Program, tmp_path: Pa
         f"{server.url}/openapi.json",
         "--seed=1",
         "--request-timeout=120",
-        "--max-examples=20",
+        "--max-examples=10",
         "--continue-on-failure",
         "--generation-database=none",
         "--no-color",
