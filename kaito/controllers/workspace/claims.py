@@ -33,9 +33,10 @@ from kaito.nodes.hardware import acceptable_types, instance_type
 from kaito.nodes.loss import Absence, absences
 
 _SILENCE_SECONDS = 2.0
-"""How long the first claims may be there before people are told that nobody has taken them up.
+"""How long the first claims may be there before people are told what these wait for.
 
-Whoever takes them up says so at once, and then that is what is told.
+At first that changes from moment to moment, and each of them would be a write. A claim that has
+failed is told of at once.
 """
 
 
@@ -154,16 +155,15 @@ def _awaited(seen: Observed) -> Step:
     failed = [claim for claim, state in states if state is ClaimState.FAILED]
     reason = Reason.MACHINE_FAILED if failed else Reason.WAITING_FOR_MACHINES
     step = hold(claims_ready(seen), reason, "; ".join(claim_stage(claim) for claim in waiting))
-    if _is_silent(seen, waiting):
+    if not failed and _is_new(seen, waiting):
         return replace(step, told=False, recheck_seconds=_SILENCE_SECONDS)
     return replace(step, lasting=_is_lasting(failed))
 
 
-def _is_silent(seen: Observed, waiting: Iterable[Claim]) -> bool:
-    """Whether these are the first claims, and nobody can have said anything of them yet."""
+def _is_new(seen: Observed, waiting: Iterable[Claim]) -> bool:
+    """Whether these are the first claims, and a moment old."""
     return not seen.workspace.status.conditions and all(
-        not claim.status.conditions and 0 <= _age_seconds(seen, claim) < _SILENCE_SECONDS
-        for claim in waiting
+        0 <= _age_seconds(seen, claim) < _SILENCE_SECONDS for claim in waiting
     )
 
 

@@ -34,6 +34,8 @@ from kaito.workloads.template import rendered_template
 Workload = Deployment | StatefulSet
 
 _PODLESS_SECONDS = 10.0
+_SILENCE_SECONDS = 2.0
+"""How long a workload may be there before people are told that its pods are not ready yet."""
 """How long a StatefulSet, which keeps its troubles to its Events, may be without any pod."""
 
 
@@ -119,10 +121,18 @@ def _progress(seen: Observed, workload: Workload) -> Step:
     )
     message = f"{workload.status.ready_replicas} of {count} pods are ready"
     if cause is None:
-        return hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
+        step = hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
+        is_new = 0 <= _age_seconds(seen, workload) < _SILENCE_SECONDS
+        return replace(step, told=False, recheck_seconds=_SILENCE_SECONDS) if is_new else step
     step = hold(INFERENCE_READY, cause.reason, f"{message}: {cause.message}")
     left = (cause.until - seen.now).total_seconds() if cause.until else 0
     return replace(step, lasting=cause.lasting, recheck_seconds=left if left > 0 else None)
+
+
+def _age_seconds(seen: Observed, workload: Workload) -> float:
+    """How long a workload has been there; of one that does not say so, very long."""
+    since = workload.metadata.creation_timestamp
+    return (seen.now - since).total_seconds() if since else float("inf")
 
 
 def _refusal(workload: Workload, *, now: datetime) -> Cause | None:

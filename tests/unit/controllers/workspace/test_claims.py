@@ -319,11 +319,11 @@ def test_it_is_told_that_nobody_takes_a_claim_up() -> None:
     assert ensure_claims(asked).told, "nobody knows since when"
 
 
-def test_whatever_is_said_of_a_claim_is_told_at_once() -> None:
+def test_of_a_young_claim_only_a_failure_is_told_at_once() -> None:
     young = made(acted(observed()), seconds_ago=0)
     begun = with_condition(only(young), machine.LAUNCHED, "Unknown", reason="Launching")
 
-    assert ensure_claims(replace(young, claims=(begun,))).told
+    assert not ensure_claims(replace(young, claims=(begun,))).told
     assert ensure_claims(replace(young, claims=(without_quota(only(young)),))).told
 
 

@@ -87,6 +87,22 @@ def test_a_container_that_only_takes_its_time_is_no_failure(reason: str) -> None
     assert step.message == "0 of 1 pods are ready"
 
 
+def test_that_the_pods_of_a_workload_take_their_time_is_not_told_while_it_is_a_moment_old() -> None:
+    def told_after(seconds: float | None) -> bool:
+        seen = observed(nodes=(node({"apps": "phi"}, name="n1"),))
+        made = Deployment.model_validate(wanted_workload(seen))
+        since = None if seconds is None else NOW - timedelta(seconds=seconds)
+        metadata = made.metadata.model_copy(update={"creation_timestamp": since})
+        made = made.model_copy(update={"metadata": metadata})
+        step = ensure_workload(replace(seen, deployment=made))
+        assert step.told or step.recheck_seconds == 2
+        return step.told
+
+    assert [told_after(seconds) for seconds in (0, 1, 2)] == [False, False, True]
+    assert told_after(-1), "our clock is behind"
+    assert told_after(None), "nobody knows since when"
+
+
 def test_a_pull_that_fails_for_a_minute_is_looked_at_again_then() -> None:
     fresh = pod("p", "ErrImagePull", "not found")
     begun = fresh.model_copy(
