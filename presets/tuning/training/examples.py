@@ -64,7 +64,13 @@ def _rows(folder: Path, cache: Path) -> Any:
                     f" of the data set {', '.join(parts[0].column_names)}: give them the same",
                 )
             parts.append(part)
-    rows = concatenate_datasets(parts)
+    try:
+        rows = concatenate_datasets(parts)
+    except ValueError as error:
+        said = " ".join(str(error).split())[:300]
+        raise Failure(
+            Kind.DATA_UNUSABLE, f"the files of the data set hold different things: {said}"
+        ) from error
     if len(rows) == 0:
         raise Failure(Kind.DATA_UNUSABLE, "the data set has no rows")
     return rows
