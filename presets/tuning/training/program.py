@@ -16,6 +16,7 @@ from training import config, log, note
 from training.config import TrainingConfig
 from training.download import fetch
 from training.failure import Failure, Kind
+from training.files import data_files, grouped
 from training.output import Output
 from training.result import Trained, finished
 from training.settings import Settings, settings
@@ -98,6 +99,8 @@ class Run:
         if trained is None:
             output.restore()
             fetch(chosen.addresses, chosen.data_folder, limit_bytes=chosen.data_limit_bytes)
+            # Told at once: the libraries that read the rows take seconds to import.
+            grouped(data_files(chosen.data_folder))
             trained = self._train(wanted, output)
         self.step = trained.steps
         return output.hand_on(trained)
