@@ -298,3 +298,14 @@ async def test_the_batch_has_its_turn_between_two_requests_that_go_alone(
 
     assert status == 200
     assert ended == ["first", "batch", "second"]
+
+
+async def test_greedy_and_drawn_requests_share_a_batch(http: aiohttp.ClientSession) -> None:
+    hot = {"model": "tiny", "prompt": "Zebras", "temperature": 2, "max_tokens": 60}
+    hot |= {"ignore_eos": True, "top_k": 200, "top_p": 0.99}
+
+    drawn = [asyncio.create_task(asked(http, "completions", **hot)) for _ in range(6)]
+    greedy = await asyncio.gather(*(asked(http, "completions", **GREEDY) for _ in range(6)))
+
+    assert {body["choices"][0]["text"] for _, body in greedy} == {ANSWER}
+    assert len({body["choices"][0]["text"] for _, body in await asyncio.gather(*drawn)}) > 1
