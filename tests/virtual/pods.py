@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from kaito.kube.kinds import DEPLOYMENTS, PODS
 from kaito.kube.objects import Ref
 from tests.virtual.api import Api
+from tests.virtual.machines import is_ready
 from tests.virtual.wire import Json
 
 TEMPLATE = "template"
@@ -57,7 +58,9 @@ class Pods:
         free = [
             node["metadata"]["name"]
             for node in self.api.items("nodes")
-            if not node["spec"].get("unschedulable") and node["metadata"]["name"] not in busy
+            if is_ready(node)
+            and not node["spec"].get("unschedulable")
+            and node["metadata"]["name"] not in busy
         ]
         wanted = [
             f"{deployment['metadata']['name']}-{number}"

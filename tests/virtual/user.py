@@ -48,7 +48,7 @@ class User:
         """Do it all."""
         if self.workload in RULES:
             self.arm.fail(RULES[self.workload])
-        self.world.silent = SILENT.get(self.workload, 0)
+        self.world.machines.silent = SILENT.get(self.workload, 0)
         await asyncio.sleep(5)
         create(self.world, workload=self.workload)
         if self.workload in STUCK:

@@ -9,13 +9,10 @@ import asyncio
 import json
 from contextlib import suppress
 
-from kaito.api import labels
-from kaito.kube.kinds import NODES
-from kaito.kube.objects import KubeObject, Ref
-from kaito.kube.resource import Resource
 from kaito.kube.transport import Call
 from tests.virtual.api import MERGE, NEVER_APPLIED, Api
 from tests.virtual.cloud import Arm
+from tests.virtual.machines import Machines
 from tests.virtual.pods import Pods
 from tests.virtual.watching import Event
 from tests.virtual.wire import Json
@@ -28,7 +25,7 @@ class World:
     """The other controllers of a cluster, and its kubelets.
 
     Attributes:
-        silent: how many of the first pools have a machine that never joins.
+        machines: those of the cloud's pools.
     """
 
     def __init__(self, api: Api, arm: Arm) -> None:
@@ -36,7 +33,7 @@ class World:
         self._arm = arm
         self._seen = (0, 0)
         self._moved = asyncio.Event()
-        self.silent = 0.0
+        self.machines = Machines(api, arm, self.ask)
         self._pods = Pods(api, self.ask)
         api.on_event.append(self._hear)
         arm.on_deed.append(lambda _deed: self._moved.set())
@@ -49,7 +46,7 @@ class World:
         """Go on for ever: a second after each change, do what it calls for."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._arm.seconds_to_change()):
+                async with asyncio.timeout(self._seconds_to_change()):
                     await self._moved.wait()
             self._moved.clear()
             await asyncio.sleep(TURN_SECONDS)
@@ -57,53 +54,24 @@ class World:
 
     def turn(self) -> None:
         """One second's work, if there is any."""
-        if self._seen == (self._api.version, self._arm.revision()):
+        is_due = self.machines.seconds_to_change() == 0
+        if self._seen == (self._api.version, self._arm.revision()) and not is_due:
             return
         self._seen = (self._api.version, self._arm.revision())
-        self._nodes()
+        self.machines.turn()
         self._collect()
         self._pods.turn()
+
+    def _seconds_to_change(self) -> float | None:
+        """How long until something comes of itself; None while nothing is going to."""
+        waits = (self._arm.seconds_to_change(), self.machines.seconds_to_change())
+        return min((each for each in waits if each is not None), default=None)
 
     def ask(self, method: str, path: str, body: object = None) -> Json:
         """A request of one of them; what it is refused is done next time."""
         text = json.dumps(body).encode() if body is not None else None
         params = {"fieldManager": "world"}
         return self._api.answer(Call(method, path, params, text, MERGE)).body
-
-    def _nodes(self) -> None:
-        """A pool that is up has a node; the node of a pool that is gone is gone."""
-        pools = {pool["name"]: pool["properties"] for pool in self._arm.pools()}
-        nodes = {node["metadata"]["name"]: node for node in self._api.items("nodes")}
-        for name, pool in pools.items():
-            here = f"node-{name}"
-            is_up = pool["provisioningState"] == "Succeeded" and here not in nodes
-            if is_up and self._number(name) > self.silent:
-                self._join(here, name, pool)
-        for here, node in nodes.items():
-            if node["metadata"]["labels"][labels.AGENT_POOL] not in pools:
-                self._delete(NODES, Ref("", here))
-
-    def _number(self, name: str) -> int:
-        """Which of all pools that ever were created it is, from 1."""
-        launched = [deed.pool for deed in self._arm.deeds if deed.verb == "launch"]
-        return len(launched) - launched[::-1].index(name)
-
-    def _join(self, here: str, name: str, pool: Json) -> None:
-        carried = {
-            **pool.get("nodeLabels", {}),
-            labels.AGENT_POOL: name,
-            labels.AKS_AGENT_POOL: name,
-            labels.INSTANCE_TYPE: pool["vmSize"],
-        }
-        node = {
-            "metadata": {"name": here, "labels": carried},
-            "spec": {"providerID": f"azure:///{name}/{self._number(name)}"},
-            "status": {
-                "conditions": [{"type": "Ready", "status": "True"}],
-                "allocatable": {labels.GPU: "1"},
-            },
-        }
-        self.ask("POST", NODES.path(), node)
 
     def _collect(self) -> None:
         """What belongs to something that is gone goes, too."""
@@ -127,6 +95,3 @@ class World:
         root = "apis" if "/" in item["apiVersion"] else "api"
         scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
         self.ask("DELETE", f"/{root}/{item['apiVersion']}{scope}/{plural}/{metadata['name']}", {})
-
-    def _delete(self, resource: Resource[KubeObject], ref: Ref) -> None:
-        self.ask("DELETE", resource.path(ref), {})

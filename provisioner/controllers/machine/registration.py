@@ -14,7 +14,7 @@ from provisioner.controllers.machine.step import LabelNode, Step, done, failed, 
 
 _ASPECT = Aspect.REGISTERED
 
-BRIEF_SECONDS = 2.0
+BRIEF_SECONDS = 5.0
 """A node that is usable so soon after it joined is written to once instead of twice."""
 
 RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "kubernetes.azure.com")

@@ -82,3 +82,41 @@ async def test_a_node_that_falls_silent_makes_the_claim_unready_and_nothing_else
     assert world.condition("Ready") == ("False", "NodeNotReady")
     assert world.condition("Initialized")[0] == "True"
     assert world.cloud.terminations == []
+
+
+def joining(world: World, *, status: str) -> None:
+    """A node of the claim's pool that has joined just now, ready or not."""
+    born = {"creationTimestamp": world.clock.now().isoformat()}
+    conditions = {"conditions": [{"type": "Ready", "status": status}]}
+    node = builders.node(metadata=born, status=conditions)
+    world.api.objects[(NODES.plural, node.ref)] = node
+
+
+async def test_a_node_that_is_usable_at_once_gets_its_labels_at_once() -> None:
+    world = World(MACHINE)
+    world.nodes_join = False
+    world.create()
+    await world.settle()
+    joining(world, status="False")
+    await world.round(seconds=1)
+    before = world.nodes(NAME)[0].metadata.labels
+
+    joining(world, status="True")
+    await world.round(seconds=1)
+
+    after = world.nodes(NAME)[0].metadata.labels
+    assert "karpenter.sh/registered" not in before
+    assert after.keys() >= {"karpenter.sh/registered", "karpenter.sh/initialized"}
+
+
+async def test_a_node_that_takes_its_time_is_registered_before_it_is_ready() -> None:
+    world = World(MACHINE)
+    world.nodes_join = False
+    world.create()
+    await world.settle()
+    joining(world, status="False")
+
+    await world.settle(rounds=5)
+
+    assert world.condition("Registered") == ("True", "Registered")
+    assert world.condition("Initialized") == ("Unknown", "NodeNotReady")
