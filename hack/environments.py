@@ -227,7 +227,9 @@ def _environment() -> dict[str, str]:
 def main() -> int:
     """Install the environments that are named; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python3 -m hack.environments", description=__doc__)
-    parser.add_argument("names", nargs="+", help="dev, inference, controller, bench, clients, vllm or uv")
+    parser.add_argument(
+        "names", nargs="+", help="dev, inference, controller, bench, clients, vllm or uv"
+    )
     try:
         for name in parser.parse_args().names:
             ensure(name, cache_folder(), Sources.read(os.environ))
