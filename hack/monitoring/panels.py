@@ -157,7 +157,7 @@ PROVISIONING = Dashboard(
             "h",
             (
                 Query(
-                    'sum by (instance_type) (avg_over_time(kaito_gpus{state="idle"}[1d])) * 24',
+                    'sum by (instance_type) (sum_over_time(kaito_gpus{state="idle"}[1d:1m])) / 60',
                     "{{instance_type}}",
                 ),
             ),

@@ -57,7 +57,7 @@ class Prometheus:
         groups = [found for pod in pods if (found := _target(pod))]
         for job in ("operator", "models"):
             path = self.folder / f"{job}.yaml"
-            own = [each for each in groups if each["labels"]["kind"] == job]
+            own = [each for each in groups if each["labels"]["role"] == job]
             path.with_suffix(".new").write_text(yaml.safe_dump(own))
             path.with_suffix(".new").replace(path)
 
@@ -161,7 +161,7 @@ def _target(pod: Json) -> Json | None:
     return {
         "targets": [f"{loopback(address)}:{port}"],
         "labels": {
-            "kind": "operator" if is_operator else "models",
+            "role": "operator" if is_operator else "models",
             "namespace": meta["namespace"],
             "pod": meta["name"],
             "container": container["name"],

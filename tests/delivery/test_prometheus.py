@@ -146,7 +146,7 @@ async def test_every_query_of_a_dashboard_returns_data(watched: Prometheus, name
     async def all_speak() -> bool:
         return not await silent()
 
-    await until(f"data for {name}", all_speak, limit_seconds=30)
+    await until(f"data for {name}", all_speak, limit_seconds=75)
     assert await silent() == []
 
 
