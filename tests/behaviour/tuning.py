@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -118,11 +119,14 @@ class Ground:
         """Digest of what the registry holds under the image of a namespace."""
         repository = f"team/{namespace}"
         url = f"https://{address(self.cluster.layout)}/v2/{repository}/manifests/0.0.1"
-        accepted = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-        account = aiohttp.BasicAuth(ACCOUNT.user, ACCOUNT.password)
+        pair = f"{ACCOUNT.user}:{ACCOUNT.password}".encode()
+        sent = {
+            "Accept": "application/vnd.oci.image.manifest.v1+json",
+            "Authorization": f"Basic {base64.b64encode(pair).decode()}",
+        }
         async with (
             aiohttp.ClientSession() as session,
-            session.head(url, headers=accepted, auth=account, ssl=self.trusted) as answer,
+            session.head(url, headers=sent, ssl=self.trusted) as answer,
         ):
             assert answer.status == 200, answer.status
             return str(answer.headers["Docker-Content-Digest"])
