@@ -29,7 +29,7 @@ class Workload(StrEnum):
     FALLBACK_REGRET = "the same, and delete half-way"
     PAIR = "create for two machines"
     PAIR_REGRET = "create for two machines, and delete half-way"
-    ROBBED = "create, and replace the claim whose pool somebody else has deleted"
+    ROBBED = "create, and somebody deletes the pool of the machine that serves"
     ADAPTED = "create, and name another adapter when it serves"
 
 

@@ -106,6 +106,9 @@ def _is_told(seen: Observed, step: Step) -> bool:
 
 def _vanished(seen: Observed) -> Step:
     """It ran, and the newest list does not have it: a second instance is never started."""
+    told = seen.condition(_ASPECT)
+    if not seen.gone and told and told.reason == Reason.INSTANCE_GONE:
+        return _in_cloud(_lost(seen, "is being deleted"))
     if not seen.gone:
         # One list without it, or none yet since the start, is not enough to call it gone.
         return _in_cloud(done(_ASPECT, Reason.LAUNCHED))
