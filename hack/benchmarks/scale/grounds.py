@@ -70,7 +70,7 @@ async def instant(*, controlled: bool) -> AsyncIterator[Ground]:
     async with realserver.serving(cached=True) as layout:
         client = await realserver.connect(layout, "bench")
         try:
-            await _account(client)
+            await _settle(client)
             async with answering(layout, "--machines"):
                 yield Ground(layout, client)
         finally:
@@ -90,15 +90,25 @@ async def pools(*, controlled: bool) -> AsyncIterator[Ground]:
             if controlled:
                 await stack.start(**_POLLING)
                 await stack.ready()
-            await _account(stack.client)
+            await _settle(stack.client)
             async with answering(stack.layout):
                 yield Ground(stack.layout, stack.client, stack)
 
 
-async def _account(client: Client) -> None:
-    """Make the ServiceAccount of pods, as the controller manager does where there is one."""
-    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
-    await client.request("POST", path, body={"metadata": {"name": "default"}})
+async def _settle(client: Client) -> None:
+    """Have the server ready for all that follows.
+
+    The ServiceAccount of pods is made, as the controller manager does where there is one. A first
+    Service waits up to two seconds until a new server knows which addresses it may give: that is
+    no part of any figure.
+    """
+    of_namespace = f"/api/v1/namespaces/{NAMESPACE}"
+    await client.request(
+        "POST", f"{of_namespace}/serviceaccounts", body={"metadata": {"name": "default"}}
+    )
+    first = {"metadata": {"name": "first"}, "spec": {"ports": [{"port": 80}]}}
+    await client.request("POST", f"{of_namespace}/services", body=first)
+    await client.request("DELETE", f"{of_namespace}/services/first")
 
 
 GROUNDS: Mapping[str, Callable[..., Opened]] = {"instant": instant, "pools": pools}
