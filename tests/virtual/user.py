@@ -7,6 +7,8 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
 
 from kaito.api.workspace import WORKSPACES
 from kaito.kube.objects import Ref
@@ -18,6 +20,7 @@ from tests.virtual.workloads import HALF_WAY, RULES, SILENT, STUCK, Workload, ad
 from tests.virtual.world import World
 
 REF = Ref("default", "w")
+DELETED = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 LATE_SECONDS = 3600.0
 LOOK_SECONDS = 10.0
 CLAIMS = ("machines", "nodeclaims")
@@ -81,9 +84,14 @@ class User:
         await self._until(self._serves)
         robbed = self._pools()
         for name in robbed:
-            self.arm.ask("DELETE", name, None, by=SOMEBODY, sent_at=self.arm.now())
+            await self._until(partial(self._is_taken, name))
         await self._until(lambda: any(self._is_robbed(claim) for claim in self._claims()))
         await self._until(lambda: self._serves() and not robbed & self._pools())
+
+    def _is_taken(self, pool: str) -> bool:
+        """Whether the cloud lets somebody delete a pool: it may refuse them as well."""
+        asked = self.arm.ask("DELETE", pool, None, by=SOMEBODY, sent_at=self.arm.now())
+        return asked.status in DELETED
 
     async def _until(self, look: Callable[[], bool]) -> None:
         """Look now and then; what does not come is noted."""
