@@ -106,7 +106,8 @@ class Actor:
                 await self._terminate(seen, action)
         except CloudError as failure:
             log.warning(CLOUD_REFUSED, reason=type(failure).__name__, error=str(failure))
-            self.ledger.failed(seen.uid, failure, monotonic=self.clock.monotonic())
+            because = action.because if isinstance(action, Terminate) else None
+            self.ledger.failed(seen.uid, failure, monotonic=self.clock.monotonic(), because=because)
 
     async def _launch(self, seen: Observed, spec: InstanceSpec) -> None:
         """Begin to create the instance, if the claim is what the store says it is.

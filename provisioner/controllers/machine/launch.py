@@ -128,7 +128,8 @@ def _absent(seen: Observed) -> Step:
     """There is no instance of that name, as far as the newest list goes."""
     if isinstance(seen.order, InvalidSpec):
         return failed(_ASPECT, Reason.INVALID_CLAIM, str(seen.order))
-    failure, wait = seen.entry.failure, seen.retry_seconds
+    failure = seen.entry.failure
+    wait = max(seen.retry_seconds, seen.entry.launch_at - seen.moment.monotonic)
     if failure and meaning(failure).permanent:
         return _explained(failure)
     if wait > 0:

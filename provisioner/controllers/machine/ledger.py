@@ -34,6 +34,7 @@ class Entry:
         failure: of the last call to the cloud for this claim, or of its last instance.
         failures: how many there were in a row.
         retry_at: no further try before this.
+        launch_at: no further launch before this.
         deletion_seen: the deletion has been noticed.
         generation: of the spec that failed; another one is worth another try.
         blocked: what forbade the newest round of evictions; "" when nothing did.
@@ -44,6 +45,7 @@ class Entry:
     failure: CloudError | None = None
     failures: int = 0
     retry_at: float = 0.0
+    launch_at: float = 0.0
     deletion_seen: bool = False
     generation: int = 0
     blocked: str = ""
@@ -64,7 +66,7 @@ class Ledger:
         if claim.is_deleting and not known.deletion_seen:
             known = Entry(look_after=max(known.look_after, monotonic), deletion_seen=True)
         if claim.metadata.generation != known.generation and not claim.is_deleting:
-            known = replace(known, failure=None, failures=0, retry_at=0.0)
+            known = replace(known, failure=None, failures=0, retry_at=0.0, launch_at=0.0)
         known = replace(known, generation=claim.metadata.generation)
         self._entries[uid] = known
         return known
@@ -91,8 +93,20 @@ class Ledger:
                 terminations=known.terminations + 1,
             )
 
-    def failed(self, uid: str, failure: CloudError, *, monotonic: float) -> None:
-        """A request for this claim, or its instance, failed."""
+    def failed(
+        self,
+        uid: str,
+        failure: CloudError,
+        *,
+        monotonic: float,
+        because: CloudError | None = None,
+    ) -> None:
+        """A request for this claim, or its instance, failed.
+
+        Where it was to remove an instance that had failed, `because` says why that had: a lost
+        answer may belong to a deletion that came about, and whether, and when, there is another
+        try is for the instance's failure to say.
+        """
         known = self._entries.get(uid)
         if known is None:
             return
@@ -101,9 +115,10 @@ class Ledger:
         self._entries[uid] = replace(
             known,
             look_after=monotonic + settle,
-            failure=failure,
+            failure=because or failure,
             failures=failures,
             retry_at=monotonic + wait_seconds(failure, failures=failures),
+            launch_at=monotonic + wait_seconds(because or failure, failures=failures),
         )
         if isinstance(failure, CloudThrottled):
             self.closed_until = max(self.closed_until, monotonic + failure.retry_after_seconds)

@@ -43,6 +43,7 @@ class Skies:
         fates: of the next accepted launches; None lets one succeed.
         mute: raised by every LIST while set.
         still: nothing that is under way ends.
+        unheard: raised instead of the answer to the next deletions, which come about.
         undeletable: why accepted deletions fail and leave the pool behind, while set.
     """
 
@@ -57,6 +58,7 @@ class Skies:
     fates: list[CloudError | None] = field(default_factory=list)
     mute: CloudError | None = None
     still: bool = False
+    unheard: list[CloudError] = field(default_factory=list)
     undeletable: CloudError | None = None
 
     def __post_init__(self) -> None:
@@ -91,6 +93,8 @@ class Skies:
         self.terminations.append(name)
         if name in self.pools:
             self.pools[name] = replace(self.pools[name], state=InstanceState.DELETING)
+        if self.unheard:
+            raise self.unheard.pop(0)
         self.fuse.done()
 
     async def instances(self) -> tuple[Instance, ...]:

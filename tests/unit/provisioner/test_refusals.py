@@ -117,6 +117,39 @@ async def test_a_failed_pool_is_removed_before_the_next_try(kind: ClaimKind) -> 
     assert world.cloud.launches == [NAME, NAME]
 
 
+@both
+async def test_why_a_pool_failed_outlives_a_lost_answer_to_its_deletion(kind: ClaimKind) -> None:
+    world = World(kind)
+    world.cloud.fates = [SkuUnavailable("NotAvailableForSubscription", "Not sold."), None]
+    world.cloud.unheard = [CloudUnavailable("", "the connection broke")]
+    world.create()
+
+    await world.settle(rounds=60, seconds=60)
+    assert world.condition("Launched") == ("False", "SkuUnavailable")
+    world.restart()
+    await world.settle(rounds=60, seconds=60)
+
+    assert world.cloud.launches == [NAME]
+    assert world.cloud.owned(world.owner) == []
+
+
+async def test_a_lost_answer_to_a_deletion_brings_the_next_launch_no_nearer() -> None:
+    lost, heard = World(MACHINE), World(MACHINE)
+    lost.cloud.unheard = [CloudUnavailable("", "the connection broke")]
+
+    rounds = []
+    for world in (lost, heard):
+        world.cloud.fates = [QuotaExceeded("QuotaExceeded", "None left."), None]
+        world.create()
+        taken = 0
+        while len(world.cloud.launches) < 2:
+            await world.round()
+            taken += 1
+        rounds.append(taken)
+
+    assert rounds[0] >= rounds[1] > 10
+
+
 async def test_a_claim_that_cannot_be_names_the_field_and_the_remedy() -> None:
     world = World(MACHINE)
     world.create(spec={"resources": {"requests": {"storage": "0"}}})
