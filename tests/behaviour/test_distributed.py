@@ -164,6 +164,16 @@ async def test_a_service_that_is_changed_is_kept_to_spec(cluster: Bystander, nam
     assert await until("the selector again", mended)
 
 
+async def test_a_group_that_is_scaled_by_hand_is_kept_to_spec(cluster: Bystander) -> None:
+    await applied(cluster, "scale", "statefulset", NAME, "--replicas=1")
+
+    async def mended() -> bool:
+        found = await cluster.kubectl("get", "statefulset", NAME, "-o", "json")
+        return bool(json.loads(found.output)["spec"]["replicas"] == 2)
+
+    assert await until("both replicas again", mended)
+
+
 async def test_a_pod_that_is_killed_comes_back_and_all_meet_again(cluster: Bystander) -> None:
     former = (await by_name(cluster))[WORKER]["metadata"]["uid"]
     await applied(cluster, "delete", "pod", WORKER, "--grace-period=1", "--wait=false")
