@@ -43,7 +43,7 @@ BY_SETTING = {
 """Only with --deadline-action=delete, which tests/provisioner sets."""
 
 OF_A_LATE_CLOUD = {Right("provisioner", "delete", "nodes")}
-"""Of a machine whose Node outlives it, which tests/provisioner brings about."""
+"""Of a machine whose Node outlives it: the local cloud takes both; the plans' unit tests use it."""
 
 EXCUSED = ELSEWHERE | AFTER_A_LOSS | BY_SETTING | OF_A_LATE_CLOUD
 
