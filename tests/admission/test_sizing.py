@@ -120,10 +120,11 @@ async def test_the_policy_says_what_sizing_says_word_for_word(door: Door) -> Non
     fitting = 0
     for case in (*SAMPLE, *TUNED):
         workspace = Workspace.model_validate(case.wire())
-        wanted = (workspace.inference or workspace.tuning).preset  # type: ignore[union-attr]  # one is set
-        assert wanted is not None
+        work = workspace.inference or workspace.tuning
+        assert work is not None
+        assert work.preset is not None
         sku = CATALOG.skus[workspace.resource.instance_type or ""]
-        answer = verdict(workspace, CATALOG.presets[wanted.name], sku)
+        answer = verdict(workspace, CATALOG.presets[work.preset.name], sku)
         fitting += answer.fits
 
         refusal = await door.refusal(case.wire())

@@ -168,8 +168,12 @@ async def test_a_group_that_is_scaled_by_hand_is_kept_to_spec(cluster: Bystander
     await applied(cluster, "scale", "statefulset", NAME, "--replicas=1")
 
     async def mended() -> bool:
-        found = await cluster.kubectl("get", "statefulset", NAME, "-o", "json")
-        return bool(json.loads(found.output)["spec"]["replicas"] == 2)
+        found = await cluster.get(f"/apis/apps/v1/namespaces/default/statefulsets/{NAME}")
+        told = found["status"]
+        # Until its controller has seen the two of now, it may still take a pod away.
+        seen = told["observedGeneration"] == found["metadata"]["generation"]
+        counts = {found["spec"]["replicas"], told.get("readyReplicas"), len(await by_name(cluster))}
+        return seen and counts == {2} and bool(await answering(cluster))
 
     assert await until("both replicas again", mended)
 

@@ -28,7 +28,7 @@ ERROR_SCHEMA: dict[str, Any] = {
     "properties": {
         "error": {
             "type": "object",
-            "required": list(body(message="", type="", code=0)["error"]),  # type: ignore[call-overload]  # it is a dict
+            "required": list(body(message="", type="", code=0)["error"]),
             "properties": {
                 "message": {"type": "string"},
                 "type": {"type": "string"},

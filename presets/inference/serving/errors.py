@@ -77,6 +77,8 @@ class BadAdapter(Exception):
         super().__init__(f"adapter {name}: {reason}")
 
 
-def body(*, message: str, type: str, code: int, param: str | None = None) -> dict[str, object]:
+def body(
+    *, message: str, type: str, code: int, param: str | None = None
+) -> dict[str, dict[str, object]]:
     """The JSON of an error, in the shape that OpenAI's clients read."""
     return {"error": {"message": message, "type": type, "param": param, "code": code}}

@@ -30,7 +30,7 @@ def add_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def serving_body(error: ServingError) -> dict[str, object]:
+def serving_body(error: ServingError) -> dict[str, dict[str, object]]:
     """A refusal of our own as JSON."""
     return body(message=error.message, type=error.type, code=error.status, param=error.param)
 
