@@ -38,12 +38,10 @@ def overlay(layout: Layout) -> Path:
             ),
             _merged("arm-ca", files=["ca.crt"]),
             {
-                "name": "kaito",
+                "name": "kaito-settings",
                 "namespace": names.OPERATOR_NAMESPACE,
                 # The registry's authority is the cluster's own, which every namespace has.
                 "literals": ["KAITO_CA_BUNDLE=kube-root-ca.crt"],
-                # With a suffix, kustomize would rename the lease in the Role as well.
-                "options": {"disableNameSuffixHash": True},
             },
         ],
     }

@@ -166,6 +166,18 @@ async def test_rights_that_are_bound_are_those_of_what_runs(installed: Installed
     assert roles - bound == PEOPLE
 
 
+async def test_each_process_may_renew_the_lease_of_its_name(installed: Installed) -> None:
+    for name in [each["metadata"]["name"] for each in installed.of_kind("Deployment")]:
+        account = f"--as=system:serviceaccount:kaito-system:{name}"
+        for verb in ("get", "update"):
+            words = ("auth", "can-i", verb, f"leases/{name}", "--namespace=kaito-system", account)
+
+            async def allowed(words: tuple[str, ...] = words) -> bool:
+                return (await installed.server.kubectl(*words)).output == "yes\n"
+
+            assert await until(f"{name} to {verb} its lease", allowed, limit_seconds=20)
+
+
 async def test_the_built_in_roles_let_people_use_workspaces(installed: Installed) -> None:
     (view,) = [
         each
