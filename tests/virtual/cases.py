@@ -37,7 +37,7 @@ CASES = tuple(Case(workload) for workload in Workload)
 """All of them, with Machines."""
 NEXT_CASES = (Case(Workload.DELETE, is_next=True), Case(Workload.AGAIN, is_next=True))
 """Those that are played with NodeClaims, too: all that a user does is in them."""
-_PARTS = frozenset({Workload.NODELESS, Workload.FALLBACK, Workload.PAIR})
+_PARTS = frozenset({Workload.NODELESS, Workload.FALLBACK, Workload.PAIR, Workload.GROUP_ROBBED})
 POINT_CASES = tuple(each for each in CASES if each.workload not in _PARTS)
 """Those whose every point is played; the others' points are among them, or repeat themselves."""
 OPEN_CASES = tuple(each for each in CASES if each.workload not in {*RULES, *SILENT})

@@ -120,24 +120,30 @@ class Judge:
         for sentence in wrong(wanted, self._api, self._arm, written=self.written):
             self.say(sentence)
 
-    def end(self, lives: list[Life], *, wanted: int, is_late: bool) -> None:
+    def end(self, lives: list[Life], *, wanted: int, services: int, is_late: bool) -> None:
         """Judge the end: everything there that should be, and nobody writing any more.
 
         Args:
             lives: all processes.
             wanted: how many machines a Workspace is to have; 0 when there is to be none.
+            services: how many Services it is to have.
             is_late: whether it took too long to come to rest.
         """
         counts = {
             "workspaces": len(self._api.items("workspaces")),
             "claims": len(self._claims()),
             "nodes": len(self._api.items("nodes")),
-            "deployments": len(self._api.items("deployments")),
+            "workloads": sum(
+                len(self._api.items(each)) for each in ("deployments", "statefulsets")
+            ),
+            "services": len(self._api.items("services")),
             "pods": len(self._api.items("pods")),
             "pools": len(self._arm.pools()),
         }
+        single = min(wanted, 1)
+        owed = {"workspaces": single, "workloads": single, "services": services}
         for name, count in counts.items():
-            due = min(wanted, 1) if name in ("workspaces", "deployments") else wanted
+            due = owed.get(name, wanted)
             if count != due:
                 self.say(f"in the end there are {count} {name}, and not {due}")
         for item in self._api.items("workspaces"):

@@ -66,14 +66,10 @@ class Machines:
         node = {
             "metadata": {"name": _node(name), "labels": carried},
             "spec": {"providerID": f"azure:///{name}/{number}"},
-            "status": {"conditions": [self._ready("False")]},
+            "status": {"conditions": [readiness("False", self._arm.now())]},
         }
         self._ask("POST", NODES.path(), node)
         self._due[_node(name)] = self._arm.now() + BOOT_SECONDS[number % 2]
-
-    def _ready(self, status: str) -> Json:
-        since = datetime.fromtimestamp(self._arm.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return {"type": "Ready", "status": status, "lastTransitionTime": since}
 
     def _boot(self) -> None:
         """Those whose time has come are ready, and show their GPU."""
@@ -82,11 +78,17 @@ class Machines:
                 continue
             del self._due[name]
             status = {
-                "conditions": [self._ready("True")],
+                "conditions": [readiness("True", self._arm.now())],
                 "allocatable": {labels.GPU: "1"},
             }
             path = NODES.path(Ref("", name), subresource="status")
             self._ask("PATCH", path, {"status": status})
+
+
+def readiness(status: str, at: float) -> Json:
+    """The condition that says since when a node or a pod is ready, or is not."""
+    since = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"type": "Ready", "status": status, "lastTransitionTime": since}
 
 
 def is_ready(node: Json) -> bool:

@@ -1,7 +1,8 @@
-"""The controller of Deployments, the scheduler and the kubelets: pods that are there, and ready.
+"""The workload controllers, the scheduler and the kubelets: pods that are there, and ready.
 
-A machine has room for one pod. A pod of another template goes before its successor comes. A pod
-that belongs to no Deployment only looks at something, and finds nothing wrong.
+A machine has room for one pod. A pod of another template goes before its successor comes. Pods of
+a StatefulSet serve together: none is ready before all are there. A pod that belongs to no workload
+only looks at something, and finds nothing wrong.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 
-from kaito.kube.kinds import DEPLOYMENTS, PODS
-from kaito.kube.objects import Ref
+from kaito.kube.kinds import DEPLOYMENTS, PODS, STATEFULSETS
+from kaito.kube.objects import KubeObject, Ref
+from kaito.kube.resource import Resource
 from tests.virtual.api import Api
-from tests.virtual.machines import is_ready
+from tests.virtual.machines import is_ready, readiness
 from tests.virtual.wire import Json
 
 TEMPLATE = "template"
@@ -23,16 +25,18 @@ Ask = Callable[[str, str, object], Json]
 
 
 class Pods:
-    """Sees to the pods of all Deployments.
+    """Sees to the pods of all Deployments and StatefulSets.
 
     Attributes:
         api: where they are.
         ask: sends a request.
+        now: seconds of the server's clock.
     """
 
-    def __init__(self, api: Api, ask: Ask) -> None:
+    def __init__(self, api: Api, ask: Ask, now: Callable[[], float]) -> None:
         self.api = api
         self.ask = ask
+        self.now = now
 
     def turn(self) -> None:
         """Make, end and count pods."""
@@ -41,16 +45,24 @@ class Pods:
                 ref = Ref(pod["metadata"]["namespace"], pod["metadata"]["name"])
                 path = PODS.path(ref, subresource="status")
                 self.ask("PATCH", path, {"status": {"phase": "Succeeded"}})
-        for deployment in self.api.items("deployments"):
-            pods = [pod for pod in self.api.items("pods") if _is_of(deployment, pod)]
-            for pod in pods:
-                if not _is_new(deployment, pod):
-                    self.ask("DELETE", _path(pod["metadata"]["name"], deployment), {})
-            pods = [pod for pod in pods if _is_new(deployment, pod)]
-            pods += self._started(deployment, {pod["metadata"]["name"] for pod in pods})
-            self._tell(deployment, len(pods))
+        for resource in (DEPLOYMENTS, STATEFULSETS):
+            for workload in self.api.items(resource.plural):
+                self._see_to(workload, resource)
 
-    def _started(self, deployment: Json, there: set[str]) -> Sequence[Json]:
+    def _see_to(self, workload: Json, resource: Resource[KubeObject]) -> None:
+        """One workload's pods are there, of its template, and counted."""
+        pods = [pod for pod in self.api.items("pods") if _is_of(workload, pod)]
+        for pod in pods:
+            if not _is_new(workload, pod):
+                self.ask("DELETE", _path(pod["metadata"]["name"], workload), {})
+        pods = [pod for pod in pods if _is_new(workload, pod)]
+        pods += self._started(workload, {pod["metadata"]["name"] for pod in pods})
+        is_whole = resource is DEPLOYMENTS or len(pods) == workload["spec"]["replicas"]
+        for pod in pods:
+            self._run(pod, ready=is_whole)
+        self._tell(workload, resource, ready=len(pods) if is_whole else 0)
+
+    def _started(self, workload: Json, there: set[str]) -> Sequence[Json]:
         """The pods that were missing, on machines that have room."""
         everybody = self.api.items("pods")
         names = {pod["metadata"]["name"] for pod in everybody}
@@ -63,19 +75,19 @@ class Pods:
             and node["metadata"]["name"] not in busy
         ]
         wanted = [
-            f"{deployment['metadata']['name']}-{number}"
-            for number in range(deployment["spec"]["replicas"])
+            f"{workload['metadata']['name']}-{number}"
+            for number in range(workload["spec"]["replicas"])
         ]
         missing = [name for name in wanted if name not in there and name not in names]
         return [
-            self._start(deployment, name, node) for name, node in zip(missing, free, strict=False)
+            self._start(workload, name, node) for name, node in zip(missing, free, strict=False)
         ]
 
-    def _start(self, deployment: Json, name: str, node: str) -> Json:
-        template, metadata = deployment["spec"]["template"], deployment["metadata"]
+    def _start(self, workload: Json, name: str, node: str) -> Json:
+        template, metadata = workload["spec"]["template"], workload["metadata"]
         owner = {
-            "apiVersion": deployment["apiVersion"],
-            "kind": deployment["kind"],
+            "apiVersion": workload["apiVersion"],
+            "kind": workload["kind"],
             "name": metadata["name"],
             "uid": metadata["uid"],
             "controller": True,
@@ -86,21 +98,24 @@ class Pods:
             "namespace": metadata["namespace"],
             "annotations": {
                 **template["metadata"].get("annotations", {}),
-                TEMPLATE: _digest(deployment),
+                TEMPLATE: _digest(workload),
             },
             "ownerReferences": [owner],
         }
         pod = {"metadata": made, "spec": {**template["spec"], "nodeName": node}}
         self.ask("POST", PODS.path(namespace=metadata["namespace"]), pod)
-        status = {
-            "phase": "Running",
-            "conditions": [{"type": "Ready", "status": "True"}],
-        }
-        self.ask("PATCH", _path(name, deployment, subresource="status"), {"status": status})
         return pod
 
-    def _tell(self, deployment: Json, ready: int) -> None:
-        metadata, replicas = deployment["metadata"], deployment["spec"]["replicas"]
+    def _run(self, pod: Json, *, ready: bool) -> None:
+        """A pod's status says that it runs, and whether it answers."""
+        (found,) = pod.get("status", {}).get("conditions", [{}])
+        if found.get("status") != str(ready):
+            said = readiness(str(ready), self.now())
+            path = _path(pod["metadata"]["name"], pod, subresource="status")
+            self.ask("PATCH", path, {"status": {"phase": "Running", "conditions": [said]}})
+
+    def _tell(self, workload: Json, resource: Resource[KubeObject], *, ready: int) -> None:
+        metadata, replicas = workload["metadata"], workload["spec"]["replicas"]
         told = {
             "observedGeneration": metadata["generation"],
             "replicas": replicas,
@@ -108,25 +123,25 @@ class Pods:
             "readyReplicas": ready,
             "availableReplicas": ready,
         }
-        if deployment.get("status") != told:
+        if workload.get("status") != told:
             ref = Ref(metadata["namespace"], metadata["name"])
-            self.ask("PATCH", DEPLOYMENTS.path(ref, subresource="status"), {"status": told})
+            self.ask("PATCH", resource.path(ref, subresource="status"), {"status": told})
 
 
-def _path(name: str, deployment: Json, *, subresource: str = "") -> str:
-    return PODS.path(Ref(deployment["metadata"]["namespace"], name), subresource=subresource)
+def _path(name: str, workload: Json, *, subresource: str = "") -> str:
+    return PODS.path(Ref(workload["metadata"]["namespace"], name), subresource=subresource)
 
 
-def _is_of(deployment: Json, pod: Json) -> bool:
+def _is_of(workload: Json, pod: Json) -> bool:
     owners = pod["metadata"].get("ownerReferences", [])
-    return any(owner["uid"] == deployment["metadata"]["uid"] for owner in owners)
+    return any(owner["uid"] == workload["metadata"]["uid"] for owner in owners)
 
 
-def _is_new(deployment: Json, pod: Json) -> bool:
+def _is_new(workload: Json, pod: Json) -> bool:
     found: str = pod["metadata"]["annotations"][TEMPLATE]
-    return found == _digest(deployment)
+    return found == _digest(workload)
 
 
-def _digest(deployment: Json) -> str:
-    text = json.dumps(deployment["spec"]["template"], sort_keys=True)
+def _digest(workload: Json) -> str:
+    text = json.dumps(workload["spec"]["template"], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -22,7 +22,7 @@ from tests.virtual.invariants import Judge
 from tests.virtual.loop import Timeline, VirtualLoop
 from tests.virtual.process import Life, Manner
 from tests.virtual.user import User
-from tests.virtual.workloads import GOING, Workload, machines
+from tests.virtual.workloads import GOING, Workload, machines, services
 from tests.virtual.world import World
 
 REST_SECONDS = 1.0
@@ -149,8 +149,12 @@ async def _play(script: Script, stage: Stage) -> None:
     await (script.act(stage) if script.act else user.act())
     is_late = await _is_late(stage)
     is_gone = script.act or script.workload in GOING
-    wanted = 0 if is_gone else machines(script.workload)
-    stage.judge.end(list(stage.lives.values()), wanted=wanted, is_late=is_late)
+    stage.judge.end(
+        list(stage.lives.values()),
+        wanted=0 if is_gone else machines(script.workload),
+        services=0 if is_gone else services(script.workload),
+        is_late=is_late,
+    )
     if script.climate is fair and not script.manner.elects:
         stage.judge.unhindered(list(stage.lives.values()))
     await _close(stage, keepers)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
 from kaito.api.workspace import WORKSPACES
+from kaito.kube.kinds import STATEFULSETS
 from kaito.kube.objects import Ref
 from tests.virtual.api import Api
 from tests.virtual.cloud import Arm
@@ -59,16 +60,25 @@ class User:
             delete(self.world)
         elif self.workload in HALF_WAY:
             await self._change_of_mind()
-        elif self.workload is Workload.DELETE:
-            await asyncio.sleep(500)
-            delete(self.world)
-        elif self.workload is Workload.ROBBED:
-            await self._be_robbed()
-        elif self.workload is Workload.ADAPTED:
-            await self._until(self._serves)
-            patch = {"inference": {"adapters": [adapter("first"), adapter("second")]}}
-            self.world.ask("PATCH", WORKSPACES.path(REF), patch)
-            await self._until(lambda: self._serves() and self._has_adapter("second"))
+        else:
+            await self._go_on()
+
+    async def _go_on(self) -> None:
+        """What is done later than that, if anything."""
+        match self.workload:
+            case Workload.DELETE:
+                await asyncio.sleep(500)
+                delete(self.world)
+            case Workload.ROBBED:
+                await self._be_robbed()
+            case Workload.ADAPTED:
+                await self._adapt()
+            case Workload.GROUP:
+                await self._lose_group()
+                delete(self.world)
+            case Workload.GROUP_ROBBED:
+                await self._be_robbed(most=1)
+                await self._until(self._is_whole)
 
     async def _change_of_mind(self) -> None:
         """Delete half-way, and perhaps want it back."""
@@ -79,10 +89,30 @@ class User:
             await self._until(lambda: not self.api.items(WORKSPACES.plural))
             create(self.world, workload=self.workload)
 
-    async def _be_robbed(self) -> None:
-        """Somebody deletes the pool: its claim says so, and in time there is another claim."""
+    async def _adapt(self) -> None:
+        """Name another adapter when the first is there."""
         await self._until(self._serves)
-        robbed = self._pools()
+        patch = {"inference": {"adapters": [adapter("first"), adapter("second")]}}
+        self.world.ask("PATCH", WORKSPACES.path(REF), patch)
+        await self._until(lambda: self._serves() and self._has_adapter("second"))
+
+    async def _lose_group(self) -> None:
+        """Somebody deletes the StatefulSet: another takes its place, with pods of its own."""
+        await self._until(self._is_whole)
+        former = {pod["metadata"]["uid"] for pod in self.api.items("pods")}
+        self.world.ask("DELETE", STATEFULSETS.path(REF), {})
+        await self._until(lambda: self._is_whole(without=former))
+
+    def _is_whole(self, *, without: Collection[str] = ()) -> bool:
+        """Whether two pods serve together, none of them one of these."""
+        pods = {pod["metadata"]["uid"] for pod in self.api.items("pods")}
+        sets = self.api.items(STATEFULSETS.plural)
+        return self._serves() and len(sets) == 1 and len(pods) == 2 and pods.isdisjoint(without)
+
+    async def _be_robbed(self, *, most: int | None = None) -> None:
+        """Somebody deletes pools: their claims say so, and in time there are other claims."""
+        await self._until(self._serves)
+        robbed = set(sorted(self._pools())[:most])
         for name in robbed:
             await self._until(partial(self._is_taken, name))
         await self._until(lambda: any(self._is_robbed(claim) for claim in self._claims()))

@@ -11,6 +11,9 @@ from tests.virtual.stuck import NODELESS, UNSOLD, Stuck
 from tests.virtual.wire import Json
 
 FIRST_TYPE, SECOND_TYPE = "Standard_NC6s_v3", "Standard_NC24ads_A100_v4"
+SMALL_TYPE = "Standard_NV36ads_A10_v5"
+"""A node of it holds half of `LARGE_MODEL`."""
+MODEL, LARGE_MODEL = "phi-3-mini-4k-instruct", "granite-4.1-8b"
 
 
 class Workload(StrEnum):
@@ -31,6 +34,8 @@ class Workload(StrEnum):
     PAIR_REGRET = "create for two machines, and delete half-way"
     ROBBED = "create, and somebody deletes the pool of the machine that serves"
     ADAPTED = "create, and name another adapter when it serves"
+    GROUP = "create for two machines that serve together, whose StatefulSet is lost, and delete"
+    GROUP_ROBBED = "create for two machines that serve together, and somebody deletes one's pool"
 
 
 STUCK: Mapping[Workload, Stuck] = {
@@ -40,9 +45,10 @@ STUCK: Mapping[Workload, Stuck] = {
 }
 """How the user finds it before it is deleted."""
 HALF_WAY = (Workload.REGRET, Workload.AGAIN, Workload.FALLBACK_REGRET, Workload.PAIR_REGRET)
-GOING = frozenset({Workload.DELETE, *HALF_WAY, *STUCK}) - {Workload.AGAIN}
+GOING = frozenset({Workload.DELETE, Workload.GROUP, *HALF_WAY, *STUCK}) - {Workload.AGAIN}
 """Nothing is left of these in the end."""
-PAIRS = (Workload.PAIR, Workload.PAIR_REGRET)
+GROUPS = (Workload.GROUP, Workload.GROUP_ROBBED)
+PAIRS = (Workload.PAIR, Workload.PAIR_REGRET, *GROUPS)
 
 _UNSOLD = Rule(fault=Fault.SKU, match=Match(vm_size=FIRST_TYPE))
 RULES: Mapping[Workload, Rule] = {
@@ -62,6 +68,11 @@ def machines(workload: Workload) -> int:
     return 2 if workload in PAIRS else 1
 
 
+def services(workload: Workload) -> int:
+    """How many Services it has: machines that serve together need one to find each other."""
+    return 2 if workload in GROUPS else 1
+
+
 def spec(workload: Workload) -> dict[str, Any]:
     """What a Workspace says beside its name."""
     resource: dict[str, Any] = {
@@ -72,7 +83,10 @@ def spec(workload: Workload) -> dict[str, Any]:
         resource["instanceTypes"] = [SECOND_TYPE]
     if workload in PAIRS:
         resource["count"] = machines(workload)
-    inference: dict[str, Any] = {"preset": {"name": "phi-3-mini-4k-instruct"}}
+    if workload in GROUPS:
+        resource["instanceType"] = SMALL_TYPE
+    model = LARGE_MODEL if workload in GROUPS else MODEL
+    inference: dict[str, Any] = {"preset": {"name": model}}
     if workload is Workload.ADAPTED:
         inference["adapters"] = [adapter("first")]
     return {"resource": resource, "inference": inference}

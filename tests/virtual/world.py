@@ -18,7 +18,7 @@ from tests.virtual.watching import Event
 from tests.virtual.wire import Json
 
 TURN_SECONDS = 1.0
-OWNED = ("deployments", "services", "pods")
+OWNED = ("deployments", "statefulsets", "services", "pods")
 
 
 class World:
@@ -34,7 +34,7 @@ class World:
         self._seen = (0, 0)
         self._moved = asyncio.Event()
         self.machines = Machines(api, arm, self.ask)
-        self._pods = Pods(api, self.ask)
+        self._pods = Pods(api, self.ask, arm.now)
         api.on_event.append(self._hear)
         arm.on_deed.append(lambda _deed: self._moved.set())
 
