@@ -12,7 +12,7 @@ import pytest_asyncio
 from hack.cluster.process import Process, Program
 from tests.bystander import Bystander, Json, condition, holds, quick_start, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 GROUP, KIND, CLASS = "another.example", "AnotherNodeClass", "gpu"
 CLAIMS = "/apis/karpenter.sh/v1/nodeclaims"
@@ -27,7 +27,7 @@ async def served(cluster: Bystander) -> AsyncIterator[Bystander]:
     for words in (
         ("scale", "deployment", "provisioner", OURS, "--replicas=0"),
         ("set", "env", "deployment/kaito", OURS, *chosen),
-        ("rollout", "status", "deployment/kaito", OURS, "--timeout=60s"),
+        ("rollout", "status", "deployment/kaito", OURS, "--timeout=180s"),
     ):
         done = await cluster.kubectl(*words)
         assert done.code == 0, done.errors
@@ -101,7 +101,7 @@ async def test_we_write_nothing_to_its_claim_but_the_claim_itself(served: Bystan
 async def test_its_workspace_is_deleted_with_claim_and_node(served: Bystander) -> None:
     node = (await claim_of(served, SERVED_ALONE))["status"]["nodeName"]
 
-    deleted = await served.kubectl("delete", "workspace", SERVED_ALONE, "--timeout=120s")
+    deleted = await served.kubectl("delete", "workspace", SERVED_ALONE, "--timeout=180s")
 
     assert deleted.code == 0, deleted.errors
     assert await served.items(CLAIMS) == []
@@ -117,7 +117,7 @@ async def test_our_provisioner_beside_it_buys_nothing(served: Bystander) -> None
     await bring_up(served, SERVED_BESIDE)
     status, answer = await served.chat({"prompt": "What is KAITO?"}, SERVED_BESIDE)
     managers = (await claim_of(served, SERVED_BESIDE))["metadata"]["managedFields"]
-    deleted = await served.kubectl("delete", "workspace", SERVED_BESIDE, "--timeout=120s")
+    deleted = await served.kubectl("delete", "workspace", SERVED_BESIDE, "--timeout=180s")
 
     assert status == 200, answer
     assert deleted.code == 0, deleted.errors

@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.bystander import Bystander, Json, condition, holds, until
 from tests.claims import KINDS, MACHINE, NODE_CLAIM, VM_SIZE, Kind, manifest
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 FINALIZER = "karpenter.sh/termination"
 NAMES: Mapping[Kind, str] = {MACHINE: "byhand", NODE_CLAIM: "byhandtoo"}
@@ -108,7 +108,7 @@ async def test_a_deleted_claim_is_given_back(alone: Bystander, kind: Kind) -> No
     node = (await stored(alone, kind, NAMES[kind]))["status"]["nodeName"]
 
     deleted = await alone.kubectl(
-        "delete", f"{kind.name.lower()}s.karpenter.sh", NAMES[kind], "--timeout=60s"
+        "delete", f"{kind.name.lower()}s.karpenter.sh", NAMES[kind], "--timeout=180s"
     )
 
     assert deleted.code == 0, deleted.errors

@@ -18,7 +18,7 @@ import pytest
 
 from tests.bystander import Finished, run
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 REPO = Path(__file__).parents[2]
 DEMO = (str(REPO / "hack" / "demo"), "--offline")

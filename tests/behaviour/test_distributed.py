@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 
-import aiohttp
 import pytest
 
 from hack.cluster.layout import loopback
 from tests.behaviour.containers import inside
 from tests.bystander import Bystander, Json, condition, holds, quick_start, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 NAME = "spread"
 HEADLESS = f"{NAME}-headless"
@@ -63,11 +62,10 @@ async def service(cluster: Bystander, name: str) -> Json:
 
 async def completed(cluster: Bystander, name: str = NAME) -> str:
     """What the model goes on with, asked at the Service's own address."""
-    url = f"http://{await cluster.cluster_ip(name)}/v1/completions"
     body = {"prompt": PROMPT, "max_tokens": 24}
-    async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
-        assert response.status == 200
-        return str((await response.json())["choices"][0]["text"]).strip()
+    status, answer = await cluster.ask("/v1/completions", body, name)
+    assert status == 200, answer
+    return str(answer["choices"][0]["text"]).strip()
 
 
 async def applied(cluster: Bystander, *words: str) -> None:
@@ -247,7 +245,7 @@ async def test_a_model_that_fits_one_node_is_copied_to_each(cluster: Bystander) 
 
 
 async def test_nothing_stays_behind(cluster: Bystander) -> None:
-    await applied(cluster, "delete", "workspace", NAME, "copied", "--timeout=60s")
+    await applied(cluster, "delete", "workspace", NAME, "copied", "--timeout=180s")
 
     assert await cluster.machines(NAME) == []
     assert await cluster.pools() == []

@@ -8,7 +8,7 @@ import pytest
 
 from tests.bystander import Bystander, Json, condition, holds, quick_start, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 
 def told(cluster: Bystander, name: str, type_: str, reason: str) -> Callable[[], Awaitable[Json]]:
@@ -35,7 +35,7 @@ async def test_a_missing_quota_is_told_with_its_numbers(cluster: Bystander) -> N
 
 
 async def test_a_workspace_without_quota_can_be_deleted(cluster: Bystander) -> None:
-    deleted = await cluster.kubectl("delete", "workspace", "poor", "--timeout=60s")
+    deleted = await cluster.kubectl("delete", "workspace", "poor", "--timeout=180s")
 
     assert deleted.code == 0, deleted.errors
     assert await cluster.machines("poor") == []
@@ -57,6 +57,6 @@ async def test_an_image_that_cannot_be_pulled_is_told(cluster: Bystander) -> Non
     assert found["status"] == "False"
     assert "registry.example/no-such-model:1" in found["message"]
     assert holds(await cluster.workspace("imageless"), "ResourceReady")
-    deleted = await cluster.kubectl("delete", "workspace", "imageless", "--timeout=60s")
+    deleted = await cluster.kubectl("delete", "workspace", "imageless", "--timeout=180s")
     assert deleted.code == 0, deleted.errors
     assert await cluster.pools() == []

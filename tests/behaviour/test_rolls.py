@@ -8,7 +8,7 @@ import pytest
 
 from tests.bystander import Bystander, Json, holds, quick_start, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 NAME = "rolling"
 SERVER = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
@@ -32,9 +32,10 @@ def words(pods: Sequence[Json]) -> list[str]:
 
 
 async def serving(cluster: Bystander, word: str) -> list[Json]:
-    """The workspace's pods once it is ready and they all are of that template, none until then."""
+    """The workspace's pods once it and they are ready and of that template, none until then."""
     pods = await cluster.pods(NAME)
-    ready = holds(await cluster.workspace(NAME), "Ready")
+    # The status may speak of the pod before, while its successor waits for the node.
+    ready = all(holds(one, "Ready") for one in (await cluster.workspace(NAME), *pods))
     return pods if ready and words(pods) == [word] else []
 
 

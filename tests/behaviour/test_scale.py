@@ -23,7 +23,7 @@ KEYS = [
 ]
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_a_quick_run_finds_a_figure_for_everything() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "hack.benchmarks.scale", "--quick"],

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bystander import Bystander, holds, quick_start, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 NAMES = ("first", "second")
 SECOND = {"preset": {"name": "phi-3-mini-128k-instruct"}}
@@ -31,12 +31,12 @@ async def test_both_answer_from_their_own_nodes(cluster: Bystander) -> None:
 
 
 async def test_one_is_deleted_and_the_other_goes_on(cluster: Bystander) -> None:
-    deleted = await cluster.kubectl("delete", "workspace", "first", "--timeout=60s")
+    deleted = await cluster.kubectl("delete", "workspace", "first", "--timeout=180s")
     assert deleted.code == 0, deleted.errors
 
     status, answer = await cluster.chat({"prompt": "What is KAITO?"}, "second")
 
     assert status == 200, answer
     assert len(await cluster.pools()) == 1
-    assert (await cluster.kubectl("delete", "workspace", "second", "--timeout=60s")).code == 0
+    assert (await cluster.kubectl("delete", "workspace", "second", "--timeout=180s")).code == 0
     assert await cluster.pools() == []

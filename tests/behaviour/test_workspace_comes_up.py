@@ -12,7 +12,7 @@ import yaml
 from tests.bystander import EXAMPLE, WORKSPACE, Bystander, Finished, holds, run, until
 from tests.stages import STAGES
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 QUESTION = "What is Kubernetes?"
 GENERATE = """
@@ -173,7 +173,7 @@ async def test_a_quiet_cluster_gets_no_writes(cluster: Bystander, path: str) -> 
 
 
 async def test_deletion_gives_everything_back(cluster: Bystander) -> None:
-    deleted = await cluster.kubectl("delete", "workspace", WORKSPACE, "--timeout=120s")
+    deleted = await cluster.kubectl("delete", "workspace", WORKSPACE, "--timeout=180s")
 
     assert deleted.code == 0, deleted.errors
     assert await cluster.workspace() is None

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bystander import Bystander, condition, quick_start, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 TUNING = {
     "preset": {"name": "phi-3-mini-4k-instruct"},
@@ -78,8 +78,13 @@ async def test_without_the_table_an_unknown_preset_is_reported_and_buys_nothing(
     assert "inference.preset.name" in found["message"]
     assert "use one of phi-3-mini-4k-instruct" in found["message"]
     assert await cluster.machines("unknown") == []
-    assert (await cluster.kubectl("delete", "workspace", "unknown", "--timeout=20s")).code == 0
+    assert (await cluster.kubectl("delete", "workspace", "unknown", "--timeout=180s")).code == 0
     assert (await cluster.kubectl("create", "-f", "-", stdin=kept)).code == 0
+
+    async def refused() -> bool:
+        return (await cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=text)).code != 0
+
+    assert await until("the table to be looked up again", refused)
 
 
 async def test_a_type_that_is_no_longer_sold_is_a_warning(cluster: Bystander) -> None:
@@ -111,4 +116,4 @@ async def test_the_instance_type_cannot_be_changed(cluster: Bystander) -> None:
     assert changed.code != 0
     assert "instanceType is immutable" in changed.errors
     assert "delete the Workspace and create it anew" in changed.errors
-    assert (await cluster.kubectl("delete", "workspace", "fixed", "--timeout=20s")).code == 0
+    assert (await cluster.kubectl("delete", "workspace", "fixed", "--timeout=180s")).code == 0
