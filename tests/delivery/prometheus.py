@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ from urllib.parse import quote
 import aiohttp
 import yaml
 
+from hack import debian
 from hack.benchmarks.scale.programs import free_port
+from hack.cluster.cache import cache_folder
 from hack.cluster.layout import loopback
 from hack.cluster.process import Process, Program
 from tests.bystander import Bystander, Json
@@ -80,7 +81,7 @@ async def watching(cluster: Bystander) -> AsyncIterator[Prometheus]:
     program = Program(
         "prometheus",
         (
-            shutil.which("prometheus") or "prometheus is not installed: hack/install --prometheus",
+            str(debian.found("prometheus", cache_folder()) or "prometheus is not installed"),
             f"--config.file={folder / 'prometheus.yaml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hack import debian
+from hack.cluster.cache import cache_folder
 from tests.bystander import Json
 
 ROOT = Path(__file__).parents[2]
@@ -39,9 +41,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def promtool(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """What promtool says; the Debian package prometheus brings it."""
+    """What promtool says; hack/install --prometheus brings it."""
+    program = debian.found("promtool", cache_folder())
+    assert program, "promtool is not there: hack/install --prometheus"
     return subprocess.run(
-        ["promtool", *words], cwd=folder, capture_output=True, text=True, check=False
+        [program, *words], cwd=folder, capture_output=True, text=True, check=False
     )
 
 
