@@ -27,7 +27,20 @@ EVENTS = f"""\
 {WRITTEN}
 Each line of a log is one JSON object (`--log-format=json`) or one line for people (`console`). Its
 `event` is a constant of this table, and whatever varies is a key. Within a reconcile every line
-carries the keys of its object as well.
+carries the keys of its object as well: `controller`, `namespace`, `name`, and `reconcile`, the id
+of that one pass.
+
+A pass of `kaito` that creates a claim leaves its id on it, as the annotation `kaito.sh/reconcile`.
+The provisioner says it in every line about that claim, as `created_by`, beside `workspace` and
+`workspace_namespace`. So one word finds in both logs who asked for a node and what became of it:
+
+```sh
+claims=$(kubectl get machines --selector kaito.sh/workspace=workspace-phi-3-mini --output name)
+id=$(kubectl get $claims --output 'jsonpath={{.metadata.annotations.kaito\\.sh/reconcile}}')
+for each in kaito provisioner; do
+  kubectl logs --namespace kaito-system --selector app.kubernetes.io/name=$each --tail=-1 | grep $id
+done
+```
 
 Kubernetes Events, which `kubectl describe` shows, have a [reason](reasons.md) each.
 """

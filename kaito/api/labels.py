@@ -37,6 +37,9 @@ NODE_IMAGE_FAMILY = "kaito.sh/node-image-family"
 CLAIM_PLACE = "kaito.sh/claim"
 """Annotation on claims: "ORDINAL/ATTEMPT", which node of the Workspace, and the how-manieth try."""
 
+CREATED_BY = "kaito.sh/reconcile"
+"""Annotation on claims: id, in kaito's log, of the reconcile that created them."""
+
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
 """Annotation on NodeClaims, "true": no Karpenter moves the model for the sake of packing."""
 

@@ -13,6 +13,7 @@ from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.deadlines import Deadlines
 from kaito.kube.gate import Gate, noted
 from kaito.kube.informer import Informer
+from kaito.kube.logs import begin_reconcile
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.outcome import POLICIES, Level, Outcome, Policies, asked_seconds, policy
 from kaito.kube.workqueue import JITTER, ShutDown, Workqueue
@@ -98,9 +99,7 @@ class Controller:
             except ShutDown:
                 return
             # A worker's own context: the next key takes the place of this one.
-            structlog.contextvars.bind_contextvars(
-                controller=self.name, namespace=ref.namespace, name=ref.name
-            )
+            begin_reconcile(self.name, ref, now=self._clock.now())
             began = self._clock.monotonic()
             try:
                 await self._visit(ref)

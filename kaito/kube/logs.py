@@ -6,18 +6,23 @@ event `library.reported`, from warning up, so that nothing on stdout is of anoth
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import sys
+from datetime import datetime
 from typing import Literal
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from kaito.kube.objects import Ref
+
 Format = Literal["json", "console"]
 Level = Literal["debug", "info", "warning", "error"]
 
 LIBRARY_REPORTED = "library.reported"
+_ID_BYTES = 6
 
 
 def configure(format: Format, level: Level) -> None:
@@ -50,6 +55,23 @@ def configure(format: Format, level: Level) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(least, logging.WARNING))
+
+
+def begin_reconcile(controller: str, ref: Ref, *, now: datetime) -> None:
+    """Have every line of this task, until the next call, say of which reconcile it is."""
+    seed = f"{controller}/{ref}/{now.timestamp()}".encode()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(
+        controller=controller,
+        namespace=ref.namespace,
+        name=ref.name,
+        reconcile=hashlib.blake2b(seed, digest_size=_ID_BYTES).hexdigest(),
+    )
+
+
+def reconcile_id() -> str:
+    """Id of the reconcile that this task is about, 12 hexadecimal digits; "" outside of any."""
+    return str(structlog.contextvars.get_contextvars().get("reconcile", ""))
 
 
 def _last(format: Format) -> list[Processor]:

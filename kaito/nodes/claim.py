@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -187,6 +188,15 @@ def rendered_claim(workspace: Workspace, wish: Wish) -> Manifest:
             "resources": {"requests": {"storage": wish.storage} if wish.storage else {}},
         },
     }
+
+
+def traced(claim: Manifest, reconcile: str) -> Manifest:
+    """The claim, with the id of the reconcile that creates it: the provisioner logs it."""
+    metadata = claim["metadata"]
+    if not reconcile or not isinstance(metadata, Mapping):
+        return claim
+    notes = {**metadata["annotations"], labels.CREATED_BY: reconcile}
+    return {**claim, "metadata": {**metadata, "annotations": notes}}
 
 
 def _class(wish: Wish, name: str) -> Manifest:

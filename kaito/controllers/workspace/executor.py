@@ -19,11 +19,13 @@ from kaito.controllers.workspace.step import (
     ReleaseFinalizer,
     Step,
 )
+from kaito.kube import logs
 from kaito.kube.client import Client
 from kaito.kube.errors import Conflict, NotFound
 from kaito.kube.objects import KubeObject
 from kaito.kube.resource import Resource
 from kaito.kube.writer import Writer
+from kaito.nodes.claim import traced
 
 log = structlog.get_logger()
 
@@ -68,8 +70,10 @@ class Executor:
 
     async def _create(self, action: Create) -> None:
         """Create an object; a claim has no owner that could be referred to, but a label."""
+        is_claim = action.resource in (MACHINES, NODECLAIMS)
+        manifest = traced(action.manifest, logs.reconcile_id()) if is_claim else action.manifest
         made = await self._writer.create(
-            action.resource, action.manifest, owner_uid=action.owner_uid, mark=labels.CREATED_FOR
+            action.resource, manifest, owner_uid=action.owner_uid, mark=labels.CREATED_FOR
         )
         if made is not None:
             name = made.metadata.name

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from structlog.contextvars import bind_contextvars
+
+from kaito.api import labels
 from kaito.kube.clock import Clock
 from kaito.kube.errors import Conflict, Invalid
 from kaito.kube.events import Recorder
@@ -79,6 +82,7 @@ class ClaimController:
         if claim is None or not self.kind.owns(claim):
             self.instances.rest(self.kind.name, ref)
             return DONE
+        _trace(claim)
         seen = self.observe(claim)
         if is_due(seen):
             seen = replace(seen, pods=await self._pods(seen.nodes))
@@ -148,6 +152,17 @@ class ClaimController:
             if not seen.claim.is_deleting:
                 raise
         report.told(self.recorder, seen, steps)
+
+
+def _trace(claim: Claim) -> None:
+    """Have each line of this pass name the workspace, and what created the claim in kaito's log."""
+    found = claim.metadata
+    keys = {
+        "workspace": found.labels.get(labels.WORKSPACE),
+        "workspace_namespace": found.labels.get(labels.WORKSPACE_NAMESPACE),
+        "created_by": found.annotations.get(labels.CREATED_BY),
+    }
+    bind_contextvars(**{key: value for key, value in keys.items() if value})
 
 
 def outcome(steps: Sequence[Step]) -> Outcome:

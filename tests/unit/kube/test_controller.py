@@ -12,6 +12,7 @@ import structlog
 
 from kaito.kube.controller import Controller
 from kaito.kube.errors import Conflict, Denied, InvalidSpec, OperatorError, Throttled, Unavailable
+from kaito.kube.logs import reconcile_id
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Level, Outcome, Policies, Policy
 from kaito.kube.workqueue import Workqueue
@@ -145,6 +146,37 @@ async def test_c2_a_bug_is_logged_once_with_its_key_and_other_keys_go_on() -> No
     assert [each["event"] for each in said] == ["reconcile.failed"]
     assert (said[0]["namespace"], said[0]["name"]) == ("default", "a")
     assert said[0]["exc_info"]
+
+
+async def test_every_pass_has_an_id_of_its_own_and_keeps_nothing_of_the_one_before() -> None:
+    log, ended = structlog.get_logger(), asyncio.Event()
+
+    async def reconcile(key: Ref) -> Outcome:
+        if key == A:
+            structlog.contextvars.bind_contextvars(only="a")
+        log.info("pass.begun", of=key.name)
+        await asyncio.sleep(0)
+        log.info("pass.ended", of=key.name, id=reconcile_id())
+        if key != A:
+            ended.set()
+        return DONE
+
+    with structlog.testing.capture_logs(
+        processors=[structlog.contextvars.merge_contextvars]
+    ) as logs:
+        async with working(reconcile, workers=1) as controller:
+            controller.queue.add(A)
+            controller.queue.add(ref("b"))
+            async with asyncio.timeout(5):
+                await ended.wait()
+
+    ids = [each["reconcile"] for each in logs]
+    assert ids == [logs[1]["id"]] * 2 + [logs[3]["id"]] * 2
+    assert len(set(ids)) == 2
+    assert [(each["of"], each["name"], each.get("only")) for each in logs] == [
+        *([("a", "a", "a")] * 2),
+        *([("b", "b", None)] * 2),
+    ]
 
 
 async def test_q3_c7_stop_lets_what_is_in_work_end() -> None:

@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+import structlog
 
 from kaito.api.machine import MACHINES
 from kaito.api.reasons import Reason
@@ -77,6 +78,22 @@ async def test_a_claim_is_created_as_it_was_rendered(bench: Bench) -> None:
 
     (sent,) = bench.api.seen
     assert (sent.method, sent.path, sent.body) == ("POST", CLAIMS, CLAIM)
+
+
+async def test_a_claim_names_the_reconcile_that_creates_it_and_nothing_else_does(
+    bench: Bench,
+) -> None:
+    with structlog.contextvars.bound_contextvars(reconcile="0a1b2c3d4e5f"):
+        await carry_out(bench, Create(MACHINES, CLAIM, UID))
+        await carry_out(bench, Create(SERVICES, SERVICE_MANIFEST, UID))
+
+    made: Any
+    made, service = (sent.body for sent in bench.api.seen)
+    assert made["metadata"]["annotations"] == {
+        "kaito.sh/claim": "0/0",
+        "kaito.sh/reconcile": "0a1b2c3d4e5f",
+    }
+    assert service == SERVICE_MANIFEST
 
 
 async def test_y2_a_claim_that_is_there_already_and_ours_is_success(bench: Bench) -> None:
