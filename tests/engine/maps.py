@@ -13,6 +13,7 @@ from kaito.kube.informer import Informer
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.reflector import Patience, Selection
 from kaito.kube.resource import Resource
+from tests.bystander import LIMIT_SECONDS
 
 
 class ConfigMap(KubeObject):
@@ -104,19 +105,19 @@ class Follower:
 
     async def until_synced(self) -> None:
         """Wait for the first whole list."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_SECONDS):
             await self.informer.synced.wait()
 
     async def until(self, state: Mapping[str, str]) -> None:
         """Wait until the store holds exactly this."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_SECONDS):
             while self.state != state:
                 self.heard.clear()
                 await self.heard.wait()
 
     async def until_told(self, count: int) -> None:
         """Wait for that many changes."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_SECONDS):
             while len(self.changes) < count:
                 self.heard.clear()
                 await self.heard.wait()
@@ -141,9 +142,12 @@ class Follower:
 
 @asynccontextmanager
 async def following(
-    client: Client, maps: Maps, *, idle_seconds: float = 1.0
+    client: Client, maps: Maps, *, idle_seconds: float = 30.0
 ) -> AsyncIterator[Follower]:
-    """An informer of these ConfigMaps that has its first list."""
+    """An informer of these ConfigMaps that has its first list.
+
+    A silent link is given up after `idle_seconds`: a slow server is not to be taken for one.
+    """
     informer = Informer(client, CONFIG_MAPS, selection=Selection("default", maps.labels))
     async with running(informer, idle_seconds=idle_seconds) as follower:
         await follower.until_synced()
@@ -152,7 +156,7 @@ async def following(
 
 @asynccontextmanager
 async def running(
-    informer: Informer[ConfigMap], *, idle_seconds: float = 1.0
+    informer: Informer[ConfigMap], *, idle_seconds: float = 30.0
 ) -> AsyncIterator[Follower]:
     """An informer at work, less patient than it is by default."""
     informer.patience = Patience(

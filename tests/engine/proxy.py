@@ -14,6 +14,7 @@ from aiohttp import web
 
 from hack.cluster.layout import Layout
 from hack.cluster.probe import client_context
+from tests.bystander import LIMIT_SECONDS
 
 Pass = Callable[[], Awaitable[web.StreamResponse]]
 Fault = Callable[[web.Request, Pass], Awaitable[web.StreamResponse]]
@@ -123,8 +124,11 @@ class Proxy:
                 transport.abort()
 
     def cut_off(self) -> None:
-        """Drop all watches, and let no new one through until `restore`."""
-        self._outage = self.next(BAD_GATEWAY, is_watch, times=10**6)
+        """Drop all watches, and let no new one through until `restore`.
+
+        They are reset: after some errors of a server the whole collection would be asked for.
+        """
+        self._outage = self.next(refused, is_watch, times=10**6)
         self._rules.insert(0, self._rules.pop())
         self.drop()
 
@@ -165,7 +169,7 @@ class Proxy:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a request, or for the beginning of a stream, that makes it true."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_SECONDS):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()

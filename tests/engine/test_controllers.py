@@ -17,10 +17,11 @@ from kaito.kube.informer import Informer
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
 from kaito.kube.reflector import Selection
+from tests.bystander import LIMIT_SECONDS
 from tests.engine.maps import CONFIG_MAPS, ConfigMap, Maps, following, running, values
 from tests.engine.proxy import Proxy, says
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 DENIED = says(403, '{"kind":"Status","status":"Failure","reason":"Forbidden","code":403}')
 KEY = Ref("", "all")
@@ -46,7 +47,7 @@ class Visits:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a reconcile that makes it true."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_SECONDS):
             while not condition():
                 self._came.clear()
                 await self._came.wait()
@@ -198,7 +199,7 @@ async def test_y1_y4_a_cache_that_stands_still_makes_nothing_twice(
     visits = Visits(ensure_one)
     controller = Controller("gate", visits.reconcile, workers=1)
     controller.watch(informer, lambda _: [KEY])
-    async with running(informer, idle_seconds=5) as seen:
+    async with running(informer) as seen:
         await seen.until_synced()
         await link.until_streaming()
         link.freeze()

@@ -16,7 +16,7 @@ from kaito.kube.objects import ObjectMeta
 from tests.engine.maps import CONFIG_MAPS, ConfigMap, Maps
 from tests.engine.proxy import Proxy, is_method, lost
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
 @pytest_asyncio.fixture(loop_scope="session")

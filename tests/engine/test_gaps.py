@@ -10,7 +10,7 @@ from tests.engine.maps import Maps, following
 from tests.engine.proxy import Proxy
 from tests.realserver import compact
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
 async def test_r7_what_was_missed_in_a_short_gap_is_told_without_a_list(

@@ -17,10 +17,11 @@ from kaito.kube.reflector import Patience, Selection
 from kaito.kube.resource import Resource
 from kaito.kube.workqueue import LOW, NORMAL
 from tests import realserver
+from tests.bystander import LIMIT_SECONDS
 from tests.engine.maps import CONFIG_MAPS, ConfigMap, Maps, following, running, values
 from tests.engine.proxy import Proxy
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
 async def test_i1_i11_a_handler_finds_its_change_in_the_store_and_in_the_index(
@@ -166,7 +167,7 @@ async def test_r19_an_optional_kind_is_empty_until_its_definition_comes_and_once
     changes: asyncio.Queue[tuple[bool, bool]] = asyncio.Queue()
     informer.on_change(lambda old, new: changes.put_nowait((bool(old), bool(new))))
     task = asyncio.create_task(informer.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT_SECONDS):
         await informer.synced.wait()
         absent = (informer.trouble, len(informer.store))
         await maps.client.request("POST", realserver.DEFINITIONS, body=definition(group))

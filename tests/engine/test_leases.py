@@ -16,7 +16,7 @@ from tests.engine.maps import Maps
 from tests.engine.proxy import Fault, Pass, Proxy, is_method, lost, unanswered
 from tests.unit.kube.builders import FakeClock
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
 @pytest.fixture

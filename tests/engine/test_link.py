@@ -12,7 +12,7 @@ from kaito.kube.errors import Conflict, KubeError, Throttled, Unavailable
 from tests.engine.maps import CONFIG_MAPS, Maps, following
 from tests.engine.proxy import Fault, Proxy, is_method, is_watch, refused, says, unanswered
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 STATUS = '{{"kind":"Status","status":"Failure","reason":"{}","code":{}}}'
 
@@ -42,7 +42,7 @@ async def test_r12_a_watch_that_breaks_loses_nothing(
     for name in ("kept", "gone"):
         await maps.create(name)
 
-    async with following(client, maps) as seen:
+    async with following(client, maps, idle_seconds=1) as seen:
         await link.until_streaming()
         break_it(link)
         await maps.change("kept", "2")
@@ -60,7 +60,7 @@ async def test_r10_watches_that_are_refused_are_opened_again(
 ) -> None:
     await maps.create("a")
 
-    async with following(client, maps) as seen:
+    async with following(client, maps, idle_seconds=1) as seen:
         await link.until_streaming()
         link.next(fault, is_watch, times=2)
         link.drop()
@@ -78,7 +78,7 @@ async def test_r14_a_first_list_that_is_refused_is_asked_for_again(
     await maps.create("a")
     link.next(fault, is_method("GET"), times=1)
 
-    async with following(client, maps) as seen:
+    async with following(client, maps, idle_seconds=1) as seen:
         await seen.until(await maps.state())
 
     assert seen.told == {"a": "1"}

@@ -18,10 +18,11 @@ from kaito.kube.lease import Elector
 from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
+from tests.bystander import LIMIT_SECONDS
 from tests.engine.maps import CONFIG_MAPS, Maps
 from tests.engine.proxy import BAD_GATEWAY, Proxy, unanswered
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 HOST = "127.0.0.1"
 ENDLESS = 10**6
@@ -114,7 +115,7 @@ def leads(lease: Elector) -> str:
 
 async def until_ready(ours: Process) -> None:
     """Ask again and again until the process says that it is."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT_SECONDS):
         while (await ours.says("readyz"))[0] != 200:
             pass
 
@@ -139,7 +140,7 @@ async def test_c6_i8_work_begins_with_the_lists_and_with_leadership(
         holding.cancel()
         await asyncio.wait([holding])
         await rival.release()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_SECONDS):
             await ours.begun.wait()
 
     assert (asked, unready[0], standing_by[0], before) == ([], 503, 200, [])
@@ -152,7 +153,7 @@ async def test_c7_l6_a_stop_lets_a_reconcile_end_before_the_lease_is_given_back(
     await maps.create("a")
 
     async with process(client, maps) as ours:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_SECONDS):
             await ours.begun.wait()
             ours.manager.stop()
             await ours.says("healthz")
@@ -169,8 +170,8 @@ async def test_c8_c10_a_lost_lease_ends_the_process_and_no_outage_kills_it(
 ) -> None:
     await maps.create("a")
 
-    async with process(client, maps, renew_seconds=1.5) as ours:
-        async with asyncio.timeout(20):
+    async with process(client, maps, renew_seconds=4) as ours:
+        async with asyncio.timeout(LIMIT_SECONDS):
             await ours.begun.wait()
             link.freeze()
             link.next(unanswered, lambda _: True, ENDLESS)

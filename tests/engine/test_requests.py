@@ -17,7 +17,7 @@ from kaito.kube.transport import Transport
 from tests.engine.maps import CONFIG_MAPS, ConfigMap, Maps, following
 from tests.engine.proxy import Proxy, is_method, late, lost, refused, unanswered
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 IN_FLIGHT = 32
 WRITES: dict[str, Callable[[Client, Maps, ConfigMap], Awaitable[object]]] = {
@@ -54,7 +54,7 @@ async def test_t1_watches_are_not_counted(link: Proxy, client: Client, maps: Map
     assert isinstance(transport, Transport)
     transport._lane = replace(transport._lane, slots=asyncio.Semaphore(1))
 
-    async with following(client, maps, idle_seconds=30) as seen:
+    async with following(client, maps) as seen:
         await client.merge_patch(CONFIG_MAPS, maps.ref("a"), {"data": {"value": "2"}})
         await seen.until(await maps.state())
 

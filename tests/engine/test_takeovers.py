@@ -15,10 +15,11 @@ TROUBLES = {
 
 
 @pytest.mark.asyncio
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_process_that_lost_the_lease_changes_nothing_that_its_successor_wrote_to() -> None:
     report = await fought(TROUBLES, seed=1)
 
     assert report.violations == []
     assert report.doubles == []
-    assert len(report.late) == len(report.done) == 5
+    assert len(report.done) == 5
+    assert {each.old for each in report.done} <= report.late.keys()

@@ -12,7 +12,7 @@ from tests import realserver
 from tests.engine.maps import Maps, following
 from tests.engine.proxy import Fault, Proxy, is_watch, refused, says
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 DENIED = says(403, '{"kind":"Status","status":"Failure","reason":"Forbidden","code":403}')
 BROKEN = says(500, '{"kind":"Status","status":"Failure","reason":"InternalError","code":500}')
@@ -61,7 +61,7 @@ async def test_r8_a_watch_that_the_server_ends_goes_on_without_a_list(
     await maps.create("a")
     link.watch_seconds = "1"
 
-    async with following(client, maps, idle_seconds=30) as seen:
+    async with following(client, maps) as seen:
         await link.until(lambda: len(link.watches) >= 2)
         version = seen.informer.version
         link.watch_seconds = ""

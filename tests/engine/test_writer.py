@@ -15,7 +15,7 @@ from kaito.kube.writer import NameTaken, Writer
 from tests.engine.maps import CONFIG_MAPS, ConfigMap, Maps
 from tests.engine.proxy import Proxy, is_method, lost, says
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 MINE, THEIRS = "kaito.sh/mine", "others.io/theirs"
 STALE = says(409, '{"kind":"Status","status":"Failure","reason":"Conflict","code":409}')

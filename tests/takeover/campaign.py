@@ -17,7 +17,7 @@ from tests.takeover.faults import Held, Trouble, changes, kind, struck
 from tests.takeover.ground import Ground
 from tests.takeover.replica import Program, Replica
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 VARIETY_SECONDS = 4.0
 """How long to wait for a write of a kind that was not yet held."""
 
