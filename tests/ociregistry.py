@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -38,13 +39,18 @@ class OciRegistry:
         """Uploads that were begun and not finished."""
         return list((self.layout.home / "registry" / "data").rglob("_uploads/*/data"))
 
+    def fill(self, at_bytes: int) -> None:
+        """Fill its disk, until it is started again."""
+        assert self._process
+        fill(self._process.pid, at_bytes)
+
     async def start(self) -> None:
         """Start it and wait until it answers."""
         part = self._part()
         self._process = await Process.start(
             part.program, folder=self.layout.home, logs=self.layout.logs
         )
-        await self._process.until(part.ready, limit_seconds=10)
+        await self._process.until(part.ready, limit_seconds=60)
 
     async def stop(self) -> None:
         """Stop it and wait for its end."""
@@ -61,6 +67,11 @@ class OciRegistry:
     def _part(self) -> Part:
         first = waves(self.layout, USUAL)[0]
         return next(part for part in first if part.program.name == "registry")
+
+
+def fill(pid: int, at_bytes: int) -> None:
+    """Let a running registry write no file beyond a size: a push stays where it is, for a look."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (at_bytes, resource.RLIM_INFINITY))
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -56,12 +57,21 @@ def retry_after(response: requests.Response) -> float:
 
 def cause(error: BaseException) -> str:
     """The innermost reason of a failed request, which is the one that says something."""
+    found = _innermost(error)
+    return str(found.__cause__ or found).rpartition(">: ")[2][:_LIMIT]
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Whether a request failed for the other side's certificate, not for a broken connection."""
+    return isinstance(_innermost(error), ssl.SSLCertVerificationError)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The error that the libraries have wrapped."""
     while error.args and isinstance(error.args[0], BaseException):
         error = error.args[0]
     inner = getattr(error, "reason", None)
-    if isinstance(inner, BaseException):
-        return cause(inner)
-    return str(error.__cause__ or error).rpartition(">: ")[2][:_LIMIT]
+    return _innermost(inner) if isinstance(inner, BaseException) else error
 
 
 def untrusted(host: str, error: BaseException) -> Untrusted:

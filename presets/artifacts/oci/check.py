@@ -83,9 +83,9 @@ def _check_url(desk: Desk, item: Item) -> None:
                 )
             start = next(response.iter_content(HEAD_BYTES), b"")
             kind = response.headers.get("Content-Type", "no type")
-    except requests.exceptions.SSLError as error:
-        raise answers.untrusted(item.url, error) from error
     except requests.exceptions.RequestException as error:
+        if answers.is_untrusted(error):
+            raise answers.untrusted(item.url, error) from error
         raise answers.unreachable(item.url, answers.cause(error)) from error
     _check_start(item.url, start, kind)
 

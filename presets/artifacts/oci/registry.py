@@ -106,9 +106,9 @@ class Registry(OrasRegistry):  # type: ignore[misc]  # oras has no types
             after = 0.0
             try:
                 response = self._ask(method, url, sent)
-            except requests.exceptions.SSLError as error:
-                raise answers.untrusted(self.reference.host, error) from error
             except requests.exceptions.RequestException as error:
+                if answers.is_untrusted(error):
+                    raise answers.untrusted(self.reference.host, error) from error
                 reason = answers.cause(error)
             else:
                 if response.status_code not in BUSY:
@@ -118,6 +118,20 @@ class Registry(OrasRegistry):  # type: ignore[misc]  # oras has no types
             if pause is None:
                 raise answers.unreachable(self.reference.host, reason)
             self.patience.pause(min(max(pause, after), LONGEST_PAUSE_SECONDS))
+
+    def attempt(self, url: str, method: str, **sent: Any) -> requests.Response | None:
+        """Ask once; None where nobody answers, or the registry is busy.
+
+        Raises:
+            Untrusted: its certificate is of no authority that is trusted.
+        """
+        try:
+            response = self._ask(method, url, sent)
+        except requests.exceptions.RequestException as error:
+            if answers.is_untrusted(error):
+                raise answers.untrusted(self.reference.host, error) from error
+            return None
+        return None if response.status_code in BUSY else response
 
     def _ask(self, method: str, url: str, sent: dict[str, Any]) -> requests.Response:
         """Ask once; where the registry wants to know who asks, with each account in turn."""

@@ -105,17 +105,21 @@ def upload_manifest(registry: Registry, manifest: Mapping[str, object]) -> str:
 def _upload(registry: Registry, blob: Blob) -> bool:
     """Send a blob; False when the registry has forgotten the upload."""
     address, sent = begin(registry), 0
+    pauses = registry.patience.pauses()
     with blob.path.open("rb") as file:
         while sent < blob.size:
-            response = _send_chunk(registry, address, file, sent)
-            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                # A chunk came in part: the registry says how far it is, if it can.
-                response = registry.do_request(address)
+            response, end = _send_chunk(registry, address, file, sent)
             if response.status_code in _GONE:
                 return False
             _expect(registry, response, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
-            address, sent = _location(registry, response), _received(response) or file.tell()
-            report.info("blob.progressed", digest=blob.digest, bytes=sent, of=blob.size)
+            address, before, sent = _location(registry, response), sent, end
+            if sent > before:
+                pauses = registry.patience.pauses()
+                report.info("blob.progressed", digest=blob.digest, bytes=sent, of=blob.size)
+            elif (pause := next(pauses, None)) is not None:
+                registry.patience.pause(pause)
+            else:
+                raise answers.unreachable(registry.reference.host, "it takes no more bytes")
     mark = "&" if "?" in address else "?"
     response = registry.do_request(
         f"{address}{mark}digest={blob.digest}", "PUT", headers={"Content-Length": "0"}
@@ -126,8 +130,14 @@ def _upload(registry: Registry, blob: Blob) -> bool:
     return True
 
 
-def _send_chunk(registry: Registry, address: str, file: IO[bytes], sent: int) -> requests.Response:
-    """Send the next bytes; a repeated try that the registry had in part is answered with 416."""
+def _send_chunk(
+    registry: Registry, address: str, file: IO[bytes], sent: int
+) -> tuple[requests.Response, int]:
+    """Send the next bytes; the registry's answer, and how many it has then.
+
+    A chunk that broke off is not sent again blindly: a registry that has it in part refuses it
+    before it has read it, and closes the connection, so that its answer is lost.
+    """
     file.seek(sent)
     chunk = file.read(CHUNK_BYTES)
     headers = {
@@ -135,7 +145,11 @@ def _send_chunk(registry: Registry, address: str, file: IO[bytes], sent: int) ->
         "Content-Length": str(len(chunk)),
         "Content-Range": f"{sent}-{sent + len(chunk) - 1}",
     }
-    return registry.do_request(address, "PATCH", data=chunk, headers=headers)
+    response = registry.attempt(address, "PATCH", data=chunk, headers=headers)
+    if response is None or response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        response = registry.do_request(address)
+        return response, _received(response)
+    return response, _received(response) or sent + len(chunk)
 
 
 def _received(response: requests.Response) -> int:
