@@ -15,9 +15,9 @@ from transformers import PrinterCallback, ProgressCallback
 from trl import SFTConfig, SFTTrainer
 
 from training import checkpoints, examples, log, model
-from training.checkpoints import Keep, Keeper
 from training.config import TrainingConfig
 from training.failure import Failure, Kind
+from training.keeper import Keep, Keeper
 from training.progress import Metrics, Progress
 from training.result import ADAPTER, Trained
 from training.settings import Settings

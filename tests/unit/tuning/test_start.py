@@ -1,0 +1,23 @@
+"""What the trainer needs before it trains."""
+
+from __future__ import annotations
+
+import subprocess
+
+from hack.cluster.cache import cache_folder
+
+LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets")
+
+
+def test_no_library_of_the_training_is_imported_before_there_is_something_to_train() -> None:
+    script = f"import sys, training.program; print(sorted(sys.modules.keys() & set({LIBRARIES})))"
+    done = subprocess.run(
+        [str(cache_folder() / "inference" / "bin" / "python"), "-c", script],
+        env={"PYTHONPATH": "presets/artifacts:presets/tuning"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"
