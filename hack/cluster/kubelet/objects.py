@@ -1,4 +1,4 @@
-"""What pods take from the API server: ConfigMaps, Secrets, Services and tokens."""
+"""What pods take from the API server: ConfigMaps, Secrets, volumes, Services and tokens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from hack.cluster.kubelet.pod import Pod, TokenSource
+from pydantic import Field
+
+from hack.cluster.kubelet.pod import HostPath, Pod, TokenSource
 from kaito.kube.client import Client
 from kaito.kube.kinds import SERVICES, Service
 from kaito.kube.objects import KubeModel, KubeObject, Ref
@@ -30,8 +32,32 @@ class Secret(KubeObject):
     data: dict[str, str] = {}
 
 
+class _ClaimSpec(KubeModel):
+    volume_name: str = ""
+
+
+class Claim(KubeObject):
+    """What a namespace asks for, and the volume that it was given."""
+
+    spec: _ClaimSpec = Field(default_factory=_ClaimSpec)
+
+
+class _VolumeSpec(KubeModel):
+    host_path: HostPath | None = None
+
+
+class PersistentVolume(KubeObject):
+    """A volume that outlives pods; here a folder that an administrator has named."""
+
+    spec: _VolumeSpec = Field(default_factory=_VolumeSpec)
+
+
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", ConfigMap)
 SECRETS = Resource("", "v1", "secrets", "Secret", Secret)
+CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", Claim)
+VOLUMES = Resource(
+    "", "v1", "persistentvolumes", "PersistentVolume", PersistentVolume, namespaced=False
+)
 
 
 class _TokenStatus(KubeModel):
@@ -71,6 +97,14 @@ class Objects:
         if found is None:
             return None
         return {key: base64.b64decode(value) for key, value in found.data.items()}
+
+    async def claimed(self, namespace: str, name: str) -> str | None:
+        """Path of the folder that a claim was given, None where it has none yet."""
+        claim = await self._client.get(CLAIMS, Ref(namespace, name))
+        if claim is None or not claim.spec.volume_name:
+            return None
+        volume = await self._client.get(VOLUMES, Ref("", claim.spec.volume_name))
+        return volume.spec.host_path.path if volume and volume.spec.host_path else None
 
     async def services(self, namespace: str) -> tuple[Service, ...]:
         """All Services of a namespace."""

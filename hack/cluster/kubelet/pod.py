@@ -266,6 +266,12 @@ class HostPath(KubeModel):
     path: str
 
 
+class ClaimSource(KubeModel):
+    """A PersistentVolumeClaim of the pod's namespace."""
+
+    claim_name: str
+
+
 class Volume(KubeModel):
     """A folder of the pod; of the sources exactly one is set, or none that we know."""
 
@@ -276,6 +282,7 @@ class Volume(KubeModel):
     projected: ProjectedSource | None = None
     downward_api: DownwardSource | None = Field(default=None, alias="downwardAPI")
     host_path: HostPath | None = None
+    persistent_volume_claim: ClaimSource | None = None
 
 
 class ReadinessGate(KubeModel):

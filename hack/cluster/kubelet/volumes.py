@@ -2,7 +2,8 @@
 
 `home`/run/pods/UID/volumes/NAME. ConfigMaps, Secrets, tokens and fields are written again
 while the pod runs, when they change. An emptyDir of medium Memory is a plain folder as well:
-containers of a pod share it, and bubblewrap has no tmpfs that two of them could share.
+containers of a pod share it, and bubblewrap has no tmpfs that two of them could share. A claim is
+the folder of its PersistentVolume, which is of type hostPath, and is never made here.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Volumes:
     def __init__(self, folder: Path, objects: Objects) -> None:
         self._folder = folder
         self._objects = objects
+        self._claimed: dict[str, Path] = {}
 
     async def write(self, pod: Pod, place: Place) -> None:
         """Bring all volumes up to date.
@@ -66,6 +68,13 @@ class Volumes:
                 folder.chmod(0o777)
         elif volume.host_path is not None:
             _check_host_path(volume.host_path.path)
+        elif volume.persistent_volume_claim is not None:
+            name = volume.persistent_volume_claim.claim_name
+            path = await self._objects.claimed(pod.metadata.namespace, name)
+            if path is None:
+                raise Unresolvable(f'claim "{name}" has no volume that this kubelet can mount')
+            _check_host_path(path)
+            self._claimed[volume.name] = Path(path)
         else:
             files.write(folder, await self._content(pod, place, volume))
 
@@ -131,6 +140,8 @@ class Volumes:
         return Bind(source, mount.mount_path, writable=_writable(volume, mount))
 
     def _source(self, volume: Volume) -> Path:
+        if volume.persistent_volume_claim:
+            return self._claimed[volume.name]
         return Path(volume.host_path.path) if volume.host_path else self._folder / volume.name
 
 
@@ -141,7 +152,8 @@ def _check_host_path(path: str) -> None:
 
 def _writable(volume: Volume, mount: Mount) -> bool:
     """ConfigMaps and their like are read-only however they are mounted."""
-    return volume.empty_dir is not None and not mount.read_only
+    is_own = volume.empty_dir is not None or volume.persistent_volume_claim is not None
+    return is_own and not mount.read_only
 
 
 def _inside(source: Path, inner: str, *, creatable: bool) -> Path:

@@ -28,7 +28,7 @@ class PodsApi:
     Attributes:
         pod: in wire form, as the last write left it.
         history: each status that was written.
-        objects: ConfigMaps and Secrets by path.
+        objects: ConfigMaps, Secrets and volumes by path.
         tokens: bodies of all token requests.
         deleted: body of the last DELETE, None before it.
     """
@@ -50,6 +50,13 @@ class PodsApi:
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
         self.objects[f"/api/v1/namespaces/default/secrets/{name}"] = {"data": encoded}
 
+    def claim(self, name: str, folder: str) -> None:
+        """Make a claim that is bound to a folder."""
+        claims = "/api/v1/namespaces/default/persistentvolumeclaims"
+        self.objects[f"{claims}/{name}"] = {"spec": {"volumeName": f"of-{name}"}}
+        volume: Json = {"spec": {"hostPath": {"path": folder}}}
+        self.objects[f"/api/v1/persistentvolumes/of-{name}"] = volume
+
     def read(self) -> Pod:
         """The pod as a kubelet decodes it."""
         return Pod.model_validate(copy.deepcopy(self.pod))
@@ -62,7 +69,7 @@ class PodsApi:
         metadata["deletionGracePeriodSeconds"] = grace_seconds
         return self.read()
 
-    async def until(self, condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
         """Wait for a write that makes the condition true."""
         async with asyncio.timeout(seconds):
             while not condition():

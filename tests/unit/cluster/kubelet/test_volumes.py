@@ -145,6 +145,21 @@ async def test_only_an_empty_folder_can_be_written_by_a_container(
     assert writable == [True, False, False]
 
 
+@pytest.mark.parametrize("read_only", [True, False])
+async def test_a_claim_is_the_folder_of_its_volume(
+    host: Host, api: PodsApi, tmp_path: Path, *, read_only: bool
+) -> None:
+    api.claim("c", str(tmp_path))
+    source: dict[str, object] = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
+    pod = the_pod(source, readOnly=read_only)
+    volumes = Volumes(tmp_path / "volumes", host.objects)
+
+    await volumes.write(pod, PLACE)
+    (bind,) = volumes.binds(pod, pod.spec.containers[0], {})
+
+    assert (bind.source, bind.writable) == (tmp_path, not read_only)
+
+
 async def test_a_host_path_must_be_mounted_read_only(host: Host, tmp_path: Path) -> None:
     pod = the_pod({"name": "v", "hostPath": {"path": "/"}})
 
