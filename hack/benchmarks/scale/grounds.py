@@ -11,6 +11,7 @@ from typing import Any
 
 from hack.benchmarks.scale.programs import answering
 from hack.benchmarks.scale.record import NAMESPACE
+from hack.cluster.arm.settings import Pace
 from hack.cluster.layout import Layout
 from kaito.kube.client import Client
 from tests import realserver
@@ -84,7 +85,7 @@ async def pools(*, controlled: bool) -> AsyncIterator[Ground]:
     Args:
         controlled: whether the provisioner serves the Machines.
     """
-    pace = {"provision_seconds": POOL_SECONDS, "delete_seconds": DELETE_SECONDS}
+    pace = Pace(provision_seconds=POOL_SECONDS, delete_seconds=DELETE_SECONDS)
     with tempfile.TemporaryDirectory() as evidence:
         async with stacked(Path(evidence), pace=pace) as stack:
             if controlled:

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
+
+
+class Pace(TypedDict, total=False):
+    """Those of the settings that make a server quicker or slower."""
+
+    provision_seconds: float
+    delete_seconds: float
+    page_size: int
+    poll_seconds: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def _send(
         headers={"Content-Type": type_},
         auth=(ACCOUNT.user, ACCOUNT.password),
         verify=str(carrier.registry.authority),
-        timeout=10,
+        timeout=60,
     )
     answer.raise_for_status()
     return answer.headers

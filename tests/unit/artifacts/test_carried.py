@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from tests.unit.artifacts.carrier import MODULE, Carrier, an_adapter
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(180)
 
 
 def update(folder: Path) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from hack.cluster.slots import free_ports
 from tests.unit.artifacts.carrier import MODULE, TEAM, Carrier, Done, an_adapter
 from tests.unit.artifacts.images import push_image
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(180)
 
 GONE = "k9#long-gone"
 FIELD = "inference.adapters[0].source.image"

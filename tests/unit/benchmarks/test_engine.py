@@ -24,7 +24,7 @@ KEYS = [
 ]
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(500)
 def test_a_quick_run_measures_each_case_and_loses_nothing(tmp_path: Path) -> None:
     options = ("--quick", "--system", "kaito", "--page", str(tmp_path / "page.md"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -68,7 +69,7 @@ async def visitor() -> AsyncIterator[Visitor]:
 
 
 async def event(watch: aiohttp.ClientResponse) -> Any:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return json.loads(await watch.content.readline())
 
 
@@ -84,7 +85,7 @@ async def test_a_dropped_watch_ends_with_its_connection(visitor: Visitor) -> Non
 
     await visitor.order("drop")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         try:
             rest = await watch.content.read()
         except aiohttp.ClientError:
@@ -142,6 +143,7 @@ async def test_the_tally_counts_statuses_of_the_present_generation(visitor: Visi
 async def test_a_reaction_lasts_from_the_change_to_its_status(visitor: Visitor) -> None:
     await visitor.merge(f"{WIDGETS}/w-00000/status", {"status": {"observedGeneration": 1}})
     first = await visitor.order("reactions", plural="widgets")
+    began = time.monotonic()
     await visitor.merge(f"{WIDGETS}/w-00001", {"spec": {"parts": [2]}})
     await visitor.merge(f"{WIDGETS}/w-00001/status", {"status": {"observedGeneration": 2}})
     await visitor.merge(f"{WIDGETS}/w-00001/status", {"status": {"total": 2}})
@@ -149,7 +151,7 @@ async def test_a_reaction_lasts_from_the_change_to_its_status(visitor: Visitor) 
     second = await visitor.order("reactions", plural="widgets")
 
     assert [len(told["seconds"]) for told in (first, second)] == [1, 1]
-    assert 0 < second["seconds"][0] < 5
+    assert 0 < second["seconds"][0] < time.monotonic() - began
 
 
 async def test_what_is_served_can_be_discovered(visitor: Visitor) -> None:

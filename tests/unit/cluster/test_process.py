@@ -31,7 +31,7 @@ async def no() -> bool:
 
 async def test_a_process_that_is_ready_is_stopped_by_sigterm(tmp_path: Path) -> None:
     process = await Process.start(a_program("exec sleep 60"), folder=tmp_path, logs=tmp_path)
-    await process.until(yes, limit_seconds=5)
+    await process.until(yes, limit_seconds=30)
 
     await process.stop()
 
@@ -44,7 +44,7 @@ async def test_a_process_that_ends_early_is_named_with_its_last_line(tmp_path: P
     process = await Process.start(program, folder=tmp_path, logs=tmp_path)
 
     with pytest.raises(PartFailed, match=r"part ended with 3 \(no such flag\)") as failure:
-        await process.until(no, limit_seconds=5)
+        await process.until(no, limit_seconds=30)
 
     assert failure.value.log == str(tmp_path / "part.log")
 
@@ -67,7 +67,7 @@ async def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_pa
     async def has_begun() -> bool:
         return bool(said(process.log))
 
-    await process.until(has_begun, limit_seconds=5)
+    await process.until(has_begun, limit_seconds=30)
     child = int(said(process.log))
 
     await process.stop()
@@ -82,8 +82,12 @@ async def test_a_process_dies_with_the_one_that_started_it(tmp_path: Path) -> No
         "from hack.cluster.process import Process, Program\n"
         "async def main():\n"
         "    here = pathlib.Path.cwd()\n"
-        "    program = Program('part', ('/bin/sleep', '60'), {'PATH': '/usr/bin:/bin'})\n"
+        "    shell = ('/bin/sh', '-c', 'echo up; exec sleep 60')\n"
+        "    program = Program('part', shell, {'PATH': '/usr/bin:/bin'})\n"
         "    process = await Process.start(program, folder=here, logs=here)\n"
+        "    async def is_up():\n"
+        "        return bool(process.log.read_text())\n"
+        "    await process.until(is_up, limit_seconds=30)\n"
         "    print(process.pid, flush=True)\n"
         "    await process.wait()\n"
         "asyncio.run(main())\n"
@@ -113,7 +117,7 @@ async def gone(pid: int) -> None:
     loop = asyncio.get_running_loop()
     loop.add_reader(handle, ended.set)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await ended.wait()
     finally:
         loop.remove_reader(handle)

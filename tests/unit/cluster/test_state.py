@@ -59,7 +59,7 @@ def test_what_a_killed_cluster_left_is_removed_and_its_processes_end(tmp_path: P
         with held_home(tmp_path):
             assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
-        assert left.wait(timeout=5) < 0
+        assert left.wait(timeout=30) < 0
 
 
 def test_a_home_without_a_cluster_has_no_state(tmp_path: Path) -> None:

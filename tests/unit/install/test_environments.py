@@ -13,7 +13,7 @@ import pytest
 
 from hack.environments import NotInstalled, Sources, ensure, requirements
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 
 def wheel(folder: Path, name: str, version: str, says: str = "") -> str:

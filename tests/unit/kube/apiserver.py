@@ -122,7 +122,7 @@ class Api:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a request that makes the condition true."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():
                 self._arrived.clear()
                 await self._arrived.wait()

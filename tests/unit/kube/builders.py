@@ -116,7 +116,7 @@ class Follower:
 
     async def change(self) -> Change:
         """The next change."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.changes.get()
 
 

@@ -203,7 +203,7 @@ async def test_y4_no_reconcile_runs_on_a_cache_older_than_the_last_write(
 
     controller = Controller("gate", reconcile)
     controller.watch(informer, lambda _: [KEY])
-    async with working(api, informer, controller), asyncio.timeout(5):
+    async with working(api, informer, controller), asyncio.timeout(30):
         await deferred(controller)
         count = len(looks)
         api.muted = False

@@ -278,7 +278,7 @@ async def test_l6_rivals_that_run_side_by_side_take_turns(client: Client) -> Non
     a, b = elector(client, "a", clock), elector(client, "b", clock)
     a._retry_seconds = b._retry_seconds = 0.001
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await a.acquire()
         holding = asyncio.create_task(a.hold())
         waiting = asyncio.create_task(b.acquire())

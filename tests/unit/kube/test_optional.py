@@ -75,7 +75,7 @@ async def failed(informer: Informer[Thing]) -> str:
     """Wait for the first failure; what the informer says of it."""
     backoff = informer.patience.backoff
     assert isinstance(backoff, TellingBackoff)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await backoff.failed.wait()
     return informer.trouble
 
@@ -99,7 +99,7 @@ async def running(
 
 async def synced(informer: Informer[Thing]) -> None:
     """Wait for the first list."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await informer.synced.wait()
 
 
@@ -157,7 +157,7 @@ async def test_r19_a_resource_that_goes_away_takes_its_objects_along(
         api.instead_of_watch.append(MISSING)
         api.instead.extend(ABSENT["the group lacks the resource"] * 1000)
         api.end_watches()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await gone.wait()
         known, trouble = informer.store.list(), informer.trouble
 

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+pytestmark = pytest.mark.timeout(120)
+
 PROGRAM = Path("presets/inference/group.py").absolute()
 SERVER = """
 import http.server, os, sys

@@ -62,7 +62,7 @@ def test_the_hook_ends_the_server_that_sigterm_does_not_reach(image: Path) -> No
         cwd=image,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=50,
         check=False,
     )
 

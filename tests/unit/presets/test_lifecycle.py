@@ -101,7 +101,7 @@ def test_pid_1_hears_sigterm_early_and_late(model: Path, event: str) -> None:
 
     os.kill(int(child), signal.SIGTERM)
 
-    assert program.process.wait(30) == 0
+    assert program.process.wait(60) == 0
     program.close()
 
 

@@ -64,7 +64,7 @@ async def found(cloud: AksCloud, name: str = NAME) -> Instance | None:
 async def until(
     cloud: AksCloud, wanted: Callable[[Instance | None], bool], name: str = NAME
 ) -> Instance | None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             seen = await found(cloud, name)
             if wanted(seen):

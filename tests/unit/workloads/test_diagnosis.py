@@ -107,6 +107,24 @@ def test_each_cause_is_named_with_its_words_and_a_remedy(
     assert [word for word in words if word not in found.message] == []
 
 
+@pytest.mark.parametrize(("restarts", "lasting"), [(0, False), (1, True)])
+def test_what_the_program_that_fetches_adapters_says_is_said_as_it_stands(
+    restarts: int, *, lasting: bool
+) -> None:
+    said = "inference.adapters[0].source.image: r.example/legal:1: 404: check the tag"
+    ended = {"exitCode": 1, "reason": "Error", "message": f"{said}\n"}
+    fetching = {
+        "name": "adapters",
+        "restartCount": restarts,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": ended},
+    }
+
+    found = cause(pod(initContainerStatuses=[fetching]))
+
+    assert (found.reason, found.message, found.lasting) == ("AdapterFailed", said, lasting)
+
+
 @pytest.mark.parametrize(
     "well",
     [

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Unpack
 
 import aiohttp
 import jwt
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hack.cluster import layout
 from hack.cluster.arm.frontdoor import FrontDoor
 from hack.cluster.arm.server import serving
-from hack.cluster.arm.settings import Settings
+from hack.cluster.arm.settings import Pace, Settings
 from hack.cluster.pki import Authority, Party
 
 
@@ -31,16 +32,16 @@ class Credentials:
     folder: Path
     issuer: rsa.RSAPrivateKey
 
-    def settings(self, home: Path, **changes: float) -> Settings:
+    def settings(self, home: Path, **changes: Unpack[Pace]) -> Settings:
         """Settings of a server that lives in `home` and is quick."""
-        quick = {"provision_seconds": 0.05, "delete_seconds": 0.05, "poll_seconds": 0}
-        quick["page_size"] = 3
+        pace = Pace(provision_seconds=0.05, delete_seconds=0.05, poll_seconds=0, page_size=3)
+        pace.update(changes)
         return Settings(
             home=home,
             certificate=self.folder / "arm.crt",
             key=self.folder / "arm.key",
             issuer_key=self.folder / "sa.pub",
-            **{**quick, **changes},  # type: ignore[arg-type]  # numbers of both kinds
+            **pace,
         )
 
     def assertion(self, **changes: object) -> str:

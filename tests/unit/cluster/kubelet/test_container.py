@@ -171,10 +171,10 @@ async def test_a_command_runs_beside_process_1(tmp_path: Path) -> None:
     )
     await logged(tmp_path, "up")
 
-    found = await process.execute(("sh", "-c", "cat /tmp/x; exit 5"), ENV, timeout_seconds=5)
+    found = await process.execute(("sh", "-c", "cat /tmp/x; exit 5"), ENV, timeout_seconds=30)
     late = await process.execute(("sleep", "600"), ENV, timeout_seconds=0.2)
     await process.stop(within(0))
-    after = await process.execute(("true",), ENV, timeout_seconds=5)
+    after = await process.execute(("true",), ENV, timeout_seconds=30)
 
     assert found == (5, "x\n")
     assert late[0] == TIMED_OUT

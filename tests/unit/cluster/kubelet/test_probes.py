@@ -120,9 +120,9 @@ async def heard(probe: Probe, results: Sequence[bool], *, once: bool = False) ->
     done = asyncio.Event()
 
     async def check() -> Verdict:
-        if len(left) == 1:
-            done.set()
         if not left:
+            # Whoever asks again has told of all that was before.
+            done.set()
             await asyncio.Event().wait()
         return Verdict(ok=left.pop(0))
 
@@ -131,7 +131,6 @@ async def heard(probe: Probe, results: Sequence[bool], *, once: bool = False) ->
     )
     waiting = asyncio.create_task(done.wait())
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    await asyncio.wait({task}, timeout=0.05)
     for one in (task, waiting):
         one.cancel()
     return told

@@ -145,6 +145,7 @@ def test_the_result_is_taken_from_the_last_words() -> None:
     assert step.tuned
     assert (step.tuned.steps, step.tuned.loss, step.tuned.digest) == (120, "0.25", "sha256:9")
     assert step.message == "the adapter is pushed as r/a:1@sha256:9 after 120 steps with loss 0.25"
+    assert step.reason is Reason.TUNED
 
 
 def test_a_complete_job_is_a_success_though_its_pod_is_gone() -> None:
@@ -212,6 +213,7 @@ def test_a_result_on_record_gives_the_nodes_back_and_runs_nothing_again() -> Non
     ]
     assert len(actions) == 1
     assert all(step.satisfied for step in steps)
+    assert Reason.NODES_RELEASED in {step.reason for step in steps}
     assert found.state == "Succeeded"
     assert found.worker_nodes == ()
     assert found.tuning == result
