@@ -84,7 +84,7 @@ def test_there_are_many_moments_and_each_has_a_plan(lives: list[Life]) -> None:
 def test_each_stage_is_told_by_a_reason_of_its_own(lives: list[Life]) -> None:
     told = {str(step.reason) for life in lives for step in plan(life.seen)}
 
-    up = {"Applying", "WorkloadProgressing", "WorkloadReady", "NodesNotReady", "NodesReady"}
+    up = {"Applying", "WorkloadProgressing", "WorkloadReady", "NodesReady"}
     bought = {"CreatingMachines", "WaitingForMachines", "ReplacingMachines", "MachinesReady"}
     assert told >= up | bought | {"WorkloadDeleting", "MachinesDeleting", "Finalizing"}
 
