@@ -20,6 +20,9 @@ REASONS = f"""\
 The reason of a condition, and of the Kubernetes Event that tells of it. `kubectl kaito why NAME`
 finds the one that matters. A *stalled* Workspace waits for a person; everything else goes on by
 itself, and *warning* says that a person may want to look.
+
+What is new is given two seconds: only then is it said what the first claim, or a new workload,
+waits for. That one has failed is said at once.
 """
 EVENTS = f"""\
 # Log events
