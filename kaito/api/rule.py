@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, JsonValue
@@ -103,15 +104,22 @@ def broken(part: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
         yield from broken(inner, _joined(path, where))
 
 
-def _parts(whole: BaseModel) -> Iterator[tuple[str, BaseModel]]:
-    """Parts directly in `whole`, by the names that the wire has for them."""
-    for name, field in type(whole).model_fields.items():
-        value, wire = getattr(whole, name), field.alias or name
-        if isinstance(value, BaseModel):
+def _parts(whole: BaseModel) -> Iterator[tuple[str, Ruled]]:
+    """Parts of the spec directly in `whole`, by the names that the wire has for them."""
+    for name, wire in _names(type(whole)):
+        value = getattr(whole, name)
+        if isinstance(value, Ruled):
             yield wire, value
-        for number, entry in enumerate(value if isinstance(value, tuple) else ()):
-            if isinstance(entry, BaseModel):
-                yield f"{wire}[{number}]", entry
+        elif isinstance(value, tuple):
+            for number, entry in enumerate(value):
+                if isinstance(entry, Ruled):
+                    yield f"{wire}[{number}]", entry
+
+
+@cache
+def _names(kind: type[BaseModel]) -> tuple[tuple[str, str], ...]:
+    """The fields of a type, each with its name on the wire."""
+    return tuple((name, field.alias or name) for name, field in kind.model_fields.items())
 
 
 def _joined(path: str, field: str) -> str:

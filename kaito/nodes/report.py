@@ -92,6 +92,8 @@ def measured(
         for figure, value in said.items()
         if figure != "model" and value[0] != getattr(known, figure)
     }
+    if not news:
+        return Measured(known)
     changes = {figure: value for figure, (value, _) in news.items()}
     return Measured(known.model_copy(update=changes), _speakers(news))
 

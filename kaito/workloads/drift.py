@@ -11,7 +11,7 @@ def is_covered(wanted: object, found: object) -> bool:
     The API server and others add fields, and named items to lists: those do not count. What
     `wanted` leaves empty may be absent.
     """
-    if not wanted and wanted is not False and wanted != 0:
+    if wanted == found or (not wanted and wanted is not False and wanted != 0):
         return True
     if isinstance(wanted, Mapping):
         if not isinstance(found, Mapping):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kaito.api.reasons import Reason
 from kaito.controllers.workspace.nodes import brought_nodes, claims_ready, model
-from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.observe import Observed, once
 from kaito.controllers.workspace.step import Action, Create, Delete, Step, done, hold
 from kaito.nodes.attempts import (
     PASSING,
@@ -55,6 +55,7 @@ def ensure_claims(seen: Observed) -> Step:
     return replace(step, recheck_seconds=min(seconds, step.recheck_seconds or seconds))
 
 
+@once
 def _absences(seen: Observed) -> tuple[Absence, ...]:
     """Nodes of ours that are away; none while no node of the cluster is ready.
 

@@ -7,7 +7,7 @@ from kaito.api.reasons import Reason
 from kaito.api.workspace import MACHINE_READY, NODE_CLAIM_READY, RESOURCE_READY
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
-from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.observe import Observed, once
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.kinds import Node
 from kaito.nodes.hardware import fit_on, is_bypassed
@@ -17,12 +17,14 @@ from kaito.nodes.selection import gpus, is_created_for, is_usable, named_types, 
 from kaito.workloads.image import preset_of
 
 
+@once
 def chosen_nodes(seen: Observed) -> tuple[Node, ...]:
     """Nodes that the workspace runs on, at most as many as it wants."""
     usable = [node for node in _free_nodes(seen) if is_usable(node)]
     return tuple(usable[: seen.workspace.resource.count])
 
 
+@once
 def brought_nodes(seen: Observed) -> tuple[Node, ...]:
     """Nodes that the user brings: usable ones, and those in use that are away for a while.
 
@@ -37,6 +39,7 @@ def brought_nodes(seen: Observed) -> tuple[Node, ...]:
     )
 
 
+@once
 def is_dedicated(seen: Observed) -> bool:
     """Whether every node that the workspace runs on was created for it."""
     return all(is_created_for(seen.workspace, node) for node in chosen_nodes(seen))
@@ -58,6 +61,7 @@ def wanted_sku(seen: Observed) -> Sku | None:
     return found.sku if found else None
 
 
+@once
 def _launched(seen: Observed) -> Measured | None:
     """The type that pods are rendered for.
 
@@ -87,6 +91,7 @@ def claims_ready(seen: Observed) -> str:
     return NODE_CLAIM_READY if seen.options.node_class else MACHINE_READY
 
 
+@once
 def _free_nodes(seen: Observed) -> tuple[Node, ...]:
     """Suitable nodes, large enough, that no other workspace was there first to choose."""
     suitable = suitable_nodes(seen.workspace, seen.nodes)
@@ -107,6 +112,7 @@ def _is_too_small(seen: Observed, node: Node) -> bool:
     return bool(preset and found and not fit_on(found, workspace, preset).fits)
 
 
+@once
 def model(seen: Observed) -> Preset | None:
     """The preset of a workspace whose spec has been checked; None where it brings a template."""
     wanted = preset_of(seen.workspace)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from functools import wraps
+from typing import TypeVar, cast
 
 from kaito.api import labels
 from kaito.api.machine import Machine
@@ -21,6 +22,7 @@ from kaito.workloads.carrier import PLAIN_CARRIER, Carrier
 from kaito.workloads.group import headless_name
 
 T = TypeVar("T", bound=KubeObject)
+A = TypeVar("A")
 
 BY_WORKSPACE = "workspace"
 """Index of pods and claims by `namespace/name` of their workspace."""
@@ -84,11 +86,30 @@ class Observed:
     headless: Service | None = None
     job: Job | None = None
     preflights: tuple[Pod, ...] = ()
+    _answers: dict[object, object] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def answered(self, question: Callable[[Observed], A]) -> A:
+        """What a pure function says of this look; it is asked once."""
+        if question not in self._answers:
+            self._answers[question] = question(self)
+        return cast("A", self._answers[question])
 
     @property
     def workload(self) -> Deployment | StatefulSet | None:
         """What runs the pods; while one Kind follows the other, the one to stay need not be it."""
         return self.deployment or self.stateful_set
+
+
+def once(question: Callable[[Observed], A]) -> Callable[[Observed], A]:
+    """Have a pure function of a look keep its answer as long as the look is kept."""
+
+    @wraps(question)
+    def answer(seen: Observed) -> A:
+        return seen.answered(question)
+
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

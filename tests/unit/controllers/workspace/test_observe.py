@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from kaito.controllers.workspace.observe import (
     by_node,
     by_workspace,
     observe,
+    once,
 )
 from kaito.kube.kinds import Deployment, Job, Node, Pod, Service, StatefulSet
 from kaito.kube.store import Store
@@ -123,3 +125,18 @@ def test_a_cluster_without_a_ready_node_is_one_that_nobody_sees(
     elsewhere = [node(f"n{n}", labels=THEIRS, ready=state) for n, state in enumerate(others)]
 
     assert look(workspace(), nodes=[*ours, *elsewhere]).is_cluster_alive is alive
+
+
+def test_a_question_is_asked_once_of_a_look_and_anew_of_another() -> None:
+    asked: list[Observed] = []
+
+    @once
+    def names(seen: Observed) -> list[str]:
+        asked.append(seen)
+        return [each.metadata.name for each in seen.nodes]
+
+    first = look(workspace(), nodes=[node("one", labels=OURS)])
+    second = replace(first, nodes=())
+
+    assert [names(first), names(first), names(second)] == [["one"], ["one"], []]
+    assert [seen is first for seen in asked] == [True, False]
