@@ -1,0 +1,122 @@
+"""What keeps pods from running, each brought about for real: the Workspace says which it is.
+
+Where a container uses too much memory, or a node evicts a pod, there is no limit and no pressure
+here to bring that about: tests/unit/workloads/test_diagnosis.py tells what is said then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.bystander import Bystander, Json, condition, quick_start, until
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+
+IDLE = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+CRASH = ["sh", "-c", "echo 'no such dtype: float7' >&2; exit 3"]
+NO_SECRET = {"secretKeyRef": {"name": "hub", "key": "token"}}
+
+
+def server(**changes: Json) -> Json:
+    """A template of one container."""
+    container = {"name": "server", "image": "local/shell:1", "command": IDLE, **changes}
+    return {"template": {"spec": {"containers": [container]}}}
+
+
+def pinned(**changes: Json) -> Json:
+    """A template of the usual container, and something about its pods."""
+    template = server()["template"]
+    return {"template": {"spec": {**template["spec"], **changes}}}
+
+
+PRIVATE = {"image": "local/shell:1"}
+SICK: dict[str, Json] = {
+    "crashes": server(command=CRASH, terminationMessagePolicy="FallbackToLogsOnError"),
+    "unfit": {
+        "preset": {
+            "name": "phi-3-mini-4k-instruct",
+            "accessMode": "private",
+            "presetOptions": PRIVATE,
+        }
+    },
+    "secretless": server(env=[{"name": "TOKEN", "valueFrom": NO_SECRET}]),
+    "silent": server(readinessProbe={"exec": {"command": ["false"]}, "periodSeconds": 1}),
+    "homeless": pinned(nodeSelector={"disk": "golden"}),
+    "classless": pinned(priorityClassName="royal"),
+    "imageless": {"template": {"spec": {"containers": [{"name": "server"}]}}},
+}
+"""What each workspace runs, by its name."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sick(cluster: Bystander) -> AsyncIterator[Bystander]:
+    """A cluster where all of them were created at once; they go together, too."""
+    for name, inference in SICK.items():
+        text = quick_start(name, inference=inference)
+        created = await cluster.kubectl("apply", "-f", "-", stdin=text)
+        assert created.code == 0, created.errors
+    yield cluster
+    deleted = await cluster.kubectl("delete", "workspace", *SICK, "--timeout=180s")
+    assert deleted.code == 0, deleted.errors
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "words"),
+    [
+        (
+            "crashes",
+            "ContainerCrashLoopBackOff",
+            ("exit code 3", "no such dtype: float7", "kubectl logs --previous"),
+        ),
+        ("unfit", "ContainerCrashLoopBackOff", ("ended with exit code", "No such file")),
+        ("secretless", "ContainerStartError", ("CreateContainerConfigError", "hub")),
+        ("silent", "NotAnswering", ("readiness probe does not pass", "kubectl logs")),
+        ("homeless", "Unschedulable", ("fits no node", "resource.labelSelector")),
+        ("classless", "PodsRefused", ("royal",)),
+        ("imageless", "RefusedByAPIServer", ("image",)),
+    ],
+)
+async def test_what_keeps_pods_from_running_is_told(
+    sick: Bystander, name: str, reason: str, words: tuple[str, ...]
+) -> None:
+    async def told() -> Json:
+        found = condition(await sick.workspace(name), "InferenceReady")
+        return found if found.get("reason") == reason else None
+
+    found = await until(reason, told)
+
+    assert found["status"] == "False"
+    assert [word for word in words if word not in found["message"]] == []
+    assert condition(await sick.workspace(name), "Ready")["status"] == "False"
+
+
+@pytest.mark.parametrize("name", ["crashes", "secretless", "classless", "imageless"])
+async def test_what_waiting_does_not_mend_is_stalled(sick: Bystander, name: str) -> None:
+    async def stalled() -> bool:
+        return bool(condition(await sick.workspace(name), "Stalled").get("status") == "True")
+
+    assert await until("that it is stalled", stalled)
+    assert condition(await sick.workspace(name), "Reconciling") == {}
+
+
+@pytest.mark.parametrize("name", ["silent", "homeless"])
+async def test_what_may_still_come_right_is_not(sick: Bystander, name: str) -> None:
+    found = await sick.workspace(name)
+
+    assert condition(found, "Reconciling").get("status") == "True"
+    assert condition(found, "Stalled") == {}
+
+
+async def test_what_somebody_mends_elsewhere_is_noticed(sick: Bystander) -> None:
+    words = ("create", "secret", "generic", "hub", "--from-literal=token=secret")
+    assert (await sick.kubectl(*words)).code == 0
+
+    async def is_well() -> bool:
+        found = await sick.workspace("secretless")
+        return bool(condition(found, "Ready").get("status") == "True")
+
+    assert await until("that it is ready", is_well)
+    assert condition(await sick.workspace("secretless"), "Stalled") == {}
