@@ -22,8 +22,9 @@ def run() -> int:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
-    # The library that pushes the adapter lies beside this folder.
-    sys.path.append(str(Path(__file__).resolve().parents[1] / "artifacts"))
+    # What pushes the adapter, and what the server of the same image shares, lie beside this folder.
+    beside = Path(__file__).resolve().parents[1]
+    sys.path += [str(beside / "artifacts"), str(beside / "inference")]
     from training.program import main
 
     return main(sys.argv[1:], os.environ)

@@ -1,4 +1,4 @@
-"""What can be set: a flag goes before the environment, the environment before the default.
+"""What can be set of the server.
 
 `--host` and `--port` are HOST and PORT in the environment; `--max-queue` is INFERENCE_MAX_QUEUE,
 and so on for every other field.
@@ -6,20 +6,13 @@ and so on for every other field.
 
 from __future__ import annotations
 
-import argparse
-import ipaddress
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-EVERY_ADDRESS = str(ipaddress.IPv4Address(0))
-"""A pod's own network is its border; on a shared one, set HOST to an address of your own."""
-
-UNPREFIXED = frozenset({"host", "port"})
-HIDDEN = frozenset({"api_key"})
-"""No flags: everybody on the machine can read a command line."""
+from process.settings import EVERY_ADDRESS, CommandLine
 
 
 class Dtype(StrEnum):
@@ -100,26 +93,27 @@ class Settings(BaseModel):
         )
 
 
+COMMAND_LINE = CommandLine(
+    Settings,
+    program="server.py",
+    purpose="Serve one model over HTTP.",
+    prefix="INFERENCE",
+    unprefixed=frozenset({"host", "port"}),
+    hidden=frozenset({"api_key"}),
+)
+
+
 def settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """The settings out of the command line and the environment.
+    """The settings out of the command line, the environment, and the key's file.
 
     Raises:
-        SystemExit: 2 with one line a field on standard error, 0 after `--help`.
+        SystemExit: 2 with what is wrong on standard error, 0 after `--help`.
     """
-    parser = argument_parser()
-    given: dict[str, object] = {
-        name: environ[variable]
-        for name in Settings.model_fields
-        if (variable := environment_variable(name)) in environ
-    }
-    given |= vars(parser.parse_args(argv))
+    chosen = COMMAND_LINE.read(argv, environ)
     try:
-        return with_key(Settings.model_validate(given))
+        return with_key(chosen)
     except OSError as error:
-        parser.error(f"--api-key-file: {error.strerror}")
-    except ValidationError as error:
-        lines = [f"{flag(str(e['loc'][0]))}: {e['msg']}" for e in error.errors(include_url=False)]
-        parser.error("; ".join(lines))
+        COMMAND_LINE.refuse(f"--api-key-file: {error.strerror}")
 
 
 def with_key(chosen: Settings) -> Settings:
@@ -132,35 +126,3 @@ def with_key(chosen: Settings) -> Settings:
         return chosen
     key = Path(chosen.api_key_file).read_text(encoding="utf-8").strip()
     return chosen.model_copy(update={"api_key": key})
-
-
-def argument_parser() -> argparse.ArgumentParser:
-    """A parser with one flag a field; a flag that is not given leaves no value behind."""
-    parser = argparse.ArgumentParser(
-        prog="server.py", description="Serve one model over HTTP.", allow_abbrev=False
-    )
-    for name, field in Settings.model_fields.items():
-        if name in HIDDEN:
-            continue
-        variable = environment_variable(name)
-        help_text = f"{field.description} ({variable}; default {field.default!s})"
-        if field.annotation is bool:
-            action = argparse.BooleanOptionalAction
-            parser.add_argument(
-                flag(name), action=action, default=argparse.SUPPRESS, help=help_text
-            )
-        else:
-            parser.add_argument(
-                flag(name), default=argparse.SUPPRESS, help=help_text, metavar="VALUE"
-            )
-    return parser
-
-
-def flag(name: str) -> str:
-    """The command line's word for a field: `--max-queue` for `max_queue`."""
-    return "--" + name.replace("_", "-")
-
-
-def environment_variable(name: str) -> str:
-    """The environment's word for a field: `INFERENCE_MAX_QUEUE` for `max_queue`."""
-    return name.upper() if name in UNPREFIXED else f"INFERENCE_{name.upper()}"

@@ -1,4 +1,4 @@
-"""What the operator tells the trainer: flags first, then the environment, then the defaults.
+"""What the operator tells the trainer.
 
 `--host` is HOST in the environment; `--data-folder` is TUNING_DATA_FOLDER, and so on for every
 other field. What the user chooses stands in the training configuration, not here.
@@ -6,18 +6,12 @@ other field. What the user chooses stands in the training configuration, not her
 
 from __future__ import annotations
 
-import argparse
-import ipaddress
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-EVERY_ADDRESS = str(ipaddress.IPv4Address(0))
-"""A pod's own network is its border; on a shared one, set HOST to an address of your own."""
-
-UNPREFIXED = frozenset({"host"})
+from process.settings import EVERY_ADDRESS, CommandLine
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
@@ -72,42 +66,19 @@ class Settings(BaseModel):
         return (self.output_secret,) if self.output_secret else ()
 
 
+COMMAND_LINE = CommandLine(
+    Settings,
+    program="trainer.py",
+    purpose="Tune one model.",
+    prefix="TUNING",
+    unprefixed=frozenset({"host"}),
+)
+
+
 def settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """The settings out of the command line and the environment.
 
     Raises:
-        SystemExit: 2 with one line a field on standard error, 0 after `--help`.
+        SystemExit: 2 with what is wrong on standard error, 0 after `--help`.
     """
-    parser = argument_parser()
-    given: dict[str, object] = {
-        name: environ[variable]
-        for name in Settings.model_fields
-        if (variable := environment_variable(name)) in environ
-    }
-    given |= vars(parser.parse_args(argv))
-    try:
-        return Settings.model_validate(given)
-    except ValidationError as error:
-        lines = [f"{flag(str(e['loc'][0]))}: {e['msg']}" for e in error.errors(include_url=False)]
-        parser.error("; ".join(lines))
-
-
-def argument_parser() -> argparse.ArgumentParser:
-    """A parser with one flag a field; a flag that is not given leaves no value behind."""
-    parser = argparse.ArgumentParser(
-        prog="trainer.py", description="Tune one model.", allow_abbrev=False
-    )
-    for name, field in Settings.model_fields.items():
-        text = f"{field.description} ({environment_variable(name)}; default {field.default!s})"
-        parser.add_argument(flag(name), default=argparse.SUPPRESS, help=text, metavar="VALUE")
-    return parser
-
-
-def flag(name: str) -> str:
-    """The command line's word for a field: `--data-folder` for `data_folder`."""
-    return "--" + name.replace("_", "-")
-
-
-def environment_variable(name: str) -> str:
-    """The environment's word for a field: `TUNING_DATA_FOLDER` for `data_folder`."""
-    return name.upper() if name in UNPREFIXED else f"TUNING_{name.upper()}"
+    return COMMAND_LINE.read(argv, environ)
