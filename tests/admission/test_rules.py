@@ -18,7 +18,7 @@ SEEDS = {
     path.stem: yaml.safe_load(path.read_text())
     for path in Path("manifests/examples").glob("*.yaml")
 }
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
 def each(cases: Iterable[Case]) -> pytest.MarkDecorator:

@@ -25,7 +25,7 @@ from tests.admission.cases import GONE, SERVING, TUNING, Case
 from tests.admission.door import DRY, Door, collection
 from tests.unit.controllers.workspace.worlds import observed
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 CATALOG = read_catalog(Path("presets"), origin="kaito")
 FOLDER = Path("manifests/admission")
@@ -115,7 +115,6 @@ TUNED = [
 ]
 
 
-@pytest.mark.timeout(120)
 async def test_the_policy_says_what_sizing_says_word_for_word(door: Door) -> None:
     fitting = 0
     for case in (*SAMPLE, *TUNED):

@@ -16,7 +16,7 @@ from kaito.api.workspace import Workspace
 from tests.admission.cases import REFUSED, Case
 from tests.admission.door import Door, collection
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 DEFINITION = yaml.safe_load(Path("manifests/crds/kaito.sh_workspaces.yaml").read_text())
 PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/workspaces.kaito.sh"

@@ -14,7 +14,7 @@ from kaito.kube.objects import Ref
 from tests.conformance.test_writes import machine, name, settings, wire
 from tests.virtual.kinds import CONFIG_MAPS
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
 def told(name: str, *conditions: tuple[str, str]) -> dict[str, Any]:

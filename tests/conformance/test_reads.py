@@ -20,7 +20,7 @@ from tests.conformance.conftest import Server
 from tests.conformance.test_writes import machine, name, settings
 from tests.virtual.kinds import CONFIG_MAPS
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
 class Heard:
@@ -31,7 +31,7 @@ class Heard:
 
     async def next(self, *, bookmarks: bool = False) -> tuple[str, Any]:
         """Type and object of the next event."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 event = json.loads(await anext(self._lines))
                 if bookmarks or event["type"] != "BOOKMARK":
@@ -41,9 +41,9 @@ class Heard:
 @asynccontextmanager
 async def watching(client: Client, group: str, **params: str) -> AsyncIterator[Heard]:
     """A watch of the Machines whose label `test` is `group`."""
-    query = {"watch": "true", "labelSelector": f"test={group}", "timeoutSeconds": "30", **params}
+    query = {"watch": "true", "labelSelector": f"test={group}", "timeoutSeconds": "90", **params}
     async with client.stream(
-        MACHINES.path(), params=query, idle_seconds=30, total_seconds=30
+        MACHINES.path(), params=query, idle_seconds=90, total_seconds=90
     ) as lines:
         yield Heard(lines)
 

@@ -13,7 +13,7 @@ from kaito.kube.errors import AlreadyExists, Conflict, Invalid, KubeError, NotFo
 from kaito.kube.objects import Ref
 from tests.virtual.kinds import CONFIG_MAPS
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
 def name() -> str:

@@ -92,7 +92,7 @@ async def watching(cluster: Bystander) -> AsyncIterator[Prometheus]:
     await found.aim()
     process = await Process.start(program, folder=folder, logs=layout.logs)
     try:
-        await process.until(lambda: _is_ready(found), limit_seconds=30)
+        await process.until(lambda: _is_ready(found), limit_seconds=90)
         yield found
     finally:
         await process.stop()

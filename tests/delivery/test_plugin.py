@@ -9,7 +9,7 @@ import pytest
 from tests.bystander import Bystander, Finished, quick_start, run
 from tests.delivery.test_overlays import MANIFESTS
 
-pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
 
 
 async def status(server: Bystander, name: str, *words: str) -> Finished:

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 REPO = Path(__file__).parents[3]
 SCOPE = "https://management.azure.com/.default"
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 45.0
 
 
 class Place:
@@ -134,7 +134,7 @@ async def over_https(
     who = Identity(layout.TENANT_ID, layout.CLIENT_ID, str(token_file), url, ca_file)
     where = (layout.SUBSCRIPTION_ID, layout.RESOURCE_GROUP, layout.CLUSTER_NAME)
     cluster = Cluster(*where, url, SCOPE, ca_file, location)
-    cloud = AksCloud(cluster, credential(who), call_seconds=5)
+    cloud = AksCloud(cluster, credential(who), call_seconds=30)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as http:
 
         async def play(scenario: Scenario) -> None:

@@ -73,7 +73,7 @@ async def test_a_cluster_has_a_pool_that_is_nobodys(place: Place) -> None:
 
 
 async def test_a_launch_begins_and_is_pending_until_it_runs(place: Place) -> None:
-    await place.play({**STUCK, "seconds": 2})
+    await place.play({**STUCK, "seconds": 5})
     await place.cloud.launch(SPEC)
 
     pending = await place.find(NAME)
@@ -133,7 +133,7 @@ async def test_a_launch_never_touches_an_instance_that_is_being_deleted(place: P
 
 
 async def test_a_termination_begins_and_is_seen_until_it_has_ended(place: Place) -> None:
-    await place.play({**STUCK_DELETING, "seconds": 2})
+    await place.play({**STUCK_DELETING, "seconds": 5})
     await place.cloud.launch(SPEC)
     await place.until(NAME, is_(InstanceState.RUNNING))
 
