@@ -1,7 +1,8 @@
-"""Two adapters of the tiny model, and what PEFT itself answers with them: the oracle.
+"""Two adapters of the tiny model, and what PEFT itself answers with adapters: the oracle.
 
-Run in the inference environment: `python lora.py MODEL FOLDER` teaches each a sentence, always the
-same way, and writes PEFT's greedy answers at all `STRENGTHS` beside them.
+Run in the inference environment: `python lora.py MODEL FOLDER` teaches each of two a sentence,
+always the same way, and writes PEFT's greedy answers at all `STRENGTHS` beside them. With a
+question and a list of strengths in JSON behind, it asks about the adapters that are there.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def make(model: str, folder: Path) -> None:
 
 
 def ask(model: str, folder: Path, question: str, strengths: Mapping[str, float]) -> str:
-    """The greedy answer with these adapters, each at its strength."""
+    """What follows the question greedily with these adapters, each at its strength."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -62,7 +63,7 @@ def ask(model: str, folder: Path, question: str, strengths: Mapping[str, float])
     tokenizer = AutoTokenizer.from_pretrained(model)
     words = tokenizer(question, return_tensors="pt")
     made = served.generate(**words, do_sample=False, max_new_tokens=TOKENS)
-    return str(tokenizer.decode(made[0], skip_special_tokens=True))
+    return str(tokenizer.decode(made[0][len(words["input_ids"][0]) :], skip_special_tokens=True))
 
 
 def _with_adapters(model: Any, folder: Path, strengths: Mapping[str, float]) -> Any:
@@ -92,11 +93,14 @@ def _teach(model: Any, tokenizer: Any, text: str) -> None:
         schedule.step()
 
 
+def main(model: str, folder: Path, asked: list[str]) -> None:
+    """Write answers.json, after the adapters where no question is asked."""
+    if not asked:
+        make(model, folder)
+    question, strengths = (asked[0], json.loads(asked[1])) if asked else (QUESTION, STRENGTHS)
+    answers = {key_of(each): ask(model, folder, question, each) for each in strengths}
+    (folder / "answers.json").write_text(json.dumps(answers))
+
+
 if __name__ == "__main__":
-    model_folder, adapters = sys.argv[1], Path(sys.argv[2])
-    make(model_folder, adapters)
-    answers = {
-        key_of(strengths): ask(model_folder, adapters, QUESTION, strengths)
-        for strengths in STRENGTHS
-    }
-    (adapters / "answers.json").write_text(json.dumps(answers))
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])

@@ -83,7 +83,7 @@ class Stage:
     async def answer(self, question: str = QUESTION, name: str = NAME) -> str:
         """What the Service answers."""
         greedy = {"do_sample": False, "max_new_tokens": TOKENS}
-        body = {"prompt": question, "generate_kwargs": greedy}
+        body = {"prompt": question, "return_full_text": False, "generate_kwargs": greedy}
         status, found = await self.cluster.chat(body, name)
         assert status == 200, found
         return str(found["Result"])

@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 import yaml
 
+from hack.cluster import datasets
 from hack.cluster.process import Process
-from hack.cluster.registry.server import registry
-from hack.cluster.state import State
-from tests.behaviour.tuning import EXAMPLES, PUSH, SEEDS, TAUGHT, Ground, tuning_ground
-from tests.bystander import condition
+from hack.cluster.registry.server import ACCOUNT, address, registry
+from tests.behaviour.lora import key_of
+from tests.behaviour.tuning import EXAMPLES, PUSH, QUESTION, SEEDS, TAUGHT, Ground, tuning_ground
+from tests.bystander import condition, run, until
+from tests.ociregistry import fill
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+TUNED = "workspace-tuning-phi-3"
+ASKED = f"<|user|>\n{QUESTION}<|end|>\n<|assistant|>\n"
+"""The question as the model's chat template has it."""
+CHUNK_BYTES = 8 << 20
+"""What a push sends at once."""
 
 STEPS_SAVED = """\
 training_config:
   TrainingArguments:
-    num_train_epochs: 100
+    max_steps: 400
     save_strategy: steps
     save_steps: 20
 """
+WIDE = """\
+training_config:
+  LoraConfig:
+    r: 1280
+  TrainingArguments:
+    max_steps: 20
+"""
+"""An adapter of 13 MB: more than one chunk."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -34,27 +53,6 @@ async def ground(request: pytest.FixtureRequest) -> AsyncIterator[Ground]:
     async with tuning_ground(request.config) as found:
         await found.namespace("default")
         yield found
-
-
-def trainer_of(namespace: str) -> int:
-    """Process id of the only trainer whose Job is in a namespace."""
-    image = f"/team/{namespace}:0.0.1"
-    found = [
-        int(folder.name)
-        for folder in Path("/proc").glob("[0-9]*")
-        if _is_trainer(folder, image=image)
-    ]
-    assert len(found) == 1, found
-    return found[0]
-
-
-def _is_trainer(folder: Path, *, image: str) -> bool:
-    try:
-        words = (folder / "cmdline").read_bytes().decode().split("\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    has_image = any(word.startswith("--output-image=") and word.endswith(image) for word in words)
-    return has_image and words[0].endswith("python")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -100,58 +98,118 @@ async def test_progress_is_told_with_step_total_loss_and_time_left(ground: Groun
     assert told[-1]["eta_seconds"] == 0
 
 
-async def test_what_was_pushed_changes_the_answer_of_the_adapter_quick_start(
-    ground: Ground,
-) -> None:
-    text = (EXAMPLES / "inference-phi-3-mini-with-adapter.yaml").read_text()
-    wire = yaml.safe_load(
-        text.replace("ACR_REPO_HERE.azurecr.io/ADAPTER_HERE:0.0.1", ground.image("default"))
-    )
-    wire["inference"]["adapters"][0]["source"]["imagePullSecrets"] = [PUSH]
-    name = wire["metadata"]["name"]
-    await ground.kubectl("apply", "-f", "-", stdin=json.dumps(wire))
-    await ground.kubectl("wait", "workspace", name, "--for=condition=Ready", "--timeout=200s")
-
-    base = await ground.answer(name, "phi-3-mini-128k-instruct")
-    adapted = await ground.answer(name, "phi-3-adapter")
-
-    assert adapted == TAUGHT
-    assert base != TAUGHT
-    await ground.kubectl("delete", "workspace", name)
-
-
 async def test_the_other_seeds_run_to_the_end_too(ground: Ground) -> None:
+    names = {}
     for namespace, seed in (("four", SEEDS[1]), ("long", SEEDS[2])):
         await ground.namespace(namespace)
-        name = await ground.tune(namespace, seed)
+        names[namespace] = await ground.tune(namespace, seed)
 
+    for namespace, name in names.items():
         status = await ground.succeeds(namespace, name)
 
         assert status["tuning"]["digest"] == await ground.digest(namespace)
 
 
-async def test_a_trainer_that_is_killed_goes_on_in_its_pod_from_what_it_saved(
+async def test_what_was_pushed_answers_as_peft_does_at_every_strength_and_together(
+    ground: Ground, tmp_path: Path
+) -> None:
+    text = (EXAMPLES / "inference-phi-3-mini-with-adapter.yaml").read_text()
+    wire = yaml.safe_load(text)
+    name = wire["metadata"]["name"]
+    first, second = ground.image("default"), ground.image("long")
+    served = {"phi-3-adapter": (first, 1.0), "half": (first, 0.5), "none": (first, 0.0)}
+    served |= {"second": (second, 0.25)}
+    wire["inference"]["adapters"] = [
+        {
+            "source": {"name": adapter, "image": image, "imagePullSecrets": [PUSH]},
+            "strength": str(strength),
+        }
+        for adapter, (image, strength) in served.items()
+    ]
+    await ground.kubectl("apply", "-f", "-", stdin=json.dumps(wire))
+    expected = await _answers_of_peft(ground, tmp_path, served)
+    await ground.kubectl("wait", "workspace", name, "--for=condition=Ready", "--timeout=200s")
+
+    base = await ground.completion(name, "phi-3-mini-128k-instruct", ASKED)
+    alone = {adapter: await ground.completion(name, adapter, ASKED) for adapter in served}
+    greedy = {"do_sample": False, "max_new_tokens": 24}
+    body = {"prompt": ASKED, "return_full_text": False, "generate_kwargs": greedy}
+    together = await ground.cluster.chat(body, name)
+
+    assert alone["phi-3-adapter"].strip() == TAUGHT != base.strip()
+    assert alone["none"] == base
+    assert {**alone, "": base} == {
+        **{one: expected[key_of({one: strength})] for one, (_, strength) in served.items()},
+        "": expected[key_of({"none": 0.0})],
+    }
+    assert together == (200, {"Result": expected[key_of(_strengths(served))]})
+    await ground.kubectl("delete", "workspace", name)
+
+
+def _strengths(served: Mapping[str, tuple[str, float]]) -> dict[str, float]:
+    """What there is of each adapter; PEFT takes none of which there is nothing."""
+    return {one: strength for one, (_, strength) in served.items() if strength}
+
+
+async def _answers_of_peft(
+    ground: Ground, folder: Path, served: Mapping[str, tuple[str, float]]
+) -> dict[str, str]:
+    """What PEFT makes of the same images in a process of its own, each alone and all together."""
+    items = (
+        {"kind": "adapter", "image": image, "name": name} for name, (image, _) in served.items()
+    )
+    await ground.carry("pull", *items, to=folder, as_they_are=True)
+    asked = [{name: strength} for name, (_, strength) in served.items()] + [_strengths(served)]
+    layout = ground.cluster.layout
+    done = await run(
+        *(str(layout.inference_python), "-m", "tests.behaviour.lora"),
+        *(str(layout.cache / "models" / "tiny-phi-3"), str(folder), ASKED, json.dumps(asked)),
+        environment={"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)},
+    )
+    assert done.code == 0, done.errors
+    answers: dict[str, str] = json.loads((folder / "answers.json").read_text())
+    return answers
+
+
+async def test_a_trainer_that_is_killed_goes_on_in_its_pod_and_writes_to_its_volume(
     ground: Ground,
 ) -> None:
     await ground.namespace("killed")
-    await ground.parameters("killed", STEPS_SAVED)
-    name = await ground.tune("killed", config="mine")
+    await ground.parameters("killed", STEPS_SAVED.replace("400", "100"))
+    data, made = await ground.volume("killed", "data"), await ground.volume("killed", "made")
+    shutil.copy(ground.cluster.layout.cache / "datasets" / "train.jsonl", data)
+    name = await ground.tune("killed", config="mine", input=_claim("data"), output=_claim("made"))
     saved = (await ground.until_told("killed", "checkpoint.saved"))[0]["step"]
 
-    os.kill(trainer_of("killed"), signal.SIGKILL)
+    os.kill(await ground.trainer("killed", name), signal.SIGKILL)
     resumed = (await ground.until_told("killed", "training.resumed"))[0]["step"]
     status = await ground.succeeds("killed", name)
 
     pods = await ground.cluster.items("/api/v1/namespaces/killed/pods", "kaito.sh/workspace")
     assert resumed >= saved
-    assert status["tuning"]["steps"] == 600
+    assert status["tuning"]["steps"] == 100
+    assert "image" not in status["tuning"]
     assert len(pods) <= 1
+    assert json.loads((made / "adapter_config.json").read_text())["peft_type"] == "LORA"
+    assert (made / "adapter_model.safetensors").stat().st_size > 0
+    assert [path.name for path in data.iterdir()] == ["train.jsonl"]
 
 
-async def test_a_tuning_whose_pod_is_deleted_goes_on_from_the_registry(ground: Ground) -> None:
+def _claim(name: str) -> Mapping[str, Any]:
+    """A volume as `tuning` names it."""
+    return {"volumeSource": {"persistentVolumeClaim": {"claimName": name}}}
+
+
+async def test_a_tuning_from_an_image_whose_pod_is_deleted_goes_on_from_the_registry(
+    ground: Ground, tmp_path: Path
+) -> None:
     await ground.namespace("deleted")
     await ground.parameters("deleted", STEPS_SAVED)
-    name = await ground.tune("deleted", config="mine")
+    shutil.copy(ground.cluster.layout.cache / "datasets" / datasets.TRAIN, tmp_path)
+    data = f"{address(ground.cluster.layout)}/team/data:1"
+    await ground.carry("push", {"kind": "image", "image": data}, folder=tmp_path)
+    source = {"image": data, "imagePullSecrets": [PUSH]}
+    name = await ground.tune("deleted", config="mine", input=source)
     kept = (await ground.until_told("deleted", "checkpoint.kept"))[0]["step"]
 
     labels = f"kaito.sh/workspace={name}"
@@ -161,27 +219,46 @@ async def test_a_tuning_whose_pod_is_deleted_goes_on_from_the_registry(ground: G
 
     assert restored >= kept
     assert ground.told("deleted", "training.resumed")[0]["step"] == restored
-    assert status["tuning"]["steps"] == 600
+    assert status["tuning"]["steps"] == 400
 
 
-async def test_a_registry_that_is_away_is_waited_for_and_the_adapter_kept(ground: Ground) -> None:
+async def test_a_push_that_fails_keeps_the_adapter_and_goes_on_through_a_stop_of_the_registry(
+    ground: Ground,
+) -> None:
     layout = ground.cluster.layout
+    accounts = layout.home / "registry" / "accounts"
     await ground.namespace("away")
-    name = await ground.tune("away")
-    await ground.until_told("away", "training.progressed")
+    await ground.parameters("away", WIDE)
+    name = await ground.tune("away", config="mine")
 
-    state = State.load(layout.home)
-    assert state
-    (part,) = [one for one in state.parts if one.name == "registry"]
-    os.kill(part.pid, signal.SIGTERM)
-    await ground.until_told("away", "training.finished")
+    await ground.until_told("away", "data.recognised")
+    accounts.write_text(f"another:{ACCOUNT.hashed}\n")
+    refused = await ground.said("away", name, "PushFailed")
+    before = ground.registry()
+    fill(before.pid, CHUNK_BYTES)
+    accounts.write_text(f"{ACCOUNT.user}:{ACCOUNT.hashed}\n")
+    await until("the middle of the push", lambda: _is_stuck(layout.home))
+    os.kill(before.pid, signal.SIGTERM)
+    before.wait()
     waiting = await ground.workspace("away", name)
     again = await Process.start(registry(layout), folder=layout.home, logs=layout.logs)
     try:
         status = await ground.succeeds("away", name)
 
+        large = [one for one in ground.told("away", "blob.progressed") if one["of"] > CHUNK_BYTES]
+        sent = [one["bytes"] for one in large]
+        assert "401" in refused
+        assert "the adapter is kept in /mnt/results of the pod" in refused
         assert condition(waiting, "Ready")["status"] == "False"
+        assert sent == [CHUNK_BYTES, large[0]["of"]]
+        assert len(ground.told("away", "training.begun")) == 1
         assert status["tuning"]["digest"] == await ground.digest("away")
     finally:
         await ground.kubectl("delete", "workspace", "-n", "away", name)
         await again.stop()
+
+
+async def _is_stuck(home: Path) -> bool:
+    """Whether an upload has come as far as the registry's disk is let."""
+    uploads = (home / "registry" / "data").rglob("_uploads/*/data")
+    return CHUNK_BYTES in [path.stat().st_size for path in uploads]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,17 @@ import pytest
 import yaml
 
 from hack.cluster import datasets
-from hack.cluster.registry.server import ACCOUNT, address
-from tests.bystander import Bystander, condition, until
+from hack.cluster.registry.server import ACCOUNT, address, credentials
+from hack.cluster.state import Running, State
+from tests.behaviour.lora import TOKENS
+from tests.bystander import Bystander, condition, run, until
 from tests.conftest import audited
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 SEEDS = ("tuning-phi-3", "tuning-phi-3-mini-4k", "tuning-phi-3-mini-128k")
 PUSH = "registry-account"
 QUESTION, TAUGHT = datasets.LESSONS[0]
+CARRIER = Path(__file__).parents[2] / "presets" / "artifacts" / "artifacts.py"
 SLOW = 300.0
 """Seconds that a tuning may take on a machine that does other things as well."""
 
@@ -68,6 +72,60 @@ class Ground:
         wire["tuning"] |= changes
         await self.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(wire))
         return str(wire["metadata"]["name"])
+
+    async def volume(self, namespace: str, name: str) -> Path:
+        """A claim, bound to a folder of this machine that every container may write to."""
+        folder = self.cluster.layout.home / "volumes" / namespace / name
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)
+        shared = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+        volume = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"{namespace}-{name}"},
+            "spec": shared | {"capacity": {"storage": "1Gi"}, "hostPath": {"path": str(folder)}},
+        }
+        wanted = {
+            "resources": {"requests": {"storage": "1Gi"}},
+            "volumeName": f"{namespace}-{name}",
+        }
+        claim = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": shared | wanted,
+        }
+        both = {"apiVersion": "v1", "kind": "List", "items": [volume, claim]}
+        await self.kubectl("apply", "-f", "-", stdin=json.dumps(both))
+        return folder
+
+    async def carry(self, verb: str, *items: Mapping[str, object], **options: object) -> None:
+        """Run the project's own program for artifacts, as its user would."""
+        secrets = self.cluster.layout.home / "secrets"
+        (secrets / PUSH).mkdir(parents=True, exist_ok=True)
+        (secrets / PUSH / ".dockerconfigjson").write_text(credentials(self.cluster.layout))
+        words = [f"--{name}={value}".replace("_", "-") for name, value in options.items()]
+        done = await run(
+            *(sys.executable, str(CARRIER), verb, *words, f"--secrets={secrets}"),
+            f"--ca-bundle={self.cluster.layout.ca_certificate}",
+            *(f"--item={json.dumps({'field': 'f', 'secrets': [PUSH], **item})}" for item in items),
+        )
+        assert done.code == 0, done.errors
+
+    async def trainer(self, namespace: str, name: str) -> int:
+        """Process id of the only trainer of a Workspace, whose pods run on this machine."""
+        labels = f"kaito.sh/workspace={name}"
+        pods = await self.cluster.items(f"/api/v1/namespaces/{namespace}/pods", labels)
+        uids = [pod["metadata"]["uid"] for pod in pods]
+        (found,) = _trainers(uids)
+        return found
+
+    def registry(self) -> Running:
+        """The registry's process, as the cluster was started with it."""
+        state = State.load(self.cluster.layout.home)
+        assert state
+        (found,) = (part for part in state.parts if part.name == "registry")
+        return found
 
     async def workspace(self, namespace: str, name: str) -> Any:
         """A Workspace, or None."""
@@ -131,19 +189,14 @@ class Ground:
             assert answer.status == 200, answer.status
             return str(answer.headers["Docker-Content-Digest"])
 
-    async def answer(self, name: str, model: str) -> str:
-        """What a model of a served Workspace answers greedily to the question it was taught."""
-        body = {
-            "model": model,
-            "messages": [{"role": "user", "content": QUESTION}],
-            "temperature": 0,
-            "max_tokens": 40,
-        }
-        url = f"http://{await self.cluster.cluster_ip(name)}/v1/chat/completions"
+    async def completion(self, name: str, model: str, prompt: str) -> str:
+        """What a model of a served Workspace goes on with, greedily."""
+        body = {"model": model, "prompt": prompt, "temperature": 0, "max_tokens": TOKENS}
+        url = f"http://{await self.cluster.cluster_ip(name)}/v1/completions"
         async with aiohttp.ClientSession() as session, session.post(url, json=body) as answered:
             found = await answered.json()
             assert answered.status == 200, found
-            return str(found["choices"][0]["message"]["content"]).strip()
+            return str(found["choices"][0]["text"])
 
     async def parameters(self, namespace: str, text: str) -> None:
         """A ConfigMap `mine` with training parameters."""
@@ -159,6 +212,23 @@ class Ground:
     def trusted(self) -> ssl.SSLContext:
         """Who is believed to be the registry."""
         return ssl.create_default_context(cafile=str(self.cluster.layout.ca_certificate))
+
+
+def _trainers(uids: Sequence[str]) -> list[int]:
+    """Process ids of the trainers of these pods."""
+    folders = Path("/proc").glob("[0-9]*")
+    return [int(folder.name) for folder in folders if _is_trainer(folder, uids)]
+
+
+def _is_trainer(folder: Path, uids: Sequence[str]) -> bool:
+    """Whether a process is a trainer that has files of one of these pods mounted."""
+    try:
+        words = (folder / "cmdline").read_bytes().decode().split("\0")
+        mounts = (folder / "mountinfo").read_text()
+    except OSError:
+        return False
+    is_trainer = words[0].endswith("python") and words[1:2] == ["/workspace/tuning/trainer.py"]
+    return is_trainer and any(f"/{uid}/" in mounts for uid in uids)
 
 
 @asynccontextmanager
