@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from training import config
 from training.failure import Failure, Kind
 
@@ -147,3 +149,15 @@ def test_the_list_of_parameters_is_that_of_the_libraries() -> None:
 
     stored = (PRESETS / "training" / "parameters.json").read_text()
     assert json.loads(printed.stdout) == json.loads(stored)
+
+
+def test_the_parameters_of_the_guide_are_taken() -> None:
+    page = (PRESETS.parents[1] / "docs" / "guides" / "tuning.md").read_text()
+    blocks = [yaml.safe_load(one) for one in re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S)]
+    files = [one["data"][config.FILE] for one in blocks if one.get("kind") == "ConfigMap"]
+    parts = [one for one in blocks if config.ROOT in one]
+
+    found = [read(file, "qlora") for file in (*files, *map(json.dumps, parts))]
+
+    assert [one.lora["r"] for one in found] == [16, 8]
+    assert [one.dataset.context_column for one in found] == [None, "question"]
