@@ -26,6 +26,8 @@ _PULL_GRACE = timedelta(seconds=60)
 """How long a registry may be away before a pull counts as failed for good."""
 _NO_COMMAND = frozenset({126, 127})
 """Exit codes with which a shell says that it cannot run, or cannot find, a command."""
+_ENDING_SECONDS = 120.0
+"""How long a kubelet may take to end a container whose startup probe has not passed in time."""
 _RESTARTS = 3
 """Restarts after which a crash counts as lasting."""
 _LAST_LINES = 3
@@ -202,7 +204,8 @@ def _was_too_slow(ended: ContainerTerminated, startup: float | None) -> bool:
     """Whether the kubelet ended the container because its startup probe never passed."""
     if startup is None or ended.started_at is None or ended.finished_at is None:
         return False
-    return (ended.finished_at - ended.started_at).total_seconds() >= startup
+    ran_seconds = (ended.finished_at - ended.started_at).total_seconds()
+    return startup <= ran_seconds <= startup + _ENDING_SECONDS
 
 
 def _last_lines(log: str) -> str:

@@ -185,7 +185,13 @@ def test_a_crash_counts_as_lasting_after_three_restarts() -> None:
 
 @pytest.mark.parametrize(
     ("ran_seconds", "reason"),
-    [(1799, "ContainerCrashLoopBackOff"), (1800, "StartupProbeFailed")],
+    [
+        (1799, "ContainerCrashLoopBackOff"),
+        (1800, "StartupProbeFailed"),
+        (1800 + 60, "StartupProbeFailed"),
+        (86_400, "ContainerCrashLoopBackOff"),
+    ],
+    ids=["before it", "at once", "after its grace period", "after a day"],
 )
 def test_a_container_that_was_ended_at_its_limit_never_passed_its_probe(
     ran_seconds: int, reason: str
