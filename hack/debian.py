@@ -97,14 +97,16 @@ def main() -> int:
     package, *programs = sys.argv[1:]
     cache = cache_folder()
     missing = [program for program in programs if not found(program, cache)]
-    try:
-        if missing and os.environ.get("KAITO_OFFLINE"):
-            raise Unobtainable("KAITO_OFFLINE is set, so nothing is downloaded")
-        ensure(package, programs, cache, report=print)
-    except Unobtainable as failure:
+    failure = "KAITO_OFFLINE is set, so nothing is downloaded" if missing else ""
+    if not os.environ.get("KAITO_OFFLINE"):
+        failure = ""
+        try:
+            ensure(package, programs, cache, report=print)
+        except Unobtainable as error:
+            failure = str(error)
+    if failure:
         print(f"missing on this machine: {', '.join(missing)}: {failure}", file=sys.stderr)
-        return 1
-    return 0
+    return 1 if failure else 0
 
 
 if __name__ == "__main__":

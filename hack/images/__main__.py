@@ -1,0 +1,102 @@
+"""`hack/image`: build the operator's image, try it, and what a release needs besides."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from hack import debian
+from hack.cluster.cache import cache_folder
+from hack.cluster.failures import Unobtainable
+from hack.images import bom
+from hack.images.architectures import ARCHITECTURES, Architecture, own_architecture
+from hack.images.build import KAITO, ROOT, Workshop
+from hack.images.pins import pin
+from hack.images.programs import ImageFailed
+from hack.images.registry import push
+from hack.images.sandbox import Sandbox
+from hack.images.size import size
+
+QEMU = "qemu-user-static"
+ENTRY_POINTS = ("kaito", "provisioner")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="hack/image", description=__doc__)
+    made.add_argument(
+        "--arch", action="append", choices=[*ARCHITECTURES], help="default: this machine's"
+    )
+    made.add_argument("--sbom", metavar="FOLDER", type=Path, help="write kaito-ARCH.cdx.json there")
+    made.add_argument("--push", metavar="REFERENCE", help="push all architectures as one image")
+    made.add_argument("--cert-dir", metavar="FOLDER", type=Path, help="of the registry's authority")
+    made.add_argument(
+        "--pin", metavar="NAME@DIGEST", help="only write a digest into the overlays; build nothing"
+    )
+    return made
+
+
+def emulator(architecture: Architecture) -> Path | None:
+    """What runs an architecture's programs here: nothing, for this machine's own.
+
+    Raises:
+        Unobtainable: there is no emulator.
+    """
+    if architecture == own_architecture():
+        return None
+    program = f"qemu-{architecture.machine}-static"
+    debian.ensure(QEMU, (program,), cache_folder(), report=print)
+    return debian.found(program, cache_folder())
+
+
+def make(architecture: Architecture, workshop: Workshop, boms: Path | None) -> str:
+    """Build the image for an architecture, run both entry points, and tell its size.
+
+    Raises:
+        ImageFailed: it cannot be built, or an entry point does not start.
+    """
+    storage, image = workshop.storage, workshop.build(KAITO, architecture)
+    with ExitStack() as stack:
+        root = stack.enter_context(storage.mounted(image))
+        sandbox = Sandbox(root, storage.config(image)["config"], emulator(architecture))
+        for name in ENTRY_POINTS:
+            tried = sandbox.run("python", "-m", name, "--help")
+            if tried.returncode != 0:
+                raise ImageFailed(f"python -m {name} --help failed in {image}: {tried.stderr}")
+            print(f"python -m {name} --help: answers")
+        print(f"{image}: {size(storage, image, root)}")
+        if boms is not None:
+            boms.mkdir(parents=True, exist_ok=True)
+            file = boms / f"{KAITO.name}-{architecture.name}.cdx.json"
+            tool = cache_folder() / "sbom" / "bin" / "cyclonedx-py"
+            file.write_text(
+                bom.document(tool, ROOT / KAITO.lock, ROOT / "pyproject.toml", root=root)
+            )
+            print(file)
+    return image
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what the command line says; returns the exit code."""
+    options = parser().parse_args(words)
+    try:
+        if options.pin:
+            for file in pin(options.pin, ROOT / "manifests" / "overlays"):
+                print(file.relative_to(ROOT))
+            return 0
+        workshop = Workshop(cache_folder() / "images", report=print)
+        names = options.arch or [own_architecture().name]
+        images = [make(ARCHITECTURES[name], workshop, options.sbom) for name in names]
+        if options.push:
+            print(push(workshop.storage, images, options.push, certificates=options.cert_dir))
+    except (ImageFailed, Unobtainable, ValueError) as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

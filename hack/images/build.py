@@ -1,0 +1,107 @@
+"""Build an image by its Dockerfile, on bases of our own, with wheels that are here already."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hack.images import base
+from hack.images.architectures import Architecture, own_architecture
+from hack.images.storage import Storage
+from hack.images.wheels import wheels
+
+ROOT = Path(__file__).parents[2]
+WHEELS = str(Path("/", "wheels"))
+"""Where the steps of a Dockerfile see them."""
+FROM_NOTHING = "FROM scratch\nADD {archive} /\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is built.
+
+    Attributes:
+        name: of the image.
+        dockerfile: below the repository's root.
+        lock: whose packages are in it, likewise.
+    """
+
+    name: str
+    dockerfile: str
+    lock: str
+
+
+KAITO = Recipe("kaito", "Dockerfile", "hack/locks/controller.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where images are made.
+
+    Attributes:
+        folder: for all that is kept.
+        report: takes lines of progress.
+    """
+
+    folder: Path
+    report: Callable[[str], None]
+
+    @property
+    def storage(self) -> Storage:
+        """Where what is built lies."""
+        return Storage(self.folder / "storage")
+
+    def build(self, recipe: Recipe, architecture: Architecture) -> str:
+        """Build an image for an architecture; returns its name in the storage.
+
+        Raises:
+            ImageFailed: something cannot be had, or a step failed.
+        """
+        builder = self._base(base.BUILDER, own_architecture())
+        runtime = self._base(base.RUNTIME, architecture)
+        packages = wheels(
+            ROOT / recipe.lock, architecture, self.folder / "wheels", report=self.report
+        )
+        self.report(f"building {recipe.name} for {architecture.name}")
+        arguments = {
+            "BUILDPLATFORM": own_architecture().platform,
+            "TARGETPLATFORM": architecture.platform,
+            "TARGETARCH": architecture.name,
+            "BUILDER": builder,
+            "BASE": runtime,
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": WHEELS,
+        }
+        image = f"localhost/{recipe.name}:{architecture.name}"
+        self.storage.build(
+            [
+                *("--platform", architecture.platform, "--timestamp", commit_time()),
+                *(f"--build-arg={name}={value}" for name, value in arguments.items()),
+                *("--volume", f"{packages}:{WHEELS}:ro", "--tag", image),
+                *("--file", str(ROOT / recipe.dockerfile), str(ROOT)),
+            ]
+        )
+        return image
+
+    def _base(self, one: base.Base, architecture: Architecture) -> str:
+        """Have a base among the images; returns its name."""
+        archive = base.archive(one, architecture, self.folder / "bases", report=self.report)
+        image = f"localhost/{one.name}:{architecture.name}"
+        self.storage.build(
+            [
+                *("--platform", architecture.platform, "--timestamp", "0", "--tag", image),
+                *("--file", "-", str(archive.parent)),
+            ],
+            dockerfile=FROM_NOTHING.format(archive=archive.name),
+        )
+        return image
+
+
+def commit_time() -> str:
+    """Seconds since 1970 at which the sources were committed: an image is as old as they are."""
+    told = subprocess.run(
+        ["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return told.stdout.strip() or "0"
