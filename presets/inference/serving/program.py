@@ -5,6 +5,7 @@ A signal ends the process at once, until the web server takes the signals over a
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -77,7 +78,11 @@ def serve(chosen: Settings) -> int:
     def load() -> Engine:
         from serving.model import load as load_model
 
-        return load_model(chosen)
+        engine = load_model(chosen)
+        # The libraries' million objects stay: a full collection over them halts every answer.
+        gc.collect()
+        gc.freeze()
+        return engine
 
     failures: list[str] = []
 

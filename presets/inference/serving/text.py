@@ -22,6 +22,7 @@ class Writing:
         self, encoder: Encoder, prompt_ids: Sequence[int], stop: Sequence[str] = ()
     ) -> None:
         self._encoder = encoder
+        self._tokenizer = encoder.fast
         self._prompt_ids = prompt_ids
         self._stop = tuple(stop)
         self._held = max((len(one) - 1 for one in self._stop), default=0)
@@ -55,13 +56,13 @@ class Writing:
 
     def _step(self, token: int) -> str:
         try:
-            return self._decoder.step(self._encoder.fast, token) or ""
+            return self._decoder.step(self._tokenizer, token) or ""
         except Exception as error:  # the library's one type for everything
             if "prefix" not in str(error):
                 raise
             # Bytes that are no text: begin anew behind them.
             self._decoder = DecodeStream(skip_special_tokens=True)
-            return self._decoder.step(self._encoder.fast, token) or ""
+            return self._decoder.step(self._tokenizer, token) or ""
 
     def _cut(self) -> None:
         """End the text where the first stop string begins."""
