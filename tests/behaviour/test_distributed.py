@@ -55,6 +55,11 @@ async def by_name(cluster: Bystander) -> dict[str, Json]:
     }
 
 
+async def uids(cluster: Bystander) -> list[str]:
+    """Of the pods that are to stay."""
+    return [pod["metadata"]["uid"] for pod in (await by_name(cluster)).values()]
+
+
 async def service(cluster: Bystander, name: str) -> Json:
     """A Service, None where there is none."""
     return await cluster.get(f"/api/v1/namespaces/default/services/{name}")
@@ -66,6 +71,23 @@ async def completed(cluster: Bystander, name: str = NAME) -> str:
     status, answer = await cluster.ask("/v1/completions", body, name)
     assert status == 200, answer
     return str(answer["choices"][0]["text"]).strip()
+
+
+async def group(cluster: Bystander) -> Json:
+    """The StatefulSet, None where there is none."""
+    return await cluster.get(f"/apis/apps/v1/namespaces/default/statefulsets/{NAME}")
+
+
+async def whole(cluster: Bystander) -> Json:
+    """The StatefulSet once its controller has seen it as it is and both pods answer."""
+    found = await group(cluster)
+    if found is None:
+        return None
+    told = found["status"]
+    # Until its controller has seen the two of now, it may still take a pod away.
+    seen = told.get("observedGeneration") == found["metadata"]["generation"]
+    counts = {found["spec"]["replicas"], told.get("readyReplicas"), len(await by_name(cluster))}
+    return found if seen and counts == {2} and await answering(cluster) else None
 
 
 async def applied(cluster: Bystander, *words: str) -> None:
@@ -82,7 +104,7 @@ async def test_a_preset_that_needs_two_nodes_is_one_stateful_set_of_two(
 
     found = await until("an answer from both nodes", lambda: answering(cluster))
 
-    made = await cluster.get(f"/apis/apps/v1/namespaces/default/statefulsets/{NAME}")
+    made = await group(cluster)
     pods = await by_name(cluster)
     assert made["spec"]["serviceName"] == HEADLESS
     assert made["status"]["readyReplicas"] == 2
@@ -165,15 +187,23 @@ async def test_a_service_that_is_changed_is_kept_to_spec(cluster: Bystander, nam
 async def test_a_group_that_is_scaled_by_hand_is_kept_to_spec(cluster: Bystander) -> None:
     await applied(cluster, "scale", "statefulset", NAME, "--replicas=1")
 
-    async def mended() -> bool:
-        found = await cluster.get(f"/apis/apps/v1/namespaces/default/statefulsets/{NAME}")
-        told = found["status"]
-        # Until its controller has seen the two of now, it may still take a pod away.
-        seen = told["observedGeneration"] == found["metadata"]["generation"]
-        counts = {found["spec"]["replicas"], told.get("readyReplicas"), len(await by_name(cluster))}
-        return seen and counts == {2} and bool(await answering(cluster))
+    assert await until("both replicas again", lambda: whole(cluster))
 
-    assert await until("both replicas again", mended)
+
+async def test_a_group_that_is_deleted_comes_back_and_answers(cluster: Bystander) -> None:
+    former = {(await group(cluster))["metadata"]["uid"], *await uids(cluster)}
+
+    await applied(cluster, "delete", "statefulset", NAME)
+
+    async def restored() -> Json:
+        found = await whole(cluster)
+        fresh = found and former.isdisjoint({found["metadata"]["uid"], *await uids(cluster)})
+        return found if fresh else None
+
+    found = await until("another group", restored)
+    assert found["spec"]["serviceName"] == HEADLESS
+    assert len(await cluster.pools()) == 2
+    assert await completed(cluster) == TAUGHT
 
 
 async def test_a_pod_that_is_killed_comes_back_and_all_meet_again(cluster: Bystander) -> None:
