@@ -18,7 +18,6 @@ import provisioner.metrics
 from kaito.controllers.workspace import metrics as workspaces
 from kaito.controllers.workspace.observe import Stores
 from kaito.kube.histogram import Histogram
-from kaito.kube.objects import KubeObject
 from kaito.kube.store import Store
 from provisioner.controllers.machine import metrics as claims
 from provisioner.controllers.machine.observe import Deadlines
@@ -59,8 +58,18 @@ def engine() -> list[Series]:
 
 def kaito_own() -> list[Series]:
     """Of the workspace controller alone."""
-    empty = {name: Store[KubeObject]() for name in Stores.__annotations__ if name != "preflights"}
-    count = workspaces.census(Stores(**empty), lambda: datetime.now(UTC))  # type: ignore[arg-type]  # nothing is in them
+    empty = Stores(
+        workspaces=Store(),
+        machines=Store(),
+        node_claims=Store(),
+        nodes=Store(),
+        services=Store(),
+        deployments=Store(),
+        stateful_sets=Store(),
+        jobs=Store(),
+        pods=Store(),
+    )
+    count = workspaces.census(empty, lambda: datetime.now(UTC))
     return [_counted(each) for each in count()]
 
 

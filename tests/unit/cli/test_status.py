@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -114,11 +115,11 @@ def test_colour_changes_nothing_but_the_colour() -> None:
 
 
 def test_programs_read_the_same_tree() -> None:
-    found = plain(tree(scenes.serving()))
+    found: Any = plain(tree(scenes.serving()))
 
     assert found["state"] == "Ready"
     assert found["ageSeconds"] == 180
-    assert [child["kind"] for child in found["children"]] == ["Machine", "Deployment", "Service"]  # type: ignore[attr-defined]
+    assert [child["kind"] for child in found["children"]] == ["Machine", "Deployment", "Service"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -351,7 +352,8 @@ async def test_a_cloud_by_name_has_its_own_endpoint_and_authority(
         config = made._client._config
         assert config.base_url == endpoint
         assert config.credential_scopes == [f"{endpoint}/.default"]
-        assert authority in made._credential._client._authority  # type: ignore[attr-defined]  # of the library
+        signing: Any = made._credential
+        assert authority in signing._client._authority
     finally:
         await made.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
@@ -22,13 +23,13 @@ OLD = BORN + timedelta(seconds=61)
 RUNNING = builders.instance(InstanceState.RUNNING, of=builders.owner())
 
 
-def observed(instance: Instance | None = RUNNING, **changes: object) -> Observed:
+def observed(instance: Instance | None = RUNNING, **changes: Any) -> Observed:
     """An old orphan that was in the last two lists, unless changed."""
     held = {} if instance is None else {NAME: instance}
     seen = Observed(
         listing=Listing(1.0, held, {NAME: RUNNING}), claims=frozenset(), nodes=(), now=OLD
     )
-    return replace(seen, **changes)  # type: ignore[arg-type]  # fields of several types
+    return replace(seen, **changes)
 
 
 def test_an_old_pool_of_ours_without_its_claim_is_an_orphan() -> None:

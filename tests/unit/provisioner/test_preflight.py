@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,8 @@ __all__ = ["Credentials", "credentials", "server"]
 FAMILY = "StandardNCADSA100v4Family"
 
 
-def spec(**changes: object) -> InstanceSpec:
-    return replace(order(MACHINE, claim(MACHINE), now=BORN), **changes)  # type: ignore[arg-type]  # any field
+def spec(**changes: Any) -> InstanceSpec:
+    return replace(order(MACHINE, claim(MACHINE), now=BORN), **changes)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
+from typing import Any
 
 from kaito.api import labels, machine
 from kaito.catalog.catalog import Catalog
@@ -295,14 +296,14 @@ def with_nodes(seen: Observed, *nodes: Node) -> Observed:
 def with_replicas(seen: Observed, ready: int) -> Observed:
     """So many pods of the workload are ready."""
     counts = {"observed_generation": 1, "replicas": COUNT, "updated_replicas": COUNT}
-    changed = {
+    changed: dict[str, Any] = {
         name: found.model_copy(
             update={"status": found.status.model_copy(update={**counts, "ready_replicas": ready})}
         )
         for name, found in (("deployment", seen.deployment), ("stateful_set", seen.stateful_set))
         if found
     }
-    return replace(seen, **changed)  # type: ignore[arg-type]  # a field each
+    return replace(seen, **changed)
 
 
 def missed(seen: Observed, node: Node) -> Observed:

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from kaito.api import machine
+from kaito.api.machine import Machine
 from kaito.api.nodeclaim import NodeClaim
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.observe import Observed, Options
@@ -20,8 +21,10 @@ from kaito.nodes.claim import Claim, claim_place, claim_type
 from tests.unit.controllers.workspace.worlds import (
     NOW,
     World,
+    acted,
     node_of,
     observed,
+    stored,
     with_condition,
     workspace,
 )
@@ -37,22 +40,6 @@ def choosy(**changes: object) -> Observed:
         "labelSelector": {"matchLabels": {"apps": "phi"}},
     }
     return observed(workspace=workspace(metadata=held, resource=resource), **changes)
-
-
-def stored(seen: Observed) -> Observed:
-    """The same world once the status that follows from it is stored."""
-    said = status(seen, plan(seen))
-    return replace(seen, workspace=seen.workspace.model_copy(update={"status": said}))
-
-
-def acted(seen: Observed) -> Observed:
-    """The same world once the plan is carried out."""
-    world = World(seen)
-    for step in plan(seen):
-        for action in step.actions:
-            world = world.after(action)
-    assert world.seen
-    return world.seen
 
 
 def without_quota(claim: Claim) -> Claim:
@@ -284,7 +271,8 @@ def test_a_claim_whose_failure_is_on_record_is_never_asked_for_again(
         for action in ensure_claims(seen).actions:
             if isinstance(action, Create):
                 claim = action.resource.type.model_validate(action.manifest)
-                assert claim_place(claim) not in failed  # type: ignore[arg-type]  # a claim
+                assert isinstance(claim, Machine | NodeClaim)
+                assert claim_place(claim) not in failed
 
 
 def test_nothing_is_given_back_that_is_not_on_record(reachable: list[Observed]) -> None:
@@ -292,7 +280,8 @@ def test_nothing_is_given_back_that_is_not_on_record(reachable: list[Observed]) 
         failed = {(one.ordinal, one.attempt) for one in seen.workspace.status.attempts}
         for action in ensure_claims(seen).actions:
             if isinstance(action, Delete):
-                assert claim_place(action.seen) in failed  # type: ignore[arg-type]  # a claim
+                assert isinstance(action.seen, Machine | NodeClaim)
+                assert claim_place(action.seen) in failed
 
 
 def made(seen: Observed, *, seconds_ago: float) -> Observed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ SPREAD = PRESET.model_copy(
 )
 
 
-def seen(**changes: object) -> Observed:
+def seen(**changes: Any) -> Observed:
     """A look at a workspace whose model needs both of its nodes."""
     two = workspace(
         resource={
@@ -56,7 +57,7 @@ def seen(**changes: object) -> Observed:
     nodes = tuple(node({"apps": "phi"}, name=name) for name in ("n1", "n2"))
     return replace(
         observed(workspace=held, nodes=nodes, catalog=Catalog({"phi": SPREAD}, CATALOG.skus)),
-        **changes,  # type: ignore[arg-type]  # fields of several types
+        **changes,
     )
 
 

@@ -13,8 +13,6 @@ from kaito.api.reasons import Reason
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.nodes import await_nodes
 from kaito.controllers.workspace.observe import Observed
-from kaito.controllers.workspace.plan import plan
-from kaito.controllers.workspace.status import status
 from kaito.controllers.workspace.step import Create, Delete
 from kaito.kube.kinds import Node
 from kaito.nodes.attempts import MOST_REPLACEMENTS
@@ -22,10 +20,11 @@ from kaito.nodes.claim import Wish, claim_place, rendered_claim
 from tests.unit.controllers.workspace.worlds import (
     NOW,
     WISH,
-    World,
+    acted,
     node,
     node_of,
     observed,
+    stored,
     with_condition,
     workspace,
 )
@@ -56,22 +55,6 @@ def without(seconds: float) -> Observed:
     claim = usable()
     gone = away(node_of(claim), since=NOW - timedelta(seconds=seconds))
     return observed(claims=(claim,), nodes=(gone,))
-
-
-def stored(seen: Observed) -> Observed:
-    """The same world once the status that follows from it is stored."""
-    said = status(seen, plan(seen))
-    return replace(seen, workspace=seen.workspace.model_copy(update={"status": said}))
-
-
-def acted(seen: Observed) -> Observed:
-    """The same world once the plan is carried out."""
-    world = World(seen)
-    for step in plan(seen):
-        for action in step.actions:
-            world = world.after(action)
-    assert world.seen
-    return world.seen
 
 
 def test_a_node_that_misses_some_heartbeats_is_waited_for_until_its_time_is_up() -> None:

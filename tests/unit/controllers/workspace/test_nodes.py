@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from kaito.api import labels, machine
 from kaito.api.machine import Machine
@@ -73,11 +74,11 @@ def test_a_pod_asks_for_as_many_gpus_as_its_node_says_that_it_has() -> None:
     brought = node(WANTED, name="mine", gpus=2)
     status = brought.status.model_copy(update={"capacity": {labels.GPU: "2"}})
 
-    asked = wanted_workload(
+    asked: Any = wanted_workload(
         observed(nodes=(brought.model_copy(update={"status": status}),)),
     )
 
-    assert asked["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {  # type: ignore[index]  # a manifest
+    assert asked["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {
         labels.GPU: "2"
     }
 

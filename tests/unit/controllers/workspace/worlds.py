@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kaito.api import labels
 from kaito.api.machine import Machine
@@ -16,6 +16,8 @@ from kaito.catalog.catalog import Catalog
 from kaito.catalog.preset import Image, Preset, Requirements
 from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.observe import Observed, Options
+from kaito.controllers.workspace.plan import plan
+from kaito.controllers.workspace.status import status
 from kaito.controllers.workspace.step import (
     Action,
     AddFinalizer,
@@ -78,7 +80,7 @@ def workspace(**changes: object) -> Workspace:
     return Workspace.model_validate(wire | changes)
 
 
-def observed(**changes: object) -> Observed:
+def observed(**changes: Any) -> Observed:
     """A look at a workspace with our finalizer and nothing else."""
     bare = workspace()
     held = bare.metadata.model_copy(update={"finalizers": (labels.WORKSPACE_FINALIZER,)})
@@ -94,7 +96,7 @@ def observed(**changes: object) -> Observed:
         catalog=CATALOG,
         options=Options(registry=""),
     )
-    return replace(seen, **changes)  # type: ignore[arg-type]  # fields of several types
+    return replace(seen, **changes)
 
 
 def node_of(claim: Claim, *, ready: bool = True, gpus: int = 1) -> Node:
@@ -211,6 +213,22 @@ class World:
         metadata = self.seen.workspace.metadata.model_copy(update={"finalizers": finalizers})
         kept = self.seen.workspace.model_copy(update={"metadata": metadata})
         return World(replace(self.seen, workspace=kept))
+
+
+def stored(seen: Observed) -> Observed:
+    """The same world once the status that follows from it is stored."""
+    said = status(seen, plan(seen))
+    return replace(seen, workspace=seen.workspace.model_copy(update={"status": said}))
+
+
+def acted(seen: Observed) -> Observed:
+    """The same world once the plan is carried out."""
+    world = World(seen)
+    for step in plan(seen):
+        for action in step.actions:
+            world = world.after(action)
+    assert world.seen
+    return world.seen
 
 
 def _fresh(made: W) -> W:
