@@ -10,7 +10,7 @@ from typing import Any
 from hack.cluster import controlplane
 from hack.cluster.process import Process
 from tests.bystander import Json, until
-from tests.provisioner.stack import LIMIT_SECONDS, Stack
+from tests.provisioner.stack import Stack
 
 PODS = "/api/v1/namespaces/default/pods"
 REPLICA_SETS = "/apis/apps/v1/namespaces/default/replicasets"
@@ -58,9 +58,9 @@ class Guarded:
         await self._post(REPLICA_SETS, {"metadata": {"name": self.name}, "spec": spec})
         guard = {"selector": {"matchLabels": labels}, **budget}
         await self._post(BUDGETS, {"metadata": {"name": self.name}, "spec": guard})
-        pod = await until("the pod", self._first, limit_seconds=LIMIT_SECONDS)
+        pod = await until("the pod", self._first)
         await self._boot(pod["metadata"]["name"], node)
-        await until("the budget", self._is_guarded, limit_seconds=LIMIT_SECONDS)
+        await until("the budget", self._is_guarded)
 
     async def pods_on(self, node: str) -> list[str]:
         """Names of the pods on a node."""

@@ -25,7 +25,7 @@ from hack.cluster import layout as names
 from hack.cluster.arm.faults import Scenario
 from hack.cluster.arm.provider import SYSTEM_POOL
 from hack.cluster.arm.server import serving
-from hack.cluster.arm.settings import Settings
+from hack.cluster.arm.settings import Pace, Settings
 from hack.cluster.layout import Layout
 from hack.cluster.process import Process, Program
 from kaito.kube.client import Client
@@ -37,9 +37,8 @@ from tests.provisioner.door import Door
 from tests.provisioner.machines import Machines
 from tests.provisioner.portal import Portal
 
-LIMIT_SECONDS = 30.0
 SERVICE_ACCOUNT = "/api/v1/namespaces/kaito-system/serviceaccounts/provisioner"
-PACE: Mapping[str, float] = {"provision_seconds": 0.5, "delete_seconds": 0.3, "page_size": 20}
+PACE = Pace(provision_seconds=0.5, delete_seconds=0.3, page_size=20)
 QUICK: Mapping[str, str] = {
     "PROVISIONER_POLL_SECONDS": "2",
     "PROVISIONER_POLL_BUSY_SECONDS": "0.25",
@@ -111,7 +110,7 @@ class Stack:
         async def is_ready() -> bool:
             return (await self.readiness())[0] == 200
 
-        await until("the provisioner to be ready", is_ready, limit_seconds=30)
+        await until("the provisioner to be ready", is_ready)
 
     def play(self, *rules: Mapping[str, object], **more: object) -> None:
         """Have the cloud go wrong by these rules, quotas and limits, until the next call."""
@@ -128,7 +127,7 @@ class Stack:
             "delete",
             "--ignore-not-found",
             f"--wait={str(wait).lower()}",
-            "--timeout=60s",
+            "--timeout=180s",
             "-f",
             "-",
         )
@@ -158,7 +157,7 @@ class Stack:
             found = condition(await self.claim(kind, name), kind.condition(type))
             return found if found.get("reason") == reason else None
 
-        return await until(f"{name} to tell {reason}", told, limit_seconds=LIMIT_SECONDS)
+        return await until(f"{name} to tell {reason}", told)
 
     async def until_ready(self, *claims: tuple[Kind, str]) -> None:
         """Wait until claims are Ready."""
@@ -167,7 +166,7 @@ class Stack:
             async def is_ready(kind: Kind = kind, name: str = name) -> bool:
                 return holds(await self.claim(kind, name), "Ready")
 
-            await until(f"{name} to be Ready", is_ready, limit_seconds=LIMIT_SECONDS)
+            await until(f"{name} to be Ready", is_ready)
 
     async def asked(self, operation: str, pool: str) -> list[Json]:
         """What ARM was asked about a pool, in order."""
@@ -224,7 +223,7 @@ class Stack:
 
 
 @asynccontextmanager
-async def stacked(evidence: Path, *, pace: Mapping[str, float] = PACE) -> AsyncIterator[Stack]:
+async def stacked(evidence: Path, *, pace: Pace = PACE) -> AsyncIterator[Stack]:
     """A stack without a provisioner; what it logged is copied to `evidence` in the end.
 
     Args:
@@ -239,7 +238,7 @@ async def stacked(evidence: Path, *, pace: Mapping[str, float] = PACE) -> AsyncI
             key=layout.key("arm"),
             issuer_key=layout.service_account_public_key,
             port=layout.ports.arm,
-            **pace,  # type: ignore[arg-type]  # numbers of both kinds
+            **pace,
         )
         door, client = Door(settings), await realserver.connect(layout, "tests")
         see = Bystander(layout)

@@ -8,7 +8,7 @@ from tests.bystander import until
 from tests.claims import MACHINE, NODE_CLAIM
 from tests.provisioner.stack import Stack, token_file
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(400)]
 
 REFUSALS = {
     "SIGN_IN": ("denied", "CloudDenied", "Check the federated credential"),
@@ -55,7 +55,7 @@ async def test_a_token_that_is_not_there_is_told_by_its_path_and_read_when_it_co
         status, said = await stack.readiness()
         return said if status == 503 and str(path) in said else ""
 
-    said = await until("the path", unready, limit_seconds=30)
+    said = await until("the path", unready)
     path.write_text(token)
     await stack.until_ready((MACHINE, "tokenless"))
 

@@ -14,13 +14,13 @@ import pytest
 import pytest_asyncio
 
 from hack.cluster.arm.calls import Call
-from tests.bystander import until
+from tests.bystander import LIMIT_SECONDS, until
 from tests.claims import MACHINE, NODE_CLAIM
 from tests.provisioner.books import accepted, bought, gaps
 from tests.provisioner.door import Moment, Trap
-from tests.provisioner.stack import LIMIT_SECONDS, Stack
+from tests.provisioner.stack import Stack
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(400)]
 
 GARBAGE = {"PROVISIONER_GARBAGE_AGE_SECONDS": "3600"}
 """No leftover is old enough: what goes is given back by its own claim."""
@@ -131,7 +131,7 @@ async def test_a_killed_provisioner_ends_with_one_pool_and_then_none(
     stack.door.trap = down.trap(names[MACHINE])
     await stack.delete(*claims, wait=False)
     await succeed(stack)
-    await until("all to be given back", lambda: stack.lacks(*names.values()), limit_seconds=40)
+    await until("all to be given back", lambda: stack.lacks(*names.values()))
 
     assert stack.states() == {}
     journal = await stack.see.journal()
@@ -147,11 +147,11 @@ async def test_a_request_that_arrives_when_its_claim_is_gone_leaves_nothing(stac
     await sprung(stack)
     await stack.delete(claim, wait=False)
     await stack.replace(PROVISIONER_GARBAGE_AGE_SECONDS="1")
-    await until("the claim to be released", lambda: stack.lacks("ghost"), limit_seconds=40)
+    await until("the claim to be released", lambda: stack.lacks("ghost"))
 
     stack.door.deliver()
     appeared = "ghost" in stack.states()
-    await until("the pool to go", lambda: stack.lacks("ghost"), limit_seconds=40)
+    await until("the pool to go", lambda: stack.lacks("ghost"))
 
     assert appeared
     assert len(accepted(await stack.see.journal(), "PUT", "ghost")) == 1

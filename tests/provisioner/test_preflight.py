@@ -8,7 +8,7 @@ from tests.bystander import holds
 from tests.claims import KINDS, MACHINE, Kind
 from tests.provisioner.stack import Stack
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(400)]
 
 QUOTAS = {"standardNCSv3Family": 4, "cores": 20}
 """vCPUs; the system pool uses 4 of all."""

@@ -19,10 +19,10 @@ from tests.provisioner.refusals import RATE, ROWS, Row
 from tests.provisioner.stack import Stack
 from tests.provisioner.witness import Witness, watching
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
-TOLD_SECONDS = 30
-RECOVERED_SECONDS = 150
+TOLD_SECONDS = 90
+RECOVERED_SECONDS = 240
 
 THROTTLED = [row for row in ROWS if row.expected is RATE]
 CALM = [row for row in ROWS if row.expected is not RATE]

@@ -1,4 +1,4 @@
-"""Sixty machines at once, or sixty that go at once, and a cloud that takes one request a second."""
+"""Many machines at once, or many that go at once, and a cloud that takes one request a second."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import pytest
 
 from tests.bystander import until
 from tests.claims import KINDS
-from tests.provisioner.books import accepted, gaps, requests
+from tests.provisioner.books import CLOCKS_SECONDS, accepted, gaps, requests
 from tests.provisioner.stack import Stack
 from tests.provisioner.witness import watching
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
-COUNT = 60
+COUNT = 30
+"""Three times what the cloud takes at once."""
 LIMIT = {"perSecond": 1, "burst": 10}
 ACCEPTED, THROTTLED = 202, 429
 
@@ -30,7 +31,7 @@ async def test_all_become_ready_and_each_is_bought_once(stack: Stack) -> None:
         async def are_ready() -> bool:
             return all(witness.holds(name) for name in names)
 
-        await until("all to be Ready", are_ready, limit_seconds=180)
+        await until("all to be Ready", are_ready, limit_seconds=280)
         assert sorted(stack.states()) == names
         journal = await stack.see.journal()
         stack.play()
@@ -40,7 +41,7 @@ async def test_all_become_ready_and_each_is_bought_once(stack: Stack) -> None:
         assert len(accepted(journal, "PUT", name)) == 1
         puts = requests(journal, "PUT", name)
         assert [each["status"] for each in puts[:-1]] == [THROTTLED] * (len(puts) - 1)
-        assert [gap for gap in gaps(puts) if gap < 1] == []
+        assert [gap for gap in gaps(puts) if gap < 1 - CLOCKS_SECONDS] == []
     assert stack.states() == {}
 
 
@@ -61,10 +62,10 @@ async def test_all_are_given_back_and_each_is_asked_to_go_once(stack: Stack) -> 
             early.update(witness.gone & stack.states().keys())
             return witness.gone >= set(names)
 
-        await until("all to be Ready", are_ready, limit_seconds=60)
+        await until("all to be Ready", are_ready, limit_seconds=280)
         stack.play(limits=[LIMIT])
         await stack.delete(*claims, wait=False)
-        await until("all to be given back", are_gone, limit_seconds=200)
+        await until("all to be given back", are_gone, limit_seconds=280)
 
     assert early == set(), "these claims went before their pools"
     journal = await stack.see.journal()
@@ -72,5 +73,5 @@ async def test_all_are_given_back_and_each_is_asked_to_go_once(stack: Stack) -> 
         assert len(accepted(journal, "PUT", name)) == 1
         asked = requests(journal, "DELETE", name)
         assert [each["status"] for each in asked] == [*[THROTTLED] * (len(asked) - 1), ACCEPTED]
-        assert [gap for gap in gaps(asked) if gap < 1] == []
+        assert [gap for gap in gaps(asked) if gap < 1 - CLOCKS_SECONDS] == []
     assert stack.states() == {}

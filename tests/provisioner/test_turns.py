@@ -12,14 +12,14 @@ import pytest
 import pytest_asyncio
 
 from hack.cluster.arm.calls import Call
-from tests.bystander import until
+from tests.bystander import LIMIT_SECONDS, until
 from tests.claims import MACHINE, NODE_CLAIM
 from tests.provisioner.books import bought
 from tests.provisioner.door import Moment, Trap
 from tests.provisioner.replicas import Replicas
-from tests.provisioner.stack import LIMIT_SECONDS, Stack
+from tests.provisioner.stack import Stack
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(400)]
 
 FOR_EVER = {"PROVISIONER_GARBAGE_AGE_SECONDS": "3600"}
 """No leftover is old enough: what goes is given back by its own claim."""
@@ -57,7 +57,7 @@ async def test_a_leader_that_is_killed_leaves_one_pool_and_then_none(
     stack.door.trap = Trap(Call.DELETE, moment, names[MACHINE])
     await stack.delete(*claims, wait=False)
     await succeeded(replicas)
-    await until("all to be given back", lambda: stack.lacks(*names.values()), limit_seconds=40)
+    await until("all to be given back", lambda: stack.lacks(*names.values()))
 
     assert stack.states() == {}
     journal = (await stack.see.journal())[earlier:]
