@@ -1,8 +1,8 @@
 """Measure the inference server beside `transformers serve`; the last line is JSON.
 
 Both serve the tiny model on one CPU, with one thread and the same cache; the clients have another.
-Each is started twice, in the order A B B A, so that neither has the quieter machine. Progress goes
-to stderr; a whole run takes about three minutes.
+Both are up the whole time and asked in turns, so that a busier machine is so for both; a figure is
+the median of the rounds. Progress goes to stderr; a whole run takes about three minutes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import os
 import statistics
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 
 from hack.benchmarks.serve.load import Timings, measured
-from hack.benchmarks.serve.systems import BATCH_TOKENS, OWN, PAGES, PEER, SERVER_CPUS, SYSTEMS
+from hack.benchmarks.serve.systems import BATCH_TOKENS, PAGES, SERVER_CPUS, SYSTEMS, System
 from hack.cluster import models
 from hack.cluster.cache import cache_folder
 from hack.environments import NotInstalled, Sources, ensure
@@ -27,26 +28,27 @@ TOKENS = 64
 WARM_UP_SECONDS = 2.0
 FEWEST = 2
 """Samples that a percentile is made of."""
-ORDER = (OWN, PEER, PEER, OWN)
 
-Cell = tuple[str, int]
+Row = dict[str, float | None]
 
 
 def main(argv: Sequence[str]) -> int:
     """Measure, and print the figures; 1 when a request failed."""
     parser = argparse.ArgumentParser(prog="hack/bench serve", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each round; default 8")
-    seconds: float = parser.parse_args(argv).seconds
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each round; default 4")
+    parser.add_argument("--rounds", type=int, default=6, help="of each system; default 6")
+    chosen = parser.parse_args(argv)
     try:
         for name in ("inference", "clients"):
             ensure(name, cache_folder(), Sources.read(os.environ))
     except NotInstalled as failure:
         print(failure, file=sys.stderr)
         return 1
-    rows = figures(seconds)
+    rows = figures(chosen.seconds, chosen.rounds)
     report = {
         "benchmark": "serve",
         "tokens_a_request": TOKENS,
+        "rounds": chosen.rounds,
         "batch_tokens": BATCH_TOKENS,
         "cache_pages": PAGES,
         "aiohttp": version("aiohttp"),
@@ -56,47 +58,64 @@ def main(argv: Sequence[str]) -> int:
     return int(any(row["errors"] for row in rows))
 
 
-def figures(seconds: float) -> list[dict[str, object]]:
+def figures(seconds: float, rounds: int) -> list[dict[str, object]]:
     """One row for each system and number of clients."""
     folder = cache_folder() / "models" / "tiny-phi-3"
     models.ensure(folder, python=cache_folder() / "inference" / "bin" / "python")
-    found: dict[Cell, Timings] = {}
-    peaks: dict[Cell, float] = {}
     os.sched_setaffinity(0, set(os.sched_getaffinity(0)) - SERVER_CPUS or SERVER_CPUS)
-    for name in ORDER:
-        with SYSTEMS[name](folder, TOKENS) as system:
-            asyncio.run(measured(system, clients=4, seconds=WARM_UP_SECONDS, tokens=TOKENS))
-            for clients in CLIENTS:
-                cell = (name, clients)
-                timings = asyncio.run(
-                    measured(system, clients=clients, seconds=seconds, tokens=TOKENS)
-                )
-                found.setdefault(cell, Timings()).add(timings)
-                peaks[cell] = max(peaks.get(cell, 0.0), system.peak_mb())
-                print(f"{name}, {clients}: {row(cell, timings, peaks[cell])}", file=sys.stderr)
-    return [row(cell, found[cell], peaks[cell]) for cell in sorted(found)]
+    found: dict[tuple[str, int], list[Row]] = {}
+    with ExitStack() as stack:
+        systems = [stack.enter_context(start(folder, TOKENS)) for start in SYSTEMS.values()]
+        for system in systems:
+            row(system, clients=4, seconds=WARM_UP_SECONDS)
+        for clients in CLIENTS:
+            for number in range(rounds):
+                for system in systems if number % 2 else reversed(systems):
+                    one = row(system, clients=clients, seconds=seconds)
+                    found.setdefault((system.name, clients), []).append(one)
+                    print(f"{system.name}, {clients}: {one}", file=sys.stderr)
+    return [
+        {"system": name, "clients": clients, **typical(rows)}
+        for (name, clients), rows in sorted(found.items())
+    ]
 
 
-def row(cell: Cell, timings: Timings, peak_mb: float) -> dict[str, object]:
-    """What was found, in the units that people compare."""
+def row(system: System, *, clients: int, seconds: float) -> Row:
+    """What was found in one round, in the units that people compare."""
+    before = system.cpu_seconds()
+    timings = asyncio.run(measured(system, clients=clients, seconds=seconds, tokens=TOKENS))
     return {
-        "system": cell[0],
-        "clients": cell[1],
-        "requests_per_second": round(timings.answers / timings.seconds, 2),
-        "tokens_per_second": round(timings.tokens / timings.seconds, 1),
+        "requests_per_second": timings.answers / timings.seconds,
+        "tokens_per_second": timings.tokens / timings.seconds,
         "ttft_p50_ms": percentile_ms(timings.first, 50),
         "ttft_p99_ms": percentile_ms(timings.first, 99),
         "itl_p50_ms": percentile_ms(timings.between, 50),
-        "peak_mb": round(peak_mb, 1),
+        "cpu_us_per_token": cpu_us(system.cpu_seconds() - before, timings),
+        "peak_mb": system.peak_mb(),
         "errors": timings.errors,
     }
+
+
+def typical(rows: list[Row]) -> Row:
+    """The median of each figure over the rounds; of memory the most, of errors all."""
+    known = {key: [one for row in rows if (one := row[key]) is not None] for key in rows[0]}
+    medians = {
+        key: round(statistics.median(values), 2) if values else None
+        for key, values in known.items()
+    }
+    return {**medians, "peak_mb": round(max(known["peak_mb"]), 1), "errors": sum(known["errors"])}
+
+
+def cpu_us(seconds: float, timings: Timings) -> float | None:
+    """CPU time of the server for one token; other programs on the machine change it least."""
+    return seconds / timings.tokens * 1e6 if timings.tokens else None
 
 
 def percentile_ms(seconds: list[float], percent: int) -> float | None:
     """A percentile in milliseconds; None where there is too little to tell."""
     if len(seconds) < FEWEST:
         return None
-    return round(statistics.quantiles(seconds, n=100)[percent - 1] * 1000, 2)
+    return round(statistics.quantiles(seconds, n=100, method="inclusive")[percent - 1] * 1000, 2)
 
 
 if __name__ == "__main__":

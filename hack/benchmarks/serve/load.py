@@ -35,15 +35,6 @@ class Timings:
     errors: int = 0
     seconds: float = 0.0
 
-    def add(self, other: Timings) -> None:
-        """Take in another round."""
-        self.first += other.first
-        self.between += other.between
-        self.tokens += other.tokens
-        self.answers += other.answers
-        self.errors += other.errors
-        self.seconds += other.seconds
-
 
 async def measured(system: System, *, clients: int, seconds: float, tokens: int) -> Timings:
     """What so many clients see for so long; what is under way then is finished and counted."""

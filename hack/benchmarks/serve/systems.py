@@ -43,6 +43,13 @@ class System:
         kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
         return int(kib) * 1024 / 1e6
 
+    def cpu_seconds(self) -> float:
+        """The CPU time that all threads of the process have had."""
+        # Past the name, which may hold anything: the 14th and 15th fields are user and system.
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+        ticks = sum(map(int, fields.split()[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
 
 @contextmanager
 def own(model: Path, tokens: int) -> Iterator[System]:
