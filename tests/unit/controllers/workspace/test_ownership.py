@@ -30,6 +30,19 @@ async def test_nodes_of_a_namesake_of_old_are_given_back(bench: Bench) -> None:
     assert len(claims(bench)) == 1
 
 
+async def test_a_namesake_s_node_that_is_on_its_way_out_is_not_waited_for(bench: Bench) -> None:
+    bench.put_workspace()
+    await bench.settle()
+    (old,) = claims(bench)
+    bench.mark_deleted(old)
+    bench.change_metadata(WORKSPACE, uid="another", finalizers=[])
+
+    await bench.settle()
+
+    assert old in claims(bench)
+    assert len(claims(bench)) == 2
+
+
 async def test_a_claim_that_nobody_of_us_made_is_left_alone(bench: Bench) -> None:
     labels = {"kaito.sh/workspace": "w", "kaito.sh/workspacenamespace": "default"}
     bench.api.put(f"{CLAIMS}/hand-made", metadata={"name": "hand-made", "labels": labels})
