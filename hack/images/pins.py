@@ -9,11 +9,14 @@ RELEASED = ("aks", "airgapped", "byo", "karpenter")
 """Not the local overlay: its image is this checkout."""
 
 MIRRORED = "REGISTRY_HERE"
-"""A name that the user fills in: the digest is written, the name stays."""
+"""In a name that the user fills in: the digest is written, the name stays.
+
+Such an overlay stands on another one, and has to look for the name that this one gives.
+"""
 
 REFERENCE = re.compile(r"(?P<name>[a-z0-9][\w.:/-]*)@(?P<digest>sha256:[0-9a-f]{64})")
 ENTRY = re.compile(
-    r"^  - name: kaito\n    newName: (?P<name>\S+)\n    (?:newTag|digest): \S+$", re.MULTILINE
+    r"^  - name: \S*kaito\n    newName: (?P<name>\S+)\n    (?:newTag|digest): \S+$", re.MULTILINE
 )
 
 
@@ -45,8 +48,9 @@ def pinned(text: str, name: str, digest: str) -> str:
     """
 
     def entry(old: re.Match[str]) -> str:
-        kept = old["name"] if MIRRORED in old["name"] else name
-        return f"  - name: kaito\n    newName: {kept}\n    digest: {digest}"
+        mirrored = MIRRORED in old["name"]
+        sought, given = (name, old["name"]) if mirrored else ("kaito", name)
+        return f"  - name: {sought}\n    newName: {given}\n    digest: {digest}"
 
     changed, count = ENTRY.subn(entry, text)
     if count != 1:

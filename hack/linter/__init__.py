@@ -1,1 +1,1 @@
-"""A linter of manifests, kube-score, over every overlay, and the findings that stay with reasons."""
+"""A linter of manifests over every overlay, and the findings that stay, with reasons."""

@@ -1,0 +1,47 @@
+"""The image of the operator, built once for this ring, and its file system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hack.cluster.cache import cache_folder
+from hack.images.__main__ import emulator
+from hack.images.architectures import ARCHITECTURES
+from hack.images.build import KAITO, Workshop
+from hack.images.sandbox import Sandbox
+
+BUILDING_SECONDS = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test here may wait for a build."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.timeout(BUILDING_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def workshop() -> Workshop:
+    """Where images are made: what is there already is used."""
+    return Workshop(cache_folder() / "images", report=print)
+
+
+@pytest.fixture(scope="session")
+def images(workshop: Workshop) -> dict[str, str]:
+    """The image for each architecture, by its name."""
+    return {each.name: workshop.build(KAITO, each) for each in ARCHITECTURES.values()}
+
+
+@pytest.fixture(scope="session", params=ARCHITECTURES)
+def image(
+    request: pytest.FixtureRequest, workshop: Workshop, images: dict[str, str]
+) -> Iterator[Sandbox]:
+    """An image's file system, ready to run programs."""
+    architecture = ARCHITECTURES[request.param]
+    storage, name = workshop.storage, images[architecture.name]
+    with storage.mounted(name) as root:
+        yield Sandbox(root, storage.config(name)["config"], emulator(architecture))

@@ -1,0 +1,113 @@
+"""Both architectures pushed as one image, whose digest the overlays then name."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+import yaml
+
+from hack.cluster.registry.server import credentials
+from hack.images.build import Workshop
+from hack.images.pins import RELEASED, pin
+from hack.images.registry import push
+from tests.image.kustomize import rendered
+from tests.ociregistry import OciRegistry, oci_registry
+from tests.rules.tree import ROOT
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DIGEST = "sha256:" + 64 * "a"
+
+
+@pytest_asyncio.fixture
+async def registry(tmp_path: Path) -> AsyncIterator[OciRegistry]:
+    """A real one, empty, over TLS, with one account."""
+    async with oci_registry(tmp_path / "registry") as found:
+        yield found
+
+
+def overlays(folder: Path) -> Path:
+    """A copy of the manifests; returns its overlays."""
+    shutil.copytree(ROOT / "manifests", folder / "manifests")
+    return folder / "manifests" / "overlays"
+
+
+async def manifest(registry: OciRegistry, reference: str) -> bytes:
+    """What the registry has under a digest, as it sends it."""
+    name, _, digest = reference.partition("@")
+    account = json.loads(credentials(registry.layout))["auths"][registry.address]
+    pair = base64.b64encode(f"{account['username']}:{account['password']}".encode()).decode()
+    path = f"https://{registry.address}/v2/{name.partition('/')[2]}/manifests/{digest}"
+    headers = {"Accept": f"{INDEX}, {LIST}", "Authorization": f"Basic {pair}"}
+    trust = ssl.create_default_context(cafile=str(registry.authority))
+    async with aiohttp.ClientSession() as http, http.get(path, headers=headers, ssl=trust) as got:
+        assert got.status == 200, await got.text()
+        return await got.read()
+
+
+async def test_one_digest_stands_for_both_architectures(
+    registry: OciRegistry,
+    workshop: Workshop,
+    images: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trust = tmp_path / "trust"
+    trust.mkdir()
+    shutil.copy(registry.authority, trust / "ca.crt")
+    account = tmp_path / "auth.json"
+    account.write_text(credentials(registry.layout))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(account))
+
+    tag = f"{registry.address}/kaito/kaito:0.1.0"
+    reference = push(workshop.storage, list(images.values()), tag, certificates=trust)
+
+    body = await manifest(registry, reference)
+    assert reference == f"{registry.address}/kaito/kaito@sha256:{hashlib.sha256(body).hexdigest()}"
+    platforms = [each["platform"] for each in json.loads(body)["manifests"]]
+    assert {(each["os"], each["architecture"]) for each in platforms} == {
+        ("linux", "amd64"),
+        ("linux", "arm64"),
+    }
+
+
+@pytest.mark.parametrize("overlay", RELEASED)
+def test_a_pinned_overlay_names_the_image_by_its_digest(tmp_path: Path, overlay: str) -> None:
+    copy = overlays(tmp_path)
+
+    pin(f"registry.example/kaito@{DIGEST}", copy)
+
+    names = {
+        container["image"]
+        for each in yaml.safe_load_all(rendered(copy / overlay))
+        if each["kind"] == "Deployment"
+        for container in each["spec"]["template"]["spec"]["containers"]
+    }
+    name = "REGISTRY_HERE/kaito/kaito" if overlay == "airgapped" else "registry.example/kaito"
+    assert names == {f"{name}@{DIGEST}"}
+
+
+def test_pinning_again_changes_the_digest_and_nothing_else(tmp_path: Path) -> None:
+    copy = overlays(tmp_path)
+    pin(f"registry.example/kaito@{DIGEST}", copy)
+    before = (copy / "aks" / "kustomization.yaml").read_text()
+
+    pin("registry.example/kaito@sha256:" + 64 * "b", copy)
+
+    after = (copy / "aks" / "kustomization.yaml").read_text()
+    assert after == before.replace(64 * "a", 64 * "b")
+    assert before.count(DIGEST) == 1
+
+
+def test_a_tag_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is not NAME@sha256:DIGEST"):
+        pin("registry.example/kaito:0.1.0", overlays(tmp_path))
