@@ -43,6 +43,7 @@ class Replicas:
 
     async def fill(self) -> None:
         """Start as many as are missing, and wait until one that lives leads."""
+        self._living = {name: each for name, each in self._living.items() if each.exit_code is None}
         while len(self._living) < 2:
             name = f"replica-{next(self._numbers)}"
             settings = {**TURNS, **self.settings, "PROVISIONER_IDENTITY": name}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from kaito.kube.client import Client
+from kaito.kube.errors import Unavailable
 from tests.claims import KINDS, Kind
 
 LONGEST_SECONDS = 600.0
@@ -51,16 +52,18 @@ class Witness:
         return next((each for each in self.told.get(name, []) if each.reason == reason), None)
 
     async def follow(self, kind: Kind) -> None:
-        """Watch one Kind, from what there is now, until cancelled."""
-        calls = self.client.stream(
-            kind.path,
-            params={"watch": "1"},
-            idle_seconds=LONGEST_SECONDS,
-            total_seconds=LONGEST_SECONDS,
-        )
-        async with calls as lines:
-            async for line in lines:
-                self._take(json.loads(line))
+        """Watch one Kind, from what there is now, until cancelled; who reads late is cut off."""
+        while True:
+            calls = self.client.stream(
+                kind.path,
+                params={"watch": "1"},
+                idle_seconds=LONGEST_SECONDS,
+                total_seconds=LONGEST_SECONDS,
+            )
+            with suppress(Unavailable):
+                async with calls as lines:
+                    async for line in lines:
+                        self._take(json.loads(line))
 
     def _take(self, event: dict[str, dict[str, dict[str, object]]]) -> None:
         name = str(event["object"]["metadata"]["name"])
