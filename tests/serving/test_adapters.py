@@ -151,6 +151,10 @@ def oddly_named(folder: Path) -> None:
     (folder / "ships").rename(folder / "Ships!")
 
 
+def named_like_a_method(folder: Path) -> None:
+    (folder / "ships").rename(folder / "half")
+
+
 def change(adapter: Path, **fields: object) -> None:
     file = adapter / "adapter_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | fields))
@@ -172,9 +176,10 @@ BROKEN: dict[Callable[[Path], None], str] = {
 
 @pytest.fixture(scope="module")
 def reasons(model: Path, adapters: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What is said of each broken folder, and at last of one that is not."""
-    folders = [tmp_path_factory.mktemp(spoil.__name__) for spoil in BROKEN]
-    for folder, spoil in zip(folders, BROKEN, strict=True):
+    """What is said of each broken folder, and at last of two that are not."""
+    changes = (*BROKEN, named_like_a_method)
+    folders = [tmp_path_factory.mktemp(change.__name__) for change in changes]
+    for folder, spoil in zip(folders, changes, strict=True):
         shutil.copytree(adapters, folder, dirs_exist_ok=True)
         spoil(folder)
     said: list[str] = json.loads(output_of("broken.py", model, *folders, adapters))
@@ -192,7 +197,7 @@ def test_what_is_wrong_with_an_adapter_is_said_with_its_name(
 
 
 def test_nothing_is_said_of_adapters_that_are_whole(reasons: list[str]) -> None:
-    assert not reasons[-1]
+    assert reasons[-2:] == ["", ""]
 
 
 def test_a_broken_adapter_ends_the_start(model: Path, adapters: Path, tmp_path: Path) -> None:

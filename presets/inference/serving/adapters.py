@@ -148,8 +148,8 @@ def loaded(model: Any, adapted: Any, folder: Path, name: str) -> tuple[Any, list
 
 
 def inner(name: str) -> str:
-    """An adapter's name inside the model, where none may hold a dot."""
-    return name.replace(".", "_")
+    """An adapter's name inside the model: without a dot, and no word of torch's own, as `half`."""
+    return f"adapter-{name.replace('.', '_')}"
 
 
 def first_line(error: Exception) -> str:
