@@ -11,7 +11,7 @@ import pytest_asyncio
 from tests.bystander import condition, until
 from tests.flux.ground import flux_server
 from tests.flux.repository import Repository
-from tests.flux.stage import Stage, workspace
+from tests.flux.stage import Stage, of_the_guide, workspace
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -41,6 +41,19 @@ def of_type(instance_type: str) -> dict[str, object]:
     return {"instanceType": instance_type, "labelSelector": {}}
 
 
+@pytest.mark.parametrize("name", ["kaito", "models", "tuning"])
+async def test_the_kustomizations_of_the_guide_are_valid(stage: Stage, name: str) -> None:
+    text = json.dumps(of_the_guide(name))
+
+    tried = await stage.cluster.kubectl(
+        *("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict"),
+        *("-f", "-"),
+        stdin=text,
+    )
+
+    assert tried.code == 0, tried.errors
+
+
 async def test_a_workspace_that_nobody_looks_at_is_waited_for(stage: Stage) -> None:
     async def waited() -> str:
         found = condition(await stage.kustomization("models"), "Healthy")
@@ -66,15 +79,16 @@ async def test_a_fix_is_applied_while_flux_waits(stage: Stage) -> None:
     assert await until("the fix", applied)
 
 
-async def test_a_change_that_is_not_allowed_fails_with_our_message(stage: Stage) -> None:
+async def test_a_change_that_is_not_allowed_fails_the_folder_with_our_message(stage: Stage) -> None:
     before = await stage.cluster.workspace("two")
     other = workspace("two", resource=of_type("Standard_NC24ads_A100_v4"))
-    stage.repository.files["models/two.yaml"] = other
+    stage.repository.files |= {"models/two.yaml": other, "models/three.yaml": workspace("three")}
 
     await stage.repository.push()
 
     await stage.fails("models", "instanceType is immutable: delete the Workspace and create it")
     assert await stage.cluster.workspace("two") == before
+    assert await stage.cluster.workspace("three") is None
 
 
 async def test_a_workspace_that_flux_may_replace_is_replaced(stage: Stage) -> None:
