@@ -13,7 +13,7 @@ from hack.cluster.cache import cache_folder
 from hack.cluster.failures import Unobtainable
 from hack.images import bom
 from hack.images.architectures import ARCHITECTURES, Architecture, own_architecture
-from hack.images.build import KAITO, ROOT, Workshop
+from hack.images.build import KAITO, RECIPES, ROOT, Recipe, Workshop
 from hack.images.pins import pin
 from hack.images.programs import ImageFailed
 from hack.images.registry import push
@@ -21,16 +21,16 @@ from hack.images.sandbox import Sandbox
 from hack.images.size import size
 
 QEMU = "qemu-user-static"
-ENTRY_POINTS = ("kaito", "provisioner")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="hack/image", description=__doc__)
+    made.add_argument("--image", choices=RECIPES, default=KAITO.name, help="default: kaito")
     made.add_argument(
         "--arch", action="append", choices=[*ARCHITECTURES], help="default: this machine's"
     )
-    made.add_argument("--sbom", metavar="FOLDER", type=Path, help="write kaito-ARCH.cdx.json there")
+    made.add_argument("--sbom", metavar="FOLDER", type=Path, help="write IMAGE-ARCH.cdx.json there")
     made.add_argument("--push", metavar="REFERENCE", help="push all architectures as one image")
     made.add_argument("--cert-dir", metavar="FOLDER", type=Path, help="of the registry's authority")
     made.add_argument(
@@ -52,31 +52,38 @@ def emulator(architecture: Architecture) -> Path | None:
     return debian.found(program, cache_folder())
 
 
-def make(architecture: Architecture, workshop: Workshop, boms: Path | None) -> str:
-    """Build the image for an architecture, run both entry points, and tell its size.
+def make(recipe: Recipe, architecture: Architecture, workshop: Workshop, boms: Path | None) -> str:
+    """Build an image for an architecture, try its programs, and tell its size.
 
     Raises:
-        ImageFailed: it cannot be built, or an entry point does not start.
+        ImageFailed: it cannot be built, or a program does not start.
     """
-    storage, image = workshop.storage, workshop.build(KAITO, architecture)
+    storage, image = workshop.storage, workshop.build(recipe, architecture)
     with ExitStack() as stack:
         root = stack.enter_context(storage.mounted(image))
         sandbox = Sandbox(root, storage.config(image)["config"], emulator(architecture))
-        for name in ENTRY_POINTS:
-            tried = sandbox.run("python", "-m", name, "--help")
-            if tried.returncode != 0:
-                raise ImageFailed(f"python -m {name} --help failed in {image}: {tried.stderr}")
-            print(f"python -m {name} --help: answers")
+        for words in recipe.tried:
+            done = sandbox.run(*words)
+            if done.returncode != 0:
+                raise ImageFailed(f"{' '.join(words)} failed in {image}: {done.stderr}")
+            print(f"{' '.join(words)}: answers")
         print(f"{image}: {size(storage, image, root)}")
         if boms is not None:
-            boms.mkdir(parents=True, exist_ok=True)
-            file = boms / f"{KAITO.name}-{architecture.name}.cdx.json"
-            tool = cache_folder() / "sbom" / "bin" / "cyclonedx-py"
-            file.write_text(
-                bom.document(tool, ROOT / KAITO.lock, ROOT / "pyproject.toml", root=root)
-            )
-            print(file)
+            print(listed(recipe, architecture, root, boms))
     return image
+
+
+def listed(recipe: Recipe, architecture: Architecture, root: Path, folder: Path) -> Path:
+    """Write the bill of materials of an image into a folder; returns its file.
+
+    Raises:
+        ImageFailed: the tool failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{recipe.name}-{architecture.name}.cdx.json"
+    tool = cache_folder() / "sbom" / "bin" / "cyclonedx-py"
+    file.write_text(bom.document(tool, ROOT / recipe.lock, ROOT / "pyproject.toml", root=root))
+    return file
 
 
 def main(words: Sequence[str]) -> int:
@@ -89,7 +96,8 @@ def main(words: Sequence[str]) -> int:
             return 0
         workshop = Workshop(cache_folder() / "images", report=print)
         names = options.arch or [own_architecture().name]
-        images = [make(ARCHITECTURES[name], workshop, options.sbom) for name in names]
+        recipe = RECIPES[options.image]
+        images = [make(recipe, ARCHITECTURES[name], workshop, options.sbom) for name in names]
         if options.push:
             print(push(workshop.storage, images, options.push, certificates=options.cert_dir))
     except (ImageFailed, Unobtainable, ValueError) as failure:

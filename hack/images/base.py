@@ -56,6 +56,8 @@ class Base:
 
 RUNTIME = Base("runtime", ("base-files", "ca-certificates", "python3"))
 """What the controllers run on: no shell is among it."""
+NUMERIC = Base("numeric", (*RUNTIME.packages, "libstdc++6"))
+"""The same for what computes: numpy's wheels leave the library of C++ to the system."""
 BUILDER = Base("builder", ("base-files", "coreutils", "dash", "python3-pip"))
 """What the steps of a Dockerfile run in."""
 

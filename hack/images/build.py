@@ -26,14 +26,35 @@ class Recipe:
         name: of the image.
         dockerfile: below the repository's root.
         lock: whose packages are in it, likewise.
+        base: what it stands on.
+        tried: command lines that must end well in it.
     """
 
     name: str
     dockerfile: str
     lock: str
+    base: base.Base
+    tried: tuple[tuple[str, ...], ...]
 
 
-KAITO = Recipe("kaito", "Dockerfile", "hack/locks/controller.txt")
+KAITO = Recipe(
+    name="kaito",
+    dockerfile="Dockerfile",
+    lock="hack/locks/controller.txt",
+    base=base.RUNTIME,
+    tried=(("python", "-m", "kaito", "--help"), ("python", "-m", "provisioner", "--help")),
+)
+ARTIFACTS = Recipe(
+    name="kaito-artifacts",
+    dockerfile="presets/artifacts/Dockerfile",
+    lock="hack/locks/artifacts.txt",
+    base=base.NUMERIC,
+    tried=(
+        ("python", "/workspace/artifacts/artifacts.py", "--help"),
+        ("python", "/workspace/tuning/check.py", "lora", "/workspace/tuning/training/lora.yaml"),
+    ),
+)
+RECIPES = {each.name: each for each in (KAITO, ARTIFACTS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +81,7 @@ class Workshop:
             ImageFailed: something cannot be had, or a step failed.
         """
         builder = self._base(base.BUILDER, own_architecture())
-        runtime = self._base(base.RUNTIME, architecture)
+        runtime = self._base(recipe.base, architecture)
         packages = wheels(
             ROOT / recipe.lock, architecture, self.folder / "wheels", report=self.report
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,17 +32,17 @@ def workshop() -> Workshop:
 
 
 @pytest.fixture(scope="session")
-def images(workshop: Workshop) -> dict[str, str]:
-    """The image for each architecture, by its name."""
-    return {each.name: workshop.build(KAITO, each) for each in ARCHITECTURES.values()}
+def built(workshop: Workshop) -> Callable[[str], str]:
+    """Builds the image for an architecture at the first call; returns its name."""
+    return cache(lambda architecture: workshop.build(KAITO, ARCHITECTURES[architecture]))
 
 
 @pytest.fixture(scope="session", params=ARCHITECTURES)
 def image(
-    request: pytest.FixtureRequest, workshop: Workshop, images: dict[str, str]
+    request: pytest.FixtureRequest, workshop: Workshop, built: Callable[[str], str]
 ) -> Iterator[Sandbox]:
     """An image's file system, ready to run programs."""
-    architecture = ARCHITECTURES[request.param]
-    storage, name = workshop.storage, images[architecture.name]
+    storage, name = workshop.storage, built(request.param)
     with storage.mounted(name) as root:
-        yield Sandbox(root, storage.config(name)["config"], emulator(architecture))
+        program = emulator(ARCHITECTURES[request.param])
+        yield Sandbox(root, storage.config(name)["config"], program)

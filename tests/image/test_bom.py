@@ -23,7 +23,7 @@ print(JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read()))
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def written(image: Sandbox) -> str:
     """The document of an image."""
     lock = ROOT / "hack" / "locks" / "controller.txt"

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +16,7 @@ import pytest_asyncio
 import yaml
 
 from hack.cluster.registry.server import credentials
+from hack.images.architectures import ARCHITECTURES
 from hack.images.build import Workshop
 from hack.images.pins import RELEASED, pin
 from hack.images.registry import push
@@ -57,7 +58,7 @@ async def manifest(registry: OciRegistry, reference: str) -> bytes:
 async def test_one_digest_stands_for_both_architectures(
     registry: OciRegistry,
     workshop: Workshop,
-    images: dict[str, str],
+    built: Callable[[str], str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -69,7 +70,9 @@ async def test_one_digest_stands_for_both_architectures(
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(account))
 
     tag = f"{registry.address}/kaito/kaito:0.1.0"
-    reference = push(workshop.storage, list(images.values()), tag, certificates=trust)
+    reference = push(
+        workshop.storage, [built(each) for each in ARCHITECTURES], tag, certificates=trust
+    )
 
     body = await manifest(registry, reference)
     assert reference == f"{registry.address}/kaito/kaito@sha256:{hashlib.sha256(body).hexdigest()}"
