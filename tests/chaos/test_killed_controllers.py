@@ -62,12 +62,13 @@ async def test_killed_at_any_stage_it_ends_the_same(
     async def another_process() -> bool:
         return await running_process() not in (0, victim)
 
-    victim = await until(f"{module} to run", running_process)
+    await until(f"{module} to run", running_process)
     earlier = len(await cluster.journal())
     applied = await cluster.kubectl("apply", "-f", "-", stdin=EXAMPLE.read_text())
     assert applied.code == 0, applied.errors
 
     await until("the stage", lambda: reached(cluster, stage, earlier))
+    victim = await until(f"{module} to run", running_process)
     os.kill(victim, signal.SIGKILL)
 
     ready = await cluster.kubectl(
