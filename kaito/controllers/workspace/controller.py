@@ -64,16 +64,18 @@ class WorkspaceReconciler:
         return _outcome(steps)
 
     async def _act(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-        """Carry the plan out; returns it as it stands when that is refused."""
-        try:
-            await Executor(self.client).run(steps)
-        except NameTaken as error:
-            return (*steps[:-1], _refused(steps[-1], Reason.NAME_TAKEN, str(error)))
-        except NotFound as error:
-            message = f"{error.message}: install the CRDs of the claims, or set --claim-kind"
-            return (*steps[:-1], _refused(steps[-1], Reason.API_REFUSED, message))
-        except (Denied, Invalid) as error:
-            return (*steps[:-1], _refused(steps[-1], Reason.API_REFUSED, error.message))
+        """Carry the plan out, in order; returns it as it stands when that is refused."""
+        executor = Executor(self.client)
+        for number, step in enumerate(steps):
+            try:
+                await executor.run((step,))
+            except NameTaken as error:
+                return (*steps[:number], _refused(step, Reason.NAME_TAKEN, str(error)))
+            except NotFound as error:
+                message = f"{error.message}: install the CRDs of the claims, or set --claim-kind"
+                return (*steps[:number], _refused(step, Reason.API_REFUSED, message))
+            except (Denied, Invalid) as error:
+                return (*steps[:number], _refused(step, Reason.API_REFUSED, error.message))
         return steps
 
     async def _sweep(self, ref: Ref) -> None:

@@ -53,11 +53,11 @@ TEAR_DOWN: tuple[Phase, ...] = (release_workload, release_nodes, release_finaliz
 
 
 def plan(seen: Observed) -> tuple[Step, ...]:
-    """Run the phases in order, stopping after the first that is not satisfied."""
+    """Run the phases in order, stopping after the first that holds the others up."""
     steps: list[Step] = []
     for phase in phases(seen):
         steps.append(phase(seen))
-        if not steps[-1].satisfied:
+        if not steps[-1].satisfied and steps[-1].holds_up:
             break
     return tuple(steps)
 

@@ -31,7 +31,8 @@ def ensure_finalizer(seen: Observed) -> Step:
     if labels.WORKSPACE_FINALIZER in seen.workspace.metadata.finalizers:
         return done("", Reason.RECONCILING)
     action = AddFinalizer(seen.workspace)
-    return hold("", Reason.RECONCILING, "storing the finalizer", action)
+    step = hold("", Reason.RECONCILING, "storing the finalizer", action)
+    return replace(step, holds_up=False)
 
 
 def release_workload(seen: Observed) -> Step:

@@ -81,6 +81,8 @@ class Step:
         failed: claims that came to nothing, for the status to keep.
         tuned: what the tuning came to, for the status to keep.
         told: False while it is too early to tell people: what follows at once would replace it.
+        holds_up: False where the next phase need not see what the actions lead to: that they were
+            carried out first is enough.
     """
 
     condition: str
@@ -93,6 +95,7 @@ class Step:
     failed: tuple[Attempt, ...] = ()
     told: bool = True
     tuned: TuningResult | None = None
+    holds_up: bool = True
 
 
 def hold(condition: str, reason: Reason, message: str, *actions: Action) -> Step:

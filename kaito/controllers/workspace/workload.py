@@ -52,7 +52,8 @@ def ensure_service(seen: Observed) -> Step:
         message = f"creating Service {', '.join(_name(manifest) for manifest in missing)}"
         uid = seen.workspace.metadata.uid
         creations = (Create(SERVICES, manifest, uid) for manifest in missing)
-        return hold(INFERENCE_READY, Reason.APPLYING, message, *creations)
+        step = hold(INFERENCE_READY, Reason.APPLYING, message, *creations)
+        return replace(step, holds_up=False)
     step = done(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, "the Service exists")
     for manifest, found in services:
         step = _mended(step, Apply(SERVICES, manifest, found), found.spec) if found else step

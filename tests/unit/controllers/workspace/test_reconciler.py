@@ -22,7 +22,7 @@ from tests.unit.controllers.workspace.bench import (
     Bench,
 )
 from tests.unit.controllers.workspace.worlds import UID
-from tests.unit.kube.apiserver import Answer
+from tests.unit.kube.apiserver import Answer, refusal
 
 FINALIZER = "workspace.finalizer.kaito.sh"
 
@@ -59,7 +59,6 @@ async def test_a_workspace_comes_up_step_by_step(bench: Bench) -> None:
 
 async def test_a_claim_that_is_answered_at_once_costs_no_word(bench: Bench) -> None:
     bench.put_workspace()
-    await bench.reconcile()
     await bench.reconcile()
     bench.change_metadata(bench.claim_path, creationTimestamp=bench.now.isoformat())
 
@@ -342,3 +341,29 @@ async def test_a_pass_that_changes_the_world_leaves_the_word_to_the_next(bench: 
         ("PATCH", "status"),
         ("PATCH", "status"),
     ]
+
+
+async def test_f1_without_the_finalizer_nothing_is_bought(bench: Bench) -> None:
+    bench.put_workspace()
+    bench.api.instead.append(refusal(409, "Conflict"))
+
+    with pytest.raises(Conflict):
+        await bench.reconcile()
+
+    assert bench.sent("PATCH", WORKSPACE)
+    assert bench.sent("POST", CLAIMS) == []
+
+
+async def test_a_service_of_somebody_else_is_said_and_keeps_the_workload_away(
+    bench: Bench,
+) -> None:
+    bench.put_workspace()
+    await bench.settle()
+    bench.api.put(SERVICE, metadata={"name": "w", "namespace": "default", "uid": "theirs"})
+    bench.bring_node()
+
+    await bench.reconcile()
+
+    (ready,) = [one for one in bench.workspace.status.conditions if one.type == "Ready"]
+    assert ready.reason == "NameTaken"
+    assert DEPLOYMENT not in bench.api.objects

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from kaito.api import labels
 from kaito.kube.objects import Condition
-from tests.unit.controllers.workspace.bench import CLAIMS, Bench
+from tests.unit.controllers.workspace.bench import CLAIMS, WORKSPACE, Bench
 from tests.unit.kube.apiserver import refusal
 
 
 async def refused_claim(bench: Bench, code: int, reason: str) -> float | None:
     """Bring a workspace to where its claim is created, and have that refused."""
     bench.put_workspace()
-    await bench.reconcile()  # stores the finalizer
-    assert bench.sent("POST", CLAIMS) == []
+    bench.change_metadata(WORKSPACE, finalizers=[labels.WORKSPACE_FINALIZER])
     bench.api.instead.append(refusal(code, reason))
     return (await bench.reconcile()).recheck_seconds
 
