@@ -86,7 +86,8 @@ class Drawing(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]  # a
         self.runner.do_sample = not all(GREEDY in each for each in asked)
         named = {key for each in asked for key in each} if self.runner.do_sample else set()
         self._needed = [not named.isdisjoint(p.supported_kwargs) for p in self.logits_processor]
-        if not any(self._needed):
+        self.do_processing = any(self._needed)
+        if not self.do_processing:
             return arg_storage
         return super().prepare_tensor_args(requests_in_batch, arg_storage)
 
