@@ -9,6 +9,7 @@ from kaito.api.reasons import Reason
 from kaito.controllers.workspace.nodes import brought_nodes, claims_ready, model
 from kaito.controllers.workspace.observe import Observed, once
 from kaito.controllers.workspace.step import Action, Create, Delete, Step, done, hold
+from kaito.kube.conditions import condition
 from kaito.nodes.attempts import (
     PASSING,
     failures,
@@ -35,8 +36,8 @@ from kaito.nodes.loss import Absence, absences
 _SILENCE_SECONDS = 2.0
 """How long the first claims may be there before people are told what these wait for.
 
-At first that changes from moment to moment, and each of them would be a write. A claim that has
-failed is told of at once.
+At first that changes from moment to moment, and each of them would be a write; so it does when
+the node is there at last. A claim that has failed is told of at once.
 """
 
 
@@ -156,7 +157,7 @@ def _awaited(seen: Observed) -> Step:
     failed = [claim for claim, state in states if state is ClaimState.FAILED]
     reason = Reason.MACHINE_FAILED if failed else Reason.WAITING_FOR_MACHINES
     step = hold(claims_ready(seen), reason, "; ".join(claim_stage(claim) for claim in waiting))
-    if not failed and _is_new(seen, waiting):
+    if not failed and (_is_new(seen, waiting) or _moves(seen, waiting)):
         return replace(step, told=False, recheck_seconds=_SILENCE_SECONDS)
     return replace(step, lasting=_is_lasting(failed))
 
@@ -165,6 +166,23 @@ def _is_new(seen: Observed, waiting: Iterable[Claim]) -> bool:
     """Whether these are the first claims, and a moment old."""
     return not seen.workspace.status.conditions and all(
         0 <= _age_seconds(seen, claim) < _SILENCE_SECONDS for claim in waiting
+    )
+
+
+def _moves(seen: Observed, waiting: Iterable[Claim]) -> bool:
+    """Whether people know that claims are waited for, and one has just come a stage further."""
+    said = condition(seen.workspace.status.conditions, claims_ready(seen))
+    moments = [
+        each.last_transition_time
+        for claim in waiting
+        for each in claim.status.conditions
+        if each.last_transition_time
+    ]
+    return (
+        said is not None
+        and said.reason == Reason.WAITING_FOR_MACHINES
+        and said.observed_generation == seen.workspace.metadata.generation
+        and any(0 <= (seen.now - moment).total_seconds() < _SILENCE_SECONDS for moment in moments)
     )
 
 

@@ -320,3 +320,29 @@ def test_a_workspace_that_has_said_something_does_not_leave_it_standing() -> Non
     before = stored(made(acted(observed()), seconds_ago=5))
 
     assert ensure_claims(made(before, seconds_ago=0)).told
+
+
+def launched(seen: Observed, *, seconds_ago: float) -> Observed:
+    """The same world, whose claim has been launched a moment ago."""
+    claim = with_condition(only(seen), machine.LAUNCHED, "True")
+    since = {"last_transition_time": NOW - timedelta(seconds=seconds_ago)}
+    conditions = tuple(each.model_copy(update=since) for each in claim.status.conditions)
+    told = claim.status.model_copy(update={"conditions": conditions})
+    return replace(seen, claims=(claim.model_copy(update={"status": told}),))
+
+
+def test_a_stage_that_was_just_reached_is_told_when_it_lasts() -> None:
+    waiting = stored(made(acted(observed()), seconds_ago=5))
+    step = ensure_claims(launched(waiting, seconds_ago=1))
+
+    assert (step.told, step.satisfied, step.recheck_seconds) == (False, False, 2)
+    assert ensure_claims(launched(waiting, seconds_ago=2)).told
+    assert ensure_claims(launched(waiting, seconds_ago=-1)).told, "our clock is behind"
+
+
+def test_what_was_said_of_another_spec_does_not_stand_for_a_moment() -> None:
+    waiting = launched(stored(made(acted(observed()), seconds_ago=5)), seconds_ago=1)
+    changed = waiting.workspace.metadata.model_copy(update={"generation": 2})
+    later = waiting.workspace.model_copy(update={"metadata": changed})
+
+    assert ensure_claims(replace(waiting, workspace=later)).told
