@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hack.images import base
 from hack.images.architectures import Architecture, own_architecture
+from hack.images.filesystems import BUILDER, NUMERIC, RUNTIME, FileSystem, archive
 from hack.images.storage import Storage
 from hack.images.wheels import wheels
 
@@ -33,7 +33,7 @@ class Recipe:
     name: str
     dockerfile: str
     lock: str
-    base: base.Base
+    base: FileSystem
     tried: tuple[tuple[str, ...], ...]
 
 
@@ -41,14 +41,14 @@ KAITO = Recipe(
     name="kaito",
     dockerfile="Dockerfile",
     lock="hack/locks/controller.txt",
-    base=base.RUNTIME,
+    base=RUNTIME,
     tried=(("python", "-m", "kaito", "--help"), ("python", "-m", "provisioner", "--help")),
 )
 ARTIFACTS = Recipe(
     name="kaito-artifacts",
     dockerfile="presets/artifacts/Dockerfile",
     lock="hack/locks/artifacts.txt",
-    base=base.NUMERIC,
+    base=NUMERIC,
     tried=(
         ("python", "/workspace/artifacts/artifacts.py", "--help"),
         ("python", "/workspace/tuning/check.py", "lora", "/workspace/tuning/training/lora.yaml"),
@@ -80,7 +80,7 @@ class Workshop:
         Raises:
             ImageFailed: something cannot be had, or a step failed.
         """
-        builder = self._base(base.BUILDER, own_architecture())
+        builder = self._base(BUILDER, own_architecture())
         runtime = self._base(recipe.base, architecture)
         packages = wheels(
             ROOT / recipe.lock, architecture, self.folder / "wheels", report=self.report
@@ -106,16 +106,16 @@ class Workshop:
         )
         return image
 
-    def _base(self, one: base.Base, architecture: Architecture) -> str:
+    def _base(self, system: FileSystem, architecture: Architecture) -> str:
         """Have a base among the images; returns its name."""
-        archive = base.archive(one, architecture, self.folder / "bases", report=self.report)
-        image = f"localhost/{one.name}:{architecture.name}"
+        packed = archive(system, architecture, self.folder / "bases", report=self.report)
+        image = f"localhost/{system.name}:{architecture.name}"
         self.storage.build(
             [
                 *("--platform", architecture.platform, "--timestamp", "0", "--tag", image),
-                *("--file", "-", str(archive.parent)),
+                *("--file", "-", str(packed.parent)),
             ],
-            dockerfile=FROM_NOTHING.format(archive=archive.name),
+            dockerfile=FROM_NOTHING.format(archive=packed.name),
         )
         return image
 

@@ -20,7 +20,7 @@ SUITE = "bookworm"
 """The Debian whose Python is the one that the tests run with: 3.11."""
 
 KEPT_SECONDS = 24 * 3600
-"""For how long a base is used again: Debian mends its packages."""
+"""For how long one is used again: Debian mends its packages."""
 
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/lib/*/gconv/*")
 KEPT = ("/usr/share/doc/*/copyright",)
@@ -42,8 +42,8 @@ HOOKS = (AUTHORITIES, INVENTORY, STRANGE)
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """A file system.
+class FileSystem:
+    """One of them.
 
     Attributes:
         name: what it is called.
@@ -54,28 +54,28 @@ class Base:
     packages: tuple[str, ...]
 
 
-RUNTIME = Base("runtime", ("base-files", "ca-certificates", "python3"))
+RUNTIME = FileSystem("runtime", ("base-files", "ca-certificates", "python3"))
 """What the controllers run on: no shell is among it."""
-NUMERIC = Base("numeric", (*RUNTIME.packages, "libstdc++6"))
+NUMERIC = FileSystem("numeric", (*RUNTIME.packages, "libstdc++6"))
 """The same for what computes: numpy's wheels leave the library of C++ to the system."""
-BUILDER = Base("builder", ("base-files", "coreutils", "dash", "python3-pip"))
+BUILDER = FileSystem("builder", ("base-files", "coreutils", "dash", "python3-pip"))
 """What the steps of a Dockerfile run in."""
 
 
 def archive(
-    base: Base, architecture: Architecture, folder: Path, *, report: Callable[[str], None]
+    system: FileSystem, architecture: Architecture, folder: Path, *, report: Callable[[str], None]
 ) -> Path:
     """The file system as a tar archive in a folder, made anew once a day.
 
     Raises:
         ImageFailed: packages cannot be had.
     """
-    words = _command(base, architecture)
+    words = _command(system, architecture)
     key = hashlib.sha256("\0".join(words).encode()).hexdigest()[:12]
-    kept = folder / f"{base.name}-{architecture.name}-{key}.tar"
+    kept = folder / f"{system.name}-{architecture.name}-{key}.tar"
     if kept.exists() and time.time() - kept.stat().st_mtime < KEPT_SECONDS:
         return kept
-    report(f"making the {base.name} file system for {architecture.name} of Debian's packages")
+    report(f"making the {system.name} file system for {architecture.name} of Debian's packages")
     folder.mkdir(parents=True, exist_ok=True)
     scratch = kept.with_suffix(".new")
     # The files are as old as the packages say, so that equal packages make an equal archive.
@@ -86,13 +86,13 @@ def archive(
     return kept
 
 
-def _command(base: Base, architecture: Architecture) -> list[str]:
+def _command(system: FileSystem, architecture: Architecture) -> list[str]:
     rules = [f"path-exclude={each}" for each in LEFT_OUT]
     rules += [f"path-include={each}" for each in KEPT]
     return [
         *("mmdebstrap", "--quiet", "--variant=extract", "--format=tar"),
         f"--architectures={architecture.name}",
-        f"--include={','.join(base.packages)}",
+        f"--include={','.join(system.packages)}",
         *(f"--dpkgopt={each}" for each in rules),
         f"--setup-hook={MERGED}",
         *(f"--extract-hook={each}" for each in HOOKS),
