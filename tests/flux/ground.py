@@ -108,9 +108,12 @@ async def _started(layout: Layout, program: Path, more: tuple[str, ...]) -> Proc
         "RUNTIME_NAMESPACE": NAMESPACE,
         "PATH": "/usr/bin:/bin",
     }
-    flags = ("--metrics-addr=0", "--health-addr=0", "--events-addr=", *more)
+    # It looks again at what it depends on every 30 s, which is not what is tried here.
+    flags = ("--metrics-addr=0", "--health-addr=0", "--events-addr=", "--requeue-dependency=1s")
     return await Process.start(
-        Program(FLUX, (str(program), *flags), environment), folder=layout.home, logs=layout.logs
+        Program(FLUX, (str(program), *flags, *more), environment),
+        folder=layout.home,
+        logs=layout.logs,
     )
 
 

@@ -55,12 +55,18 @@ class Stage:
         assert applied.code == 0, applied.errors
 
     async def change(self, name: str, **changes: object) -> None:
-        """Change fields of a Kustomization's spec."""
+        """Change fields of a Kustomization's spec, and wait until Flux goes by them."""
         patched = await self.cluster.kubectl(
             *("patch", "kustomization", name, "--namespace", NAMESPACE, "--type=merge"),
             *("--patch", json.dumps({"spec": changes})),
         )
         assert patched.code == 0, patched.errors
+
+        async def seen() -> bool:
+            found = await self.kustomization(name)
+            return bool(found["status"]["observedGeneration"] == found["metadata"]["generation"])
+
+        await until("the change seen", seen)
 
     async def unfollow(self, name: str) -> None:
         """Delete a Kustomization, and wait until Flux has let go of it."""
