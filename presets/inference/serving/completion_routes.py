@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi import Request
@@ -16,7 +17,7 @@ from serving.completion_job import completion_jobs, conversation_job
 from serving.completions import ChatCompletionRequest, CompletionRequest, Parameters
 from serving.errors import ServingError
 from serving.faults import serving_body
-from serving.incoming import unless_gone, whole_body
+from serving.incoming import unless_gone, whole_body, worked_out
 from serving.job import Job
 from serving.routes import CLIENT_GONE, adapter_named
 from serving.text import Writing
@@ -35,17 +36,21 @@ class CompletionRoutes:
     async def chat(self, request: Request) -> Any:
         """The next turn of a conversation."""
         engine = self._worker.engine()
-        wanted = ChatCompletionRequest.model_validate_json(await whole_body(request))
+        body = await whole_body(request)
+        wanted = ChatCompletionRequest.model_validate_json(body)
         adapter = self._adapter(wanted)
-        job = await asyncio.to_thread(conversation_job, wanted, engine.encoder, adapter=adapter)
+        asked = partial(conversation_job, wanted, engine.encoder, adapter=adapter)
+        job = await worked_out(body, asked)
         return await self._answer(request, wanted, [job], ChatAnswers(wanted.model))
 
     async def completion(self, request: Request) -> Any:
         """What comes after a text."""
         engine = self._worker.engine()
-        wanted = CompletionRequest.model_validate_json(await whole_body(request))
+        body = await whole_body(request)
+        wanted = CompletionRequest.model_validate_json(body)
         adapter = self._adapter(wanted)
-        jobs = await asyncio.to_thread(completion_jobs, wanted, engine.encoder, adapter=adapter)
+        asked = partial(completion_jobs, wanted, engine.encoder, adapter=adapter)
+        jobs = await worked_out(body, asked)
         echoes = [engine.encoder.written((), job.token_ids) for job in jobs] if wanted.echo else []
         return await self._answer(request, wanted, jobs, TextAnswers(wanted.model, echoes))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from serving.chat import ChatAnswer, ChatRequest
 from serving.chat_job import chat_job
 from serving.errors import UnknownModel
-from serving.incoming import unless_gone, whole_body
+from serving.incoming import unless_gone, whole_body, worked_out
 from serving.job import BASE, Job
 from serving.metrics import Metrics
 from serving.worker import Worker
@@ -70,8 +70,10 @@ class Routes:
     async def chat(self, request: Request) -> Any:
         """Generate text after a prompt, or the next turn of a conversation."""
         engine = self._worker.engine()
-        wanted = ChatRequest.model_validate_json(await whole_body(request))
-        job = await asyncio.to_thread(chat_job, wanted, engine.encoder, adapter=engine.merged)
+        body = await whole_body(request)
+        wanted = ChatRequest.model_validate_json(body)
+        asked = partial(chat_job, wanted, engine.encoder, adapter=engine.merged)
+        job = await worked_out(body, asked)
         text = await unless_gone(request, self._answer(wanted, job, request.state.request_id))
         if text is None:
             return Response(status_code=CLIENT_GONE)
