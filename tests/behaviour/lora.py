@@ -23,7 +23,6 @@ TOKENS = 24
 STRENGTHS: tuple[dict[str, float], ...] = (
     {"ships": 0.0},
     {"ships": 1.0},
-    {"ships": 0.5},
     {"ships": 1.0, "birds": 0.25},
 )
 QUESTION = LESSONS["ships"][0]
@@ -69,12 +68,13 @@ def ask(model: str, folder: Path, question: str, strengths: Mapping[str, float])
 def _with_adapters(model: Any, folder: Path, strengths: Mapping[str, float]) -> Any:
     from peft import PeftModel
 
-    first, *others = strengths
-    both = PeftModel.from_pretrained(model, str(folder / first), adapter_name=first)
+    # A name alone may be a word of torch's own, which PEFT cannot take.
+    first, *others = names = [f"of-{name}" for name in strengths]
+    folders = dict(zip(names, (str(folder / name) for name in strengths), strict=True))
+    both = PeftModel.from_pretrained(model, folders[first], adapter_name=first)
     for name in others:
-        both.load_adapter(str(folder / name), adapter_name=name)
-    weights = list(strengths.values())
-    both.add_weighted_adapter(list(strengths), weights, "together", combination_type="cat")
+        both.load_adapter(folders[name], adapter_name=name)
+    both.add_weighted_adapter(names, list(strengths.values()), "together", combination_type="cat")
     both.set_adapter("together")
     return both
 

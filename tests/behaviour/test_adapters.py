@@ -186,16 +186,6 @@ async def test_the_pod_that_looked_is_gone_once_pods_have_what_it_looked_at(stag
     assert await until("the end of the preflight's pod", gone)
 
 
-@pytest.mark.parametrize("strength", [0.5, 0.0])
-async def test_a_strength_is_what_peft_makes_of_it(stage: Stage, strength: float) -> None:
-    image = stage.image("ships:0.0.1")
-    await stage.adapt(adapter(image, strength=str(strength), pull=TEAM))
-
-    await stage.serves()
-
-    assert await stage.answer() == stage.expected(ships=strength)
-
-
 async def test_two_adapters_at_once_add_up(stage: Stage) -> None:
     await stage.adapt(
         adapter(stage.image("ships:0.0.1"), name="ships", pull=TEAM),

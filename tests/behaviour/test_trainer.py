@@ -1,4 +1,7 @@
-"""The trainer as a process, on the tiny model: ended half-way, started again, and pushed."""
+"""The trainer as a process, on the tiny model: told to stop, started again, and pushed.
+
+What becomes of one that is killed, and of its pod, test_tuning shows in a cluster.
+"""
 
 from __future__ import annotations
 
@@ -136,30 +139,6 @@ async def test_a_trainer_that_is_told_to_stop_saves_first_and_goes_on_later(pod:
     }
 
 
-async def test_a_trainer_that_is_killed_goes_on_from_what_it_saved(pod: Pod) -> None:
-    await pod.ended_at("checkpoint.saved", signal.SIGKILL)
-    code, entries = await pod.end()
-
-    assert code == 0
-    assert of(entries, "training.resumed")[0]["step"] >= 10
-    assert of(entries, "training.begun")[0]["step"] >= 10
-
-
-async def test_a_new_pod_goes_on_from_the_registry_and_pushes_there(
-    pod: Pod, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    async with oci_registry(tmp_path_factory.mktemp("r")) as registry:
-        pushing(pod, registry)
-        await pod.ended_at("checkpoint.kept", signal.SIGKILL)
-        shutil.rmtree(pod.work)
-
-        code, entries = await pod.end()
-
-    assert code == 0
-    assert of(entries, "checkpoint.restored")[0]["step"] >= 10
-    assert pod.note()["digest"].startswith("sha256:")
-
-
 async def test_a_registry_that_is_away_costs_no_training(
     pod: Pod, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -185,28 +164,3 @@ def pushing(pod: Pod, registry: OciRegistry, *flags: str) -> None:
         *("--output-secret=push", f"--secrets-folder={pod.home / 'secrets'}"),
         *(f"--ca-bundle={registry.authority}", *flags),
     ]
-
-
-async def test_a_volume_gets_the_adapter_and_keeps_no_checkpoints(pod: Pod) -> None:
-    volume = pod.home / "work"
-    pod.flags = [f"--output-folder={volume}", f"--work-folder={volume / '.kaito-tuning'}"]
-
-    code, _ = await pod.end()
-
-    config = json.loads((volume / "adapter_config.json").read_text())
-    assert code == 0
-    assert config["peft_type"] == "LORA"
-    assert (volume / "adapter_model.safetensors").stat().st_size > 0
-    assert list((volume / ".kaito-tuning").glob("checkpoint-*")) == []
-    assert pod.note() == {**pod.note(), "steps": 60, "image": "", "digest": ""}
-
-
-async def test_columns_that_mean_nothing_end_it_with_their_names(pod: Pod) -> None:
-    shutil.rmtree(pod.home / "data")
-    (pod.home / "data").mkdir()
-    (pod.home / "data" / "x.jsonl").write_text('{"question": "a", "reply": "b"}\n')
-
-    code, _ = await pod.end()
-
-    assert (code, pod.note()["reason"]) == (1, "DataUnusable")
-    assert "columns question, reply" in pod.note()["message"]

@@ -1,4 +1,4 @@
-"""Tuning: the quick starts to a pushed adapter that is served, and interruptions on the way."""
+"""Tuning: what cannot be is said, the quick starts end in an adapter, interruptions cost little."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import yaml
 from hack.cluster import datasets
 from hack.cluster.process import Process
 from hack.cluster.registry.server import ACCOUNT, address, registry
-from tests.behaviour.lora import key_of
+from tests.behaviour.lora import TOKENS, key_of
 from tests.behaviour.tuning import EXAMPLES, PUSH, QUESTION, SEEDS, TAUGHT, Ground, tuning_ground
 from tests.bystander import condition, run, until
 from tests.ociregistry import fill
@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 TUNED = "workspace-tuning-phi-3"
 ASKED = f"<|user|>\n{QUESTION}<|end|>\n<|assistant|>\n"
 """The question as the model's chat template has it."""
+UNTAUGHT = "<|user|>\nHello<|end|>\n<|assistant|>\n"
+"""What is answered here was not taught: it changes with every strength."""
 CHUNK_BYTES = 8 << 20
 """What a push sends at once."""
 
@@ -46,6 +48,14 @@ training_config:
     max_steps: 20
 """
 """An adapter of 13 MB: more than one chunk."""
+
+
+GUESS = "guessed"
+MISSPELT = """\
+training_config:
+  LoraConfig:
+    lora_aplha: 8
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -70,6 +80,60 @@ async def test_a_seed_as_it_stands_names_what_to_fill_in_and_buys_nothing(
     assert "tuning.output.imagePushSecret holds the placeholder ACR_REGISTRY_SECRET" in message
     assert await ground.claims(namespace, name) == []
     await ground.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+async def refused(ground: Ground, namespace: str, reason: str, **changes: Any) -> tuple[str, Any]:
+    """What is said of a tuning that cannot be, and its Workspace."""
+    name = await ground.tune(namespace, **changes)
+    message = await ground.said(namespace, name, reason)
+    return message, await ground.workspace(namespace, name)
+
+
+async def test_a_wrong_parameter_is_named_with_the_right_one_before_a_node_is_bought(
+    ground: Ground,
+) -> None:
+    await ground.namespace("misspelt")
+    await ground.parameters("misspelt", MISSPELT)
+
+    message, found = await refused(ground, "misspelt", "PreflightFailed", config="mine")
+
+    assert "LoraConfig.lora_aplha does not exist: did you mean lora_alpha?" in message
+    assert condition(found, "Stalled").get("status") == "True"
+    assert await ground.claims("misspelt", found["metadata"]["name"]) == []
+
+
+async def test_a_wrong_password_is_told_before_a_node_is_bought(ground: Ground) -> None:
+    await ground.namespace("wrong-password", password=GUESS)
+
+    message, found = await refused(ground, "wrong-password", "PreflightFailed")
+
+    assert "tuning.output.image" in message
+    assert "401" in message
+    assert await ground.claims("wrong-password", found["metadata"]["name"]) == []
+
+
+async def test_a_page_in_place_of_data_is_told_before_a_node_is_bought(ground: Ground) -> None:
+    await ground.namespace("page")
+    source = {"urls": [f"{ground.url}/"]}
+
+    message, found = await refused(ground, "page", "PreflightFailed", input=source)
+
+    assert "tuning.input.urls[0]" in message
+    assert await ground.claims("page", found["metadata"]["name"]) == []
+
+
+async def test_columns_that_mean_nothing_are_named(ground: Ground) -> None:
+    await ground.namespace("columns")
+    folder = ground.cluster.layout.cache / "datasets"
+    (folder / "columns.jsonl").write_text('{"question": "a", "reply": "b"}\n')
+    source = {"urls": [f"{ground.url}/columns.jsonl"]}
+
+    message, found = await refused(ground, "columns", "DataUnusable", input=source)
+
+    assert "the data set has the columns question, reply" in message
+    assert condition(found, "Stalled").get("status") == "True"
+    await ground.kubectl("delete", "workspace", "-n", "columns", found["metadata"]["name"])
+    assert await ground.claims("columns", found["metadata"]["name"]) == []
 
 
 async def test_the_quick_start_ends_in_a_pushed_image_and_gives_its_node_back(
@@ -131,18 +195,18 @@ async def test_what_was_pushed_answers_as_peft_does_at_every_strength_and_togeth
     await ground.kubectl("wait", "workspace", name, "--for=condition=Ready", "--timeout=200s")
 
     base = await ground.completion(name, "phi-3-mini-128k-instruct", ASKED)
-    alone = {adapter: await ground.completion(name, adapter, ASKED) for adapter in served}
-    greedy = {"do_sample": False, "max_new_tokens": 24}
-    body = {"prompt": ASKED, "return_full_text": False, "generate_kwargs": greedy}
+    taught = await ground.completion(name, "phi-3-adapter", ASKED)
+    alone = {adapter: await ground.completion(name, adapter, UNTAUGHT) for adapter in served}
+    greedy = {"do_sample": False, "max_new_tokens": TOKENS}
+    body = {"prompt": UNTAUGHT, "return_full_text": False, "generate_kwargs": greedy}
     together = await ground.cluster.chat(body, name)
 
-    assert alone["phi-3-adapter"].strip() == TAUGHT != base.strip()
-    assert alone["none"] == base
-    assert {**alone, "": base} == {
-        **{one: expected[key_of({one: strength})] for one, (_, strength) in served.items()},
-        "": expected[key_of({"none": 0.0})],
+    assert taught.strip() == TAUGHT != base.strip()
+    assert alone == {
+        one: expected[key_of({one: strength})] for one, (_, strength) in served.items()
     }
     assert together == (200, {"Result": expected[key_of(_strengths(served))]})
+    assert len({alone["phi-3-adapter"], alone["half"], alone["none"]}) == 3
     await ground.kubectl("delete", "workspace", name)
 
 
@@ -163,7 +227,7 @@ async def _answers_of_peft(
     layout = ground.cluster.layout
     done = await run(
         *(str(layout.inference_python), "-m", "tests.behaviour.lora"),
-        *(str(layout.cache / "models" / "tiny-phi-3"), str(folder), ASKED, json.dumps(asked)),
+        *(str(layout.cache / "models" / "tiny-phi-3"), str(folder), UNTAUGHT, json.dumps(asked)),
         environment={"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)},
     )
     assert done.code == 0, done.errors
@@ -192,6 +256,7 @@ async def test_a_trainer_that_is_killed_goes_on_in_its_pod_and_writes_to_its_vol
     assert len(pods) <= 1
     assert json.loads((made / "adapter_config.json").read_text())["peft_type"] == "LORA"
     assert (made / "adapter_model.safetensors").stat().st_size > 0
+    assert list((made / ".kaito-tuning").glob("checkpoint-*")) == []
     assert [path.name for path in data.iterdir()] == ["train.jsonl"]
 
 

@@ -104,7 +104,8 @@ class Ground:
         secrets = self.cluster.layout.home / "secrets"
         (secrets / PUSH).mkdir(parents=True, exist_ok=True)
         (secrets / PUSH / ".dockerconfigjson").write_text(credentials(self.cluster.layout))
-        words = [f"--{name}={value}".replace("_", "-") for name, value in options.items()]
+        flags = {f"--{name.replace('_', '-')}": value for name, value in options.items()}
+        words = [name if value is True else f"{name}={value}" for name, value in flags.items()]
         done = await run(
             *(sys.executable, str(CARRIER), verb, *words, f"--secrets={secrets}"),
             f"--ca-bundle={self.cluster.layout.ca_certificate}",
