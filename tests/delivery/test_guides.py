@@ -1,50 +1,252 @@
-"""The guides' commands, read from the pages and run in their order on the local cluster."""
+"""A reader's way through the pages: their commands, in order, on one local cluster."""
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import sys
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
+import pytest_asyncio
 
-from tests.bystander import Bystander, Finished, run
+from hack.cluster import datasets
+from hack.cluster.cache import cache_folder
+from hack.cluster.state import fresh_home
+from tests.bystander import WORKSPACE, Bystander, Json, holds, run, until
+from tests.delivery.pages import Block, Typist, block, blocks, sample
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
-GUIDES = ROOT / "docs" / "guides"
-PLUGIN = f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m kaito "$@"\n'
-FIRST = GUIDES / "first-model.md"
+README = "README.md"
+GUIDES = "docs/guides"
+FIRST, LAST = f"{GUIDES}/first-model.md", f"{GUIDES}/uninstall.md"
+PLAY = "hack/local up"
+
+ELSEWHERE = {
+    "az": "needs an Azure subscription",
+    "oras": "is not installed here; tests/behaviour/test_adapters pushes such an artifact",
+    "hack/demo": "is run by tests/behaviour/test_demo",
+    "hack/image": "is run by tests/image",
+    "buildah": "pushes to a registry of one's own",
+    "cosign": "is not installed here, and there is no published image to sign",
+    "digest_of()": "reads what buildah has pushed",
+}
+"""Programs that no block here is run for, and why."""
 
 
-def commands(page: Path, language: str = "sh") -> list[str]:
-    """The blocks of one language, in their order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+NEIGHBOURS = """\
+kubectl create namespace monitoring
+kubectl create namespace argocd
+kubectl create configmap argocd-cm --namespace argocd --from-literal admin.enabled=false
+"""
+"""What the pages take for granted: where Prometheus and Argo CD are."""
 
 
-async def shell(cluster: Bystander, script: str) -> Finished:
-    """Run a block as a user would: kubectl and its plug-in on PATH, KUBECONFIG set."""
-    plugin = cluster.layout.binaries / "kubectl-kaito"
-    plugin.write_text(PLUGIN)
-    plugin.chmod(0o755)
-    environment = {
-        "PATH": f"{cluster.layout.binaries}:{os.environ['PATH']}",
-        "KUBECONFIG": str(cluster.layout.admin_kubeconfig),
-        "KUBECACHEDIR": str(cluster.layout.run / "kubectl"),
+@dataclass(frozen=True)
+class Seen:
+    """What there is after some commands.
+
+    Attributes:
+        text: the commands.
+        reader: who has typed them.
+        cluster: seen from outside.
+        output: what they printed.
+    """
+
+    text: str
+    reader: Typist
+    cluster: Bystander
+    output: str
+
+
+Check = Callable[[Seen], Awaitable[None]]
+
+
+async def is_said(seen: Seen) -> None:
+    """The commands have printed something."""
+    assert seen.output.strip()
+
+
+async def is_followed(seen: Seen) -> None:
+    """One id has found the request for a node in one log, and what became of it in the other."""
+    lines = [json.loads(line) for line in seen.output.splitlines()]
+    asked = [each for each in lines if "created_by" not in each]
+    done = [each for each in lines if "created_by" in each]
+
+    assert [(each["event"], each["target"]) for each in asked] == [("object.created", "Machine")]
+    assert {each["created_by"] for each in done} == {asked[0]["reconcile"]}
+    assert {"instance.launched", "node.registered", "claim.readied"} <= {
+        each["event"] for each in done
     }
-    return await run("bash", "-euc", f"cd {ROOT}\n{script}", environment=environment)
 
 
-BLOCKS = commands(FIRST)
+async def is_beside(seen: Seen) -> None:
+    """Both checks are among Argo CD's settings, and what was there before."""
+    path = "/api/v1/namespaces/argocd/configmaps/argocd-cm"
+    kept, *checks = sorted((await seen.cluster.get(path))["data"])
+
+    assert kept == "admin.enabled"
+    assert [each.rpartition(".health.")[2] for each in checks] == [
+        "kaito.sh_Workspace",
+        "karpenter.sh_Machine",
+    ]
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: " ".join(block.split()[:3]))
-async def test_the_first_model_comes_up_by_the_page(cluster: Bystander, block: str) -> None:
-    script = re.sub(r"^(kubectl kaito (status|why).*)$", r"\1 || test $? = 1", block, flags=re.M)
+async def is_cleared(seen: Seen) -> None:
+    """There is a secret, whose name another page takes."""
+    gone = await seen.cluster.kubectl("delete", "secret", "myregistry")
 
-    done = await shell(cluster, script)
+    assert gone.code == 0, gone.errors
+
+
+async def is_answering_alone(seen: Seen) -> None:
+    """The Workspace is there and its model answers, and nothing of the operator is."""
+    status, _ = await seen.cluster.chat({"prompt": "What is KAITO?"})
+
+    assert status == 200
+    assert await seen.cluster.get("/api/v1/namespaces/kaito-system") is None
+
+
+async def is_looked_after(seen: Seen) -> None:
+    """The new controller has looked at the Workspace, and found it as it was."""
+
+    async def is_ready() -> bool:
+        return holds(await seen.cluster.workspace(), "Ready")
+
+    assert await until("the Workspace to be Ready", is_ready)
+    assert len(await seen.cluster.machines()) == 1
+
+
+async def is_given_back(seen: Seen) -> None:
+    """No Workspace, claim or pool is left."""
+    assert await seen.cluster.items("/apis/kaito.sh/v1beta1/workspaces") == []
+    assert await seen.cluster.items("/apis/karpenter.sh/v1alpha5/machines") == []
+    assert await seen.cluster.pools() == []
+
+
+async def is_gone(seen: Seen) -> None:
+    """Nothing of ours is left of any Kind, and none of our Kinds."""
+    kinds = await seen.cluster.kubectl("api-resources", "--verbs=list", "--output=name")
+    served = [each for each in kinds.output.split() if "metrics.k8s.io" not in each]
+    ours = (
+        "get",
+        ",".join(served),
+        "--all-namespaces",
+        "--selector=app.kubernetes.io/part-of=kaito",
+    )
+    left = await seen.cluster.kubectl(*ours, "--output=name")
+
+    assert left.output == "", left.output
+    assert [each for each in served if each.endswith(("kaito.sh", "karpenter.sh"))] == []
+
+
+async def is_leading(seen: Seen) -> None:
+    """The overlay's controller holds its lease, and renews it; then it is uninstalled."""
+
+    async def is_renewed() -> bool:
+        path = "/apis/coordination.k8s.io/v1/namespaces/kaito-system/leases/kaito"
+        spec: Json = (await seen.cluster.get(path) or {}).get("spec", {})
+        return bool(spec.get("holderIdentity")) and spec["renewTime"] != spec["acquireTime"]
+
+    assert await until("a leader that goes on", is_renewed)
+    (overlay,) = re.findall(r"overlays/\w+", seen.text)
+    gone = block(LAST, "kubectl delete -k manifests/overlays/aks\n").text
+    removed = await seen.reader.type(gone.replace("overlays/aks", overlay))
+    assert removed.code == 0, removed.errors
+
+
+@dataclass(frozen=True)
+class Step:
+    """A block of a page, and what must be so afterwards."""
+
+    page: str
+    begins: str
+    check: Check = is_said
+
+    @property
+    def block(self) -> Block:
+        """The block."""
+        return block(self.page, self.begins)
+
+
+STORY = (
+    Step(f"{GUIDES}/aks.md", "kubectl apply -k"),
+    Step(f"{GUIDES}/aks.md", "kubectl label namespace"),
+    Step("manifests/argocd/README.md", "health=", is_beside),
+    Step(FIRST, "kubectl apply"),
+    Step(FIRST, "kubectl kaito status"),
+    Step(FIRST, "kubectl kaito why"),
+    Step(FIRST, "kubectl kaito chat"),
+    Step(FIRST, "kubectl get service"),
+    Step("docs/reference/events.md", "claims=", is_followed),
+    Step(LAST, "kubectl delete -k manifests/overlays/aks --selector", is_answering_alone),
+    Step(f"{GUIDES}/upgrades.md", "kubectl apply", is_looked_after),
+    Step(FIRST, "kubectl delete", is_given_back),
+    Step(FIRST, "kubectl kaito fit"),
+    Step(f"{GUIDES}/adapters.md", "kubectl create secret", is_cleared),
+    Step(f"{GUIDES}/tuning.md", "kubectl create secret"),
+    Step(LAST, "kubectl delete workspaces", is_given_back),
+    Step(LAST, "kubectl delete -k manifests/overlays/aks\n", is_gone),
+    Step(f"{GUIDES}/own-nodes.md", "kubectl apply -k manifests/overlays/byo", is_leading),
+    Step(f"{GUIDES}/own-nodes.md", "kubectl apply -k manifests/overlays/karpenter", is_leading),
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def reader() -> AsyncIterator[Typist]:
+    """Who has a cluster by `hack/local up`, and takes it down in the end."""
+    home = fresh_home(cache_folder() / "clusters", "test-")
+    data = datasets.ensure(
+        cache_folder() / "datasets", python=cache_folder() / "inference" / "bin" / "python"
+    )
+    with datasets.served(data.parent) as url:
+        found = Typist(home, f"{url}/{datasets.TRAIN}")
+        try:
+            came = await found.bare(f"{found.local('up')} --offline")
+            assert came.code == 0, came.output + came.errors
+            (home / "tuning.yaml").write_text(found.own(sample(f"{GUIDES}/tuning.md")))
+            assert (await found.type(NEIGHBOURS)).code == 0
+            yield found
+        finally:
+            went = await found.bare(found.local("down"))
+    assert (went.code, home.exists()) == (0, False), went.output + went.errors
+
+
+async def test_the_readme_s_lines_may_be_typed_into_one_shell(reader: Typist) -> None:
+    typed = block(README, PLAY).text
+    # The cluster is up already, and stays up; and nobody is there to end a watch.
+    for theirs, ours in {
+        f"{PLAY}\n": "",
+        "hack/local shell": reader.local("shell"),
+        " --watch": "",
+        "hack/local down": "echo outside",
+    }.items():
+        assert theirs in typed
+        typed = typed.replace(theirs, ours)
+
+    done = await run("bash", stdin=typed, environment={"SHELL": "/bin/bash", "PATH": reader.path})
+
+    assert done.code == 0, done.errors
+    assert f"workspace.kaito.sh/{WORKSPACE} created" in done.output
+    assert done.output.endswith("outside\n")
+
+
+@pytest.mark.parametrize("step", STORY, ids=lambda step: f"{step.page}: {step.begins.strip()}")
+async def test_a_block_does_what_its_page_says(reader: Typist, step: Step) -> None:
+    text = step.block.text
+    # The first model is still on its way, and these say so by their exit code.
+    text = re.sub(r"^(kubectl kaito (status|why).*)$", r"\1 || test $? = 1", text, flags=re.M)
+
+    done = await reader.type(text)
 
     assert done.code == 0, done.errors + done.output
-    assert done.output.strip()
+    await step.check(Seen(text, reader, Bystander(reader.layout), done.output))
+
+
+async def test_every_block_is_run_here_or_cannot_be() -> None:
+    here = {step.block for step in STORY} | {block(README, PLAY)}
+    others = [each for each in blocks() if each not in here]
+
+    assert [(each.page, each.text) for each in others if each.program not in ELSEWHERE] == []
+    assert {each.program for each in others} == set(ELSEWHERE)
