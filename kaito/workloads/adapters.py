@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import JsonValue
-
 from kaito.api.spec import DataSource
 from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Image
@@ -136,7 +134,7 @@ def _place(source: DataSource) -> str:
     return "image" if source.image else "volumeSource"
 
 
-def fetched_items(template: Mapping[str, JsonValue]) -> list[str]:
+def fetched_items(template: Mapping[str, object]) -> list[str]:
     """What the pods of a template fetch, as the program is told of it."""
     spec = template.get("spec")
     found = spec.get("initContainers") if isinstance(spec, dict) else None
@@ -149,6 +147,6 @@ def fetched_items(template: Mapping[str, JsonValue]) -> list[str]:
     return [word for word in words if word.startswith(FLAG)]
 
 
-def _words(command: JsonValue) -> list[str]:
+def _words(command: object) -> list[str]:
     """The words of a command, as the API server has it."""
     return [str(word) for word in command] if isinstance(command, list) else []

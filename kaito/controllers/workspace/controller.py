@@ -99,9 +99,10 @@ class WorkspaceReconciler:
         Nothing is said by a pass that has changed the world: what was decided belongs to the
         version before, and the change brings the workspace back at once.
         """
-        workspace = seen.workspace
-        found = status(seen, steps)
-        if found == workspace.status or _has_moved(steps) or not all(step.told for step in steps):
+        if _has_moved(steps) or not all(step.told for step in steps):
+            return
+        workspace, found = seen.workspace, status(seen, steps)
+        if found == workspace.status:
             return
         await Writer(self.client).apply_status(WORKSPACES, workspace, status_manifest(found))
         self._announce(workspace, found, steps)
