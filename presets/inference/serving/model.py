@@ -5,6 +5,7 @@ Importing this module takes seconds (torch, transformers): only the thread that 
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,15 @@ def load(settings: Settings) -> TransformersEngine:
         tokenizer, limits(model, batch.cache_tokens), defaults(model.generation_config)
     )
     alone = Alone(model, tokenizer, batch=batch, switch=switch)
+    freeze()
     batch.start()
     return TransformersEngine(encoder=encoder, adapters=adapters, batch=batch, alone=alone)
+
+
+def freeze() -> None:
+    """Leave all that is loaded out of garbage collections: a full one would halt every answer."""
+    gc.collect()
+    gc.freeze()
 
 
 def quieten() -> None:

@@ -5,7 +5,6 @@ A signal ends the process at once, until the web server takes the signals over a
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -78,11 +77,7 @@ def serve(chosen: Settings) -> int:
     def load() -> Engine:
         from serving.model import load as load_model
 
-        engine = load_model(chosen)
-        # The libraries' million objects stay: a full collection over them halts every answer.
-        gc.collect()
-        gc.freeze()
-        return engine
+        return load_model(chosen)
 
     failures: list[str] = []
 
