@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,15 +27,14 @@ def push(
         ImageFailed: the registry refuses.
     """
     index = f"localhost/index:{reference.rpartition(':')[2]}"
-    storage.command("manifest", "rm", index) if _exists(storage, index) else None
+    if index in storage.command("images", "--format", "{{.Name}}:{{.Tag}}").split():
+        storage.command("manifest", "rm", index)
     storage.command("manifest", "create", index, *images)
-    options = [] if certificates is None else ["--cert-dir", str(certificates)]
+    options = () if certificates is None else ("--cert-dir", str(certificates))
+    send = ("manifest", "push", "--quiet", "--all", "--format", "oci")
     with tempfile.TemporaryDirectory() as scratch:
-        digest = Path(scratch) / "digest"
-        words = (*options, "--digestfile", str(digest), "--all", index, f"docker://{reference}")
-        storage.command("manifest", "push", *words)
-        return f"{reference.rpartition(':')[0]}@{digest.read_text().strip()}"
-
-
-def _exists(storage: Storage, index: str) -> bool:
-    return index in storage.command("images", "--format", "{{.Name}}:{{.Tag}}").split()
+        # This buildah tells no digest of an index, but writes it into a folder of images.
+        storage.command(*send, index, f"oci:{scratch}:index")
+        (entry,) = json.loads((Path(scratch) / "index.json").read_text())["manifests"]
+    storage.command(*send, *options, index, f"docker://{reference}")
+    return f"{reference.rpartition(':')[0]}@{entry['digest']}"

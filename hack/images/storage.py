@@ -26,6 +26,8 @@ class Storage:
         """Carry a Dockerfile out; its text comes from a file that `words` name, or is given."""
         options = ("bud", "--quiet", "--isolation", "chroot", "--pull-never")
         self.command(*options, *words, stdin=dockerfile)
+        # What had the name before.
+        self.command("rmi", "--prune")
 
     def config(self, image: str) -> dict[str, Any]:
         """An image's own configuration, as OCI writes it: `architecture`, `config` and more."""

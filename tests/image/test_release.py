@@ -25,14 +25,15 @@ from tests.ociregistry import OciRegistry, oci_registry
 from tests.rules.tree import ROOT
 
 INDEX = "application/vnd.oci.image.index.v1+json"
-LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DIGEST = "sha256:" + 64 * "a"
 
 
 @pytest_asyncio.fixture
 async def registry(tmp_path: Path) -> AsyncIterator[OciRegistry]:
     """A real one, empty, over TLS, with one account."""
-    async with oci_registry(tmp_path / "registry") as found:
+    home = tmp_path / "registry"
+    home.mkdir()
+    async with oci_registry(home) as found:
         yield found
 
 
@@ -42,13 +43,17 @@ def overlays(folder: Path) -> Path:
     return folder / "manifests" / "overlays"
 
 
+def login(registry: OciRegistry) -> str:
+    """User and password as HTTP sends them."""
+    account = json.loads(credentials(registry.layout))["auths"][registry.address]
+    return base64.b64encode(f"{account['username']}:{account['password']}".encode()).decode()
+
+
 async def manifest(registry: OciRegistry, reference: str) -> bytes:
     """What the registry has under a digest, as it sends it."""
     name, _, digest = reference.partition("@")
-    account = json.loads(credentials(registry.layout))["auths"][registry.address]
-    pair = base64.b64encode(f"{account['username']}:{account['password']}".encode()).decode()
     path = f"https://{registry.address}/v2/{name.partition('/')[2]}/manifests/{digest}"
-    headers = {"Accept": f"{INDEX}, {LIST}", "Authorization": f"Basic {pair}"}
+    headers = {"Accept": INDEX, "Authorization": f"Basic {login(registry)}"}
     trust = ssl.create_default_context(cafile=str(registry.authority))
     async with aiohttp.ClientSession() as http, http.get(path, headers=headers, ssl=trust) as got:
         assert got.status == 200, await got.text()
@@ -66,7 +71,7 @@ async def test_one_digest_stands_for_both_architectures(
     trust.mkdir()
     shutil.copy(registry.authority, trust / "ca.crt")
     account = tmp_path / "auth.json"
-    account.write_text(credentials(registry.layout))
+    account.write_text(json.dumps({"auths": {registry.address: {"auth": login(registry)}}}))
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(account))
 
     tag = f"{registry.address}/kaito/kaito:0.1.0"
