@@ -61,7 +61,8 @@ def make(recipe: Recipe, architecture: Architecture, workshop: Workshop, boms: P
     storage, image = workshop.storage, workshop.build(recipe, architecture)
     with ExitStack() as stack:
         root = stack.enter_context(storage.mounted(image))
-        sandbox = Sandbox(root, storage.config(image)["config"], emulator(architecture))
+        config, program = storage.config(image)["config"], emulator(architecture)
+        sandbox = Sandbox(root, config, program, scratch=recipe.scratch)
         for words in recipe.tried:
             done = sandbox.run(*words)
             if done.returncode != 0:

@@ -28,6 +28,7 @@ class Recipe:
         lock: whose packages are in it, likewise.
         base: what it stands on.
         tried: command lines that must end well in it.
+        scratch: whether its pods have a volume at /tmp.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Recipe:
     lock: str
     base: FileSystem
     tried: tuple[tuple[str, ...], ...]
+    scratch: bool = False
 
 
 KAITO = Recipe(
@@ -49,8 +51,10 @@ ARTIFACTS = Recipe(
     dockerfile="presets/artifacts/Dockerfile",
     lock="hack/locks/artifacts.txt",
     base=NUMERIC,
+    scratch=True,
     tried=(
         ("python", "/workspace/artifacts/artifacts.py", "--help"),
+        ("python", "-c", "import numpy, oras.client, safetensors.numpy"),
         ("python", "/workspace/tuning/check.py", "lora", "/workspace/tuning/training/lora.yaml"),
     ),
 )

@@ -25,11 +25,13 @@ class Sandbox:
         root: where it is on this machine.
         config: what the image says: User, Env, WorkingDir.
         emulator: program that runs the image's programs, None on a machine of the same kind.
+        scratch: whether /tmp can be written, as where the pod has a volume there.
     """
 
     root: Path
     config: Mapping[str, Any]
     emulator: Path | None = None
+    scratch: bool = False
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a program to its end; without a network, and with no variables but the image's."""
@@ -40,13 +42,14 @@ class Sandbox:
     def _sandbox(self) -> Sequence[str]:
         uid, _, gid = str(self.config["User"]).partition(":")
         pairs = (each.split("=", 1) for each in self.config["Env"])
-        emulator = ("--tmpfs", TMP, "--ro-bind", str(self.emulator), EMULATOR)
+        emulator = ("--ro-bind", str(self.emulator), EMULATOR) if self.emulator else ()
         return (
             *(BWRAP, "--unshare-all", "--unshare-user", "--uid", uid, "--gid", gid),
             *("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"),
             *(word for pair in pairs for word in ("--setenv", *pair)),
             *("--ro-bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc"),
-            *(emulator if self.emulator else ()),
+            *(("--tmpfs", TMP) if self.emulator or self.scratch else ()),
+            *emulator,
             *("--chdir", str(self.config["WorkingDir"]), "--"),
         )
 
