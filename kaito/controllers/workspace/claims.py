@@ -36,9 +36,11 @@ from kaito.nodes.loss import Absence, absences
 _SILENCE_SECONDS = 2.0
 """How long the first claims may be there before people are told what these wait for.
 
-At first that changes from moment to moment, and each of them would be a write; so it does when
-the node is there at last. A claim that has failed is told of at once.
+At first that changes from moment to moment, and each of them would be a write. A claim that has
+failed is told of at once.
 """
+_STAGE_SECONDS = 5.0
+"""How long a later stage may last before it is told: a node that comes passes several at once."""
 
 
 def ensure_claims(seen: Observed) -> Step:
@@ -157,8 +159,10 @@ def _awaited(seen: Observed) -> Step:
     failed = [claim for claim, state in states if state is ClaimState.FAILED]
     reason = Reason.MACHINE_FAILED if failed else Reason.WAITING_FOR_MACHINES
     step = hold(claims_ready(seen), reason, "; ".join(claim_stage(claim) for claim in waiting))
-    if not failed and (_is_new(seen, waiting) or _moves(seen, waiting)):
+    if not failed and _is_new(seen, waiting):
         return replace(step, told=False, recheck_seconds=_SILENCE_SECONDS)
+    if not failed and _moves(seen, waiting):
+        return replace(step, told=False, recheck_seconds=_STAGE_SECONDS)
     return replace(step, lasting=_is_lasting(failed))
 
 
@@ -182,7 +186,7 @@ def _moves(seen: Observed, waiting: Iterable[Claim]) -> bool:
         said is not None
         and said.reason == Reason.WAITING_FOR_MACHINES
         and said.observed_generation == seen.workspace.metadata.generation
-        and any(0 <= (seen.now - moment).total_seconds() < _SILENCE_SECONDS for moment in moments)
+        and any(0 <= (seen.now - moment).total_seconds() < _STAGE_SECONDS for moment in moments)
     )
 
 

@@ -333,10 +333,10 @@ def launched(seen: Observed, *, seconds_ago: float) -> Observed:
 
 def test_a_stage_that_was_just_reached_is_told_when_it_lasts() -> None:
     waiting = stored(made(acted(observed()), seconds_ago=5))
-    step = ensure_claims(launched(waiting, seconds_ago=1))
+    step = ensure_claims(launched(waiting, seconds_ago=4))
 
-    assert (step.told, step.satisfied, step.recheck_seconds) == (False, False, 2)
-    assert ensure_claims(launched(waiting, seconds_ago=2)).told
+    assert (step.told, step.satisfied, step.recheck_seconds) == (False, False, 5)
+    assert ensure_claims(launched(waiting, seconds_ago=5)).told
     assert ensure_claims(launched(waiting, seconds_ago=-1)).told, "our clock is behind"
 
 
