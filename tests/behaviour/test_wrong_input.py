@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.bystander import Bystander, condition, quick_start, until
@@ -14,6 +16,27 @@ TUNING = {
     "input": {"urls": ["https://example.invalid/data.parquet"]},
     "output": {"image": "registry.example/adapter:1", "imagePushSecret": "push"},
 }
+
+
+SELECTOR = {"labelSelector": {"matchLabels": {"apps": "phi-3"}}}
+UNCHECKED = {
+    "unknown": (
+        quick_start("unknown", inference={"preset": {"name": "phi-3-mini-4k-instuct"}}),
+        "UnknownPreset",
+        "use one of phi-3-mini-4k-instruct",
+    ),
+    "typeless": (
+        quick_start("typeless", resource={**SELECTOR, "instanceType": "Standard_Imaginary"}),
+        "UnknownInstanceType",
+        "resource.instanceType: Standard_Imaginary is not in the table",
+    ),
+    "small": (
+        quick_start("small", inference={"preset": {"name": "falcon-40b"}}),
+        "NotEnoughGPUMemory",
+        "Standard_NC6s_v3 has 1 GPU with 16 GiB",
+    ),
+}
+"""What the controller alone refuses where the table is gone: manifest, reason and words."""
 
 
 @pytest.mark.parametrize(
@@ -55,31 +78,32 @@ async def test_a_wrong_object_is_refused(cluster: Bystander, text: str, said: st
     assert said in refused.errors
 
 
-async def test_without_the_table_an_unknown_preset_is_reported_and_buys_nothing(
+async def applied(cluster: Bystander, text: str) -> bool:
+    return (await cluster.kubectl("apply", "-f", "-", stdin=text)).code == 0
+
+
+async def test_without_the_table_the_same_is_reported_and_buys_nothing(
     cluster: Bystander,
 ) -> None:
-    text = quick_start("unknown", inference={"preset": {"name": "phi-3-mini-4k-instuct"}})
     table = ("configmap", "kaito-sizing", "--namespace=kaito-system")
     kept = (await cluster.kubectl("get", *table, "--output=json")).output
     assert (await cluster.kubectl("delete", *table)).code == 0
+    for text, _, _ in UNCHECKED.values():
+        await until("nothing to be looked up", partial(applied, cluster, text))
 
-    async def applied() -> bool:
-        return (await cluster.kubectl("apply", "-f", "-", stdin=text)).code == 0
+    async def reported(name: str, reason: str) -> str:
+        found = condition(await cluster.workspace(name), "ResourceReady")
+        told = (found.get("reason"), found.get("status")) == (reason, "False")
+        return str(found["message"]) if told else ""
 
-    await until("nothing to be looked up", applied)
-
-    async def reported() -> object:
-        found = condition(await cluster.workspace("unknown"), "ResourceReady")
-        return found if found.get("reason") == "UnknownPreset" else None
-
-    found = await until("the refusal", reported)
-    assert isinstance(found, dict)
-    assert found["status"] == "False"
-    assert "inference.preset.name" in found["message"]
-    assert "use one of phi-3-mini-4k-instruct" in found["message"]
-    assert await cluster.machines("unknown") == []
-    assert (await cluster.kubectl("delete", "workspace", "unknown", "--timeout=180s")).code == 0
+    for name, (_, reason, words) in UNCHECKED.items():
+        assert words in await until(f"{name} to be refused", partial(reported, name, reason))
+        assert condition(await cluster.workspace(name), "Stalled")["status"] == "True"
+        assert await cluster.machines(name) == []
+    gone = await cluster.kubectl("delete", "workspace", *UNCHECKED, "--timeout=180s")
+    assert gone.code == 0, gone.errors
     assert (await cluster.kubectl("create", "-f", "-", stdin=kept)).code == 0
+    text, _, _ = UNCHECKED["unknown"]
 
     async def refused() -> bool:
         return (await cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=text)).code != 0
