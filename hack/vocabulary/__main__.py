@@ -22,7 +22,8 @@ finds the one that matters. A *stalled* Workspace waits for a person; everything
 itself, and *warning* says that a person may want to look.
 
 What is new is given two seconds: only then is it said what the first claim, or a new workload,
-waits for. That one has failed is said at once.
+waits for; a later stage of a claim is said when it has lasted five. That one has failed is said at
+once.
 """
 EVENTS = f"""\
 # Log events
