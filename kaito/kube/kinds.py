@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from kaito.kube.objects import Condition, KubeModel, KubeObject
 from kaito.kube.resource import Resource
@@ -118,7 +118,7 @@ class ReplicaSpec(KubeModel):
     """How many pods are wanted, and which; the template is kept as it is on the wire."""
 
     replicas: int = 1
-    template: dict[str, JsonValue] = {}
+    template: dict[str, object] = {}
 
 
 class ReplicaStatus(KubeModel):
