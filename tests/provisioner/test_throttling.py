@@ -12,7 +12,7 @@ from tests.provisioner.witness import watching
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
-COUNT = 30
+COUNT = 60
 """Three times what the cloud takes at once."""
 LIMIT = {"perSecond": 1, "burst": 10}
 ACCEPTED, THROTTLED = 202, 429
