@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hack.benchmarks.scale.programs import answering
-from hack.benchmarks.scale.record import NAMESPACE
+from hack.benchmarks.scale.record import NAMESPACE, workspace
+from hack.benchmarks.scale.script import NAME, send
 from hack.cluster.arm.settings import Pace
 from hack.cluster.layout import Layout
 from kaito.kube.client import Client
@@ -99,9 +100,9 @@ async def pools(*, controlled: bool) -> AsyncIterator[Ground]:
 async def _settle(client: Client) -> None:
     """Have the server ready for all that follows.
 
-    The ServiceAccount of pods is made, as the controller manager does where there is one. A first
-    Service waits up to two seconds until a new server knows which addresses it may give: that is
-    no part of any figure.
+    The ServiceAccount of pods is made, as the controller manager does where there is one. A new
+    server takes up to two seconds until it knows which addresses a Service may have, and as long
+    until it has read the policies that admit a Workspace: that is no part of any figure.
     """
     of_namespace = f"/api/v1/namespaces/{NAMESPACE}"
     await client.request(
@@ -110,6 +111,8 @@ async def _settle(client: Client) -> None:
     first = {"metadata": {"name": "first"}, "spec": {"ports": [{"port": 80}]}}
     await client.request("POST", f"{of_namespace}/services", body=first)
     await client.request("DELETE", f"{of_namespace}/services/first")
+    tried = workspace(finalizer=False)
+    await send(client, tried.model_copy(update={"query": "dryRun=All"}), {NAME: "first"})
 
 
 GROUNDS: Mapping[str, Callable[..., Opened]] = {"instant": instant, "pools": pools}
