@@ -48,15 +48,20 @@ class ClaimSpec(KubeModel):
     resources: Resources = Resources()
 
     def values(self, key: str) -> tuple[str, ...]:
-        """Values that an `In` requirement allows for `key`, sorted; empty when none is stated."""
-        return tuple(
-            sorted(
-                value
-                for requirement in self.requirements
-                if requirement.key == key and requirement.operator == "In"
-                for value in requirement.values
-            )
-        )
+        """Values that all `In` requirements on `key` allow and no `NotIn` forbids, sorted.
+
+        Empty when no `In` requirement is stated, and when nothing is left.
+        """
+        allowed = [set(each.values) for each in self._on(key, "In")]
+        forbidden = (each.values for each in self._on(key, "NotIn"))
+        return tuple(sorted(set.intersection(*allowed).difference(*forbidden))) if allowed else ()
+
+    def is_narrowed(self, key: str) -> bool:
+        """Whether an `In` or `NotIn` requirement is stated for `key`."""
+        return bool(self._on(key, "In") or self._on(key, "NotIn"))
+
+    def _on(self, key: str, operator: str) -> list[Requirement]:
+        return [each for each in self.requirements if each.key == key and each.operator == operator]
 
 
 class ClaimStatus(KubeModel):

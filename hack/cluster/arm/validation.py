@@ -21,6 +21,7 @@ MAX_DISK_GIB = 2048
 MAX_TAGS = 50
 MAX_TAG_NAME = 512
 MAX_TAG_VALUE = 256
+ZONES = ("1", "2", "3")
 FORBIDDEN_IN_TAG_NAMES = frozenset("<>%&\\?/")
 
 RESERVED_LABEL_PREFIXES = ("kubernetes.azure.com", "kubernetes.io")
@@ -101,6 +102,7 @@ def check_properties(properties: Properties, *, sizes: Collection[str], location
         if name in properties and properties[name] not in words:
             message = f"{properties[name]!r} is none of {', '.join(words)}."
             raise refusals.invalid(message, target=f"properties.{name}")
+    _check_zones(properties.get("availabilityZones"))
     _check_labels(properties.get("nodeLabels"))
     _check_taints(properties.get("nodeTaints"))
     _check_tags(properties.get("tags"))
@@ -162,6 +164,13 @@ def _check_key(key: str, field: str) -> None:
 def _check_value(value: str, field: str) -> None:
     if value and (not _NAME.fullmatch(value) or len(value) > _MAX_NAME):
         raise refusals.invalid(f"{value!r} is no legal value.", target=f"properties.{field}")
+
+
+def _check_zones(zones: JsonValue) -> None:
+    for zone in zones if isinstance(zones, list) else ():
+        if zone not in ZONES:
+            message = f"{zone!r} is no availability zone: {', '.join(ZONES)}."
+            raise refusals.invalid(message, target="properties.availabilityZones")
 
 
 def _check_taints(taints: JsonValue) -> None:

@@ -15,6 +15,8 @@ from provisioner.quantity import gib
 
 STORAGE = "storage"
 SPOT = "spot"
+NO_ZONE = "0"
+ZONE_NUMBERS = (NO_ZONE, "1", "2", "3")
 GPU_SIZE_PREFIX = "Standard_N"
 DEFAULT_IMAGE_FAMILY = "ubuntu"
 
@@ -39,7 +41,7 @@ def order(kind: ClaimKind, claim: Claim, *, now: datetime) -> InstanceSpec:
     """What to launch for a claim.
 
     Raises:
-        InvalidSpec: the claim names no instance type, or a disk that cannot be.
+        InvalidSpec: the claim names no instance type, or a disk or zone that cannot be.
     """
     vm_sizes = claim.spec.values(labels.INSTANCE_TYPE)
     if not vm_sizes:
@@ -63,12 +65,32 @@ def order(kind: ClaimKind, claim: Claim, *, now: datetime) -> InstanceSpec:
         taints=tuple(f"{each.key}={each.value}:{each.effect}" for each in claim.spec.taints),
         image_family=claim.metadata.annotations.get(labels.NODE_IMAGE_FAMILY, DEFAULT_IMAGE_FAMILY),
         spot=claim.spec.values(labels.CAPACITY_TYPE) == (SPOT,),
-        zones=claim.spec.values(labels.ZONE),
+        zones=_zones(claim),
     )
 
 
 def _machine_type(vm_size: str) -> str:
     return "gpu" if is_gpu(vm_size) else "cpu"
+
+
+def _zones(claim: Claim) -> tuple[str, ...]:
+    """Numbers of the zones asked for; none where any will do.
+
+    A zone's label on AKS is its region and number, `eastus-1`; a node in no zone has number 0, a
+    fault domain. Source: AKS's page on availability zones.
+    """
+    asked = claim.spec.values(labels.ZONE)
+    numbers = tuple(dict.fromkeys(zone.rpartition("-")[2] for zone in asked))
+    if not all(number in ZONE_NUMBERS for number in numbers) or (
+        claim.spec.is_narrowed(labels.ZONE) and not numbers
+    ):
+        said = ", ".join(asked) or "what is left of them"
+        raise InvalidSpec(
+            "spec.requirements",
+            f"{said} is no zone on {labels.ZONE}: name each with the operator In as its region"
+            " and number, eastus-1",
+        )
+    return tuple(number for number in numbers if number != NO_ZONE)
 
 
 def _disk_gib(requests: Mapping[str, str]) -> int | None:

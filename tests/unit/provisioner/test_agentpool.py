@@ -155,6 +155,84 @@ def test_spot_zones_and_image_family_reach_the_body() -> None:
     assert properties["osSKU"] == "AzureLinux"
 
 
+def required(key: str, operator: str, *values: str) -> dict[str, object]:
+    return {"key": key, "operator": operator, "values": list(values)}
+
+
+def asked(*requirements: dict[str, object]) -> InstanceSpec:
+    size = required("node.kubernetes.io/instance-type", "In", SIZE)
+    return spec(spec={"requirements": [size, *requirements]})
+
+
+ZONE, CAPACITY = "topology.kubernetes.io/zone", "karpenter.sh/capacity-type"
+
+
+@pytest.mark.parametrize(
+    ("requirements", "zones"),
+    [
+        ([], ()),
+        ([required(ZONE, "In", "eastus-1")], ("1",)),
+        ([required(ZONE, "In", "2")], ("2",)),
+        ([required(ZONE, "In", "eastus2-3", "eastus2-1")], ("1", "3")),
+        ([required(ZONE, "In", "eastus-0")], ()),
+        ([required(ZONE, "Exists")], ()),
+        (
+            [required(ZONE, "In", "eastus-1", "eastus-2"), required(ZONE, "In", "eastus-2")],
+            ("2",),
+        ),
+        (
+            [required(ZONE, "In", "eastus-1", "eastus-2"), required(ZONE, "NotIn", "eastus-2")],
+            ("1",),
+        ),
+    ],
+)
+def test_zones_are_asked_for_by_the_number_in_the_label_of_aks(
+    requirements: list[dict[str, object]], zones: tuple[str, ...]
+) -> None:
+    properties = agentpool.body(asked(*requirements))["properties"]
+
+    assert isinstance(properties, dict)
+    assert tuple(properties.get("availabilityZones", ())) == zones
+
+
+@pytest.mark.parametrize(
+    "requirements",
+    [
+        [required(ZONE, "In", "us-east-1a")],
+        [required(ZONE, "In", "eastus-1"), required(ZONE, "In", "eastus-2")],
+        [required(ZONE, "NotIn", "eastus-1")],
+    ],
+    ids=["of another cloud", "nothing is left", "all but one"],
+)
+def test_zones_that_cannot_be_asked_for_are_refused_and_not_passed_over(
+    requirements: list[dict[str, object]],
+) -> None:
+    with pytest.raises(InvalidSpec, match=r"topology\.kubernetes\.io/zone"):
+        asked(*requirements)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "spot"),
+    [
+        (required(CAPACITY, "In", "spot"), True),
+        (required(CAPACITY, "In", "on-demand"), False),
+        (required(CAPACITY, "In", "on-demand", "spot"), False),
+        (required(CAPACITY, "NotIn", "spot"), False),
+    ],
+)
+def test_only_a_claim_that_allows_nothing_else_gets_spot(
+    requirement: dict[str, object], *, spot: bool
+) -> None:
+    assert asked(requirement).spot is spot
+
+
+def test_the_image_family_of_a_claim_is_its_annotation() -> None:
+    metadata = claim(MACHINE).metadata.model_dump(by_alias=True, mode="json")
+    noted = {**metadata, "annotations": {"kaito.sh/node-image-family": "AzureLinux"}}
+
+    assert spec(metadata=noted).image_family == "AzureLinux"
+
+
 def test_an_image_family_that_nobody_knows_is_refused() -> None:
     with pytest.raises(BadRequest, match="plan9"):
         agentpool.body(replace(spec(), image_family="plan9"))
