@@ -34,8 +34,10 @@ MEANINGS: Mapping[str, str] = {
     "instances.unlisted": "The agent pools could not be listed.",
     "lease.acquired": "This process leads now.",
     "lease.lost": "This process leads no longer and ends at once.",
+    "lease.overstayed": "The event loop stood still past the lease; the process ends.",
     "lease.released": "This process gave the lease back while stopping.",
     "lease.unanswered": "The lease could not be renewed this time.",
+    "library.reported": "A library said something through `logging`.",
     "loop.stalled": "The event loop stood still for longer than it may.",
     "node.initialized": "The node of a claim has its resources and can be used.",
     "node.orphaned": "A node without an agent pool is being removed.",
@@ -48,6 +50,7 @@ MEANINGS: Mapping[str, str] = {
     "preflight.skipped": "Quota and size could not be asked for beforehand; the request follows.",
     "process.stopping": "The process stops, and what it still waits for.",
     "process.unstarted": "The process could not start; it ends.",
+    "reconcile.failed": "A reconcile raised; it is tried again. The same again is said at debug.",
     "reconcile.raised": "The traceback behind `reconcile.failed`.",
     "scrape.unreviewed": "Nobody could be asked who scrapes /metrics.",
     "settings.loaded": "The process begins, with these settings.",
@@ -60,10 +63,24 @@ MEANINGS: Mapping[str, str] = {
     "workspace.warned": "Something a person should know about a Workspace that goes on.",
 }
 
+SAID_OTHERWISE: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
+    "lease.overstayed": (frozenset({"error"}), frozenset()),
+    "library.reported": (
+        frozenset({"warning", "error", "critical"}),
+        frozenset({"message", "library"}),
+    ),
+    "reconcile.failed": (
+        frozenset({"debug", "info", "warning", "error", "exception"}),
+        frozenset({"error"}),
+    ),
+}
+"""Levels and keys of the events that no call of a logger names: one is written by hand, one comes
+from others' loggers, and one is said at the level of its failure."""
+
 
 def found() -> dict[str, tuple[frozenset[str], frozenset[str]]]:
     """Levels and keys of each event, by its name."""
-    events: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+    events = dict(SAID_OTHERWISE)
     for path in sorted(each for part in SHIPPED for each in (ROOT / part).rglob("*.py")):
         tree = ast.parse(path.read_text())
         names = _constants(tree)

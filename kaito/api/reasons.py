@@ -118,5 +118,10 @@ WARNINGS = frozenset(
 )
 """Reasons that a person may have to act on: their Events are Warnings."""
 
-TERMINAL = WARNINGS - {Reason.NOT_ANSWERING, Reason.POD_EVICTED, Reason.UNSCHEDULABLE}
+TERMINAL = WARNINGS - {
+    Reason.NOT_ANSWERING,
+    Reason.POD_EVICTED,
+    Reason.PREFLIGHT_SKIPPED,
+    Reason.UNSCHEDULABLE,
+}
 """Reasons that waiting alone does not mend: the Workspace is Stalled, not Reconciling."""

@@ -34,9 +34,9 @@ from kaito.workloads.template import rendered_template
 Workload = Deployment | StatefulSet
 
 _PODLESS_SECONDS = 10.0
+"""How long a StatefulSet, which keeps its troubles to its Events, may be without any pod."""
 _SILENCE_SECONDS = 2.0
 """How long a workload may be there before people are told that its pods are not ready yet."""
-"""How long a StatefulSet, which keeps its troubles to its Events, may be without any pod."""
 
 
 def ensure_service(seen: Observed) -> Step:
