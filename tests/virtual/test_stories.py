@@ -54,5 +54,5 @@ def test_faults_that_stop_leave_no_trace(seed: int) -> None:
     assert list(plans.failures(plans.seeds(seed, seed + 1))) == []
 
 
-def test_i8_a_server_that_is_down_is_asked_ever_more_seldom() -> None:
+def test_a_server_that_is_down_is_asked_ever_more_seldom() -> None:
     assert list(plans.failures(["outage/CREATE"])) == []
