@@ -5,11 +5,9 @@ KV cache per token, heads, layers. Upstream's own estimate, in floating point: m
 on an A10), less 2.3 GiB and a share of the KV cache of 2,048 tokens, one for each GPU of a node;
 the rest divided by 1.05 holds weights x 1.02; so many GPUs, so many nodes.
 
-That vLLM takes no GPU below compute capability 8.0 is set aside: upstream's own table has none.
-
-Ours differs in four rules and in nothing else. The oracle below has a switch for each, in floating
-point: with none it is upstream's estimate, with all it must be our answer on every single pair, and
-the count of pairs that each rule decides is written down.
+On how many nodes its images run, ours differs in four rules. The oracle below has a switch for
+each, in floating point: with none it is upstream's estimate, with all it must be our answer on
+every single pair, and the count of pairs that each rule decides is written down.
 
 - `cache`: all nodes share the KV cache of a sequence, each keeps its own layers' part; upstream
   charges every node all of it. Needs less.
@@ -17,6 +15,9 @@ the count of pairs that each rule decides is written down.
 - `heads`: a layer is cut only where its heads divide, and a KV head that several GPUs use is on
   each of them; upstream cuts anywhere. Needs more.
 - `far`: we go to 8 nodes, upstream to any number. Is no.
+
+Two more are no matter of memory, and have tests of their own: vLLM takes no GPU below compute
+capability 8.0 (set aside here: upstream's own table has none), and our images for one GPU use one.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ VLLM = {
     for name, preset in read_catalog(PRESETS, origin="upstream").presets.items()
     if name in PUBLISHED
 }
-
+OURS = read_catalog(PRESETS, origin="kaito")
+NVIDIA = [sku for sku in OURS.skus.values() if sku.model.startswith("NVIDIA")]
 
 RULES = ("cache", "layers", "heads", "far")
 
@@ -123,6 +125,27 @@ def nodes_by(rules: tuple[str, ...], name: str, sku: Sku) -> int | None:
             if need <= usable_gib(sku):
                 return nodes
     return None
+
+
+def context(row: dict[str, str], sku: Sku, cut: tuple[int, int, int]) -> float:
+    """Tokens of one sequence that nodes, tensor size and stages hold: a token has one price."""
+    nodes, tensor, stages = cut
+    none = row | {"kv_bytes_per_token": "0"}
+    weights = needed_gib(none, nodes=nodes, tensor=tensor, stages=stages, rules=RULES)
+    sequence = needed_gib(row, nodes=nodes, tensor=tensor, stages=stages, rules=RULES) - weights
+    tokens = min(2048, int(row["context_tokens"]))
+    return min((usable_gib(sku) - weights) / sequence * tokens, int(row["context_tokens"]))
+
+
+def preferred(row: dict[str, str], sku: Sku, nodes: int) -> tuple[int, int, int]:
+    """The cut on so many nodes: the fewest stages, then the most context, then the fewest GPUs."""
+    holding = [
+        (nodes, tensor, stages)
+        for tensor, stages in layouts(row, gpus=sku.gpus, nodes=nodes, rules=RULES)
+        if needed_gib(row, nodes=nodes, tensor=tensor, stages=stages, rules=RULES)
+        <= usable_gib(sku)
+    ]
+    return min(holding, key=lambda cut: (cut[2], -int(context(row, sku, cut)), cut[1]))
 
 
 def test_the_published_figures_are_those_of_the_catalogue() -> None:
@@ -197,6 +220,47 @@ def test_with_our_four_rules_it_is_our_answer_on_every_pair(cloud: str) -> None:
     ]
 
     assert wrong == []
+
+
+@pytest.mark.parametrize("cloud", CATALOGS)
+def test_the_cut_and_the_context_are_those_of_the_stated_preference(cloud: str) -> None:
+    for name, sku in pairs(cloud):
+        nodes = nodes_by(RULES, name, sku)
+        if nodes is None:
+            continue
+        cut = preferred(PUBLISHED[name], sku, nodes)
+        _, tensor, stages = cut
+        found = fit(VLLM[name], sku)
+
+        got = (found.tensor_parallel, found.pipeline_parallel, found.gpus)
+        assert got == (tensor, nodes * stages, nodes * tensor * stages), (name, sku.name)
+        expected = pytest.approx(context(PUBLISHED[name], sku, cut), abs=1)
+        assert found.context_tokens == expected, (name, sku.name)
+
+
+def test_our_image_for_one_gpu_fits_where_one_gpu_of_the_node_is_enough() -> None:
+    names = [
+        preset.name
+        for preset in OURS.models()
+        if preset.geometry and preset.image.parallel == "none"
+    ]
+    assert len(names) == 16
+    for name, sku in ((name, sku) for name in names for sku in NVIDIA):
+        row = PUBLISHED[name]
+        needed = float(row["weights_gib"]) * 1.02 * 1.05 + kv_gib(row)
+        found = fit(OURS.presets[name], sku)
+        assert found.fits is (needed <= usable_gib(sku)), (name, sku.name)
+        assert (found.nodes, found.gpus) == ((1, 1) if found.fits else (0, 0))
+
+
+def test_our_image_that_needs_8_0_fits_nothing_below_it() -> None:
+    names = [preset.name for preset in OURS.models() if preset.image.compute_capability == 8.0]
+    below = [sku for sku in NVIDIA if (sku.compute_capability or 0) < 8]
+    assert (len(names), len(below)) == (44, 27)
+    for name, sku in ((name, sku) for name in names for sku in below):
+        found = fit(OURS.presets[name], sku)
+        assert not found.fits
+        assert "needs GPUs of compute capability 8 or more" in found.sentence
 
 
 @pytest.mark.parametrize("cloud", CATALOGS)
