@@ -299,9 +299,12 @@ def test_another_makers_accelerators_are_refused() -> None:
     ("name", "gpus", "total", "each"),
     [
         ("falcon-7b", 1, 14, 0),
+        ("falcon-7b-instruct", 1, 14, 0),
         ("falcon-40b", 2, 90, 0),
+        ("falcon-40b-instruct", 2, 90, 0),
         ("llama-2-7b", 1, 14, 14),
         ("llama-2-13b", 2, 30, 15),
+        ("llama-2-13b-chat", 2, 30, 15),
         ("llama-2-70b", 8, 152, 19),
         ("llama-2-7b-chat", 1, 16, 14),
         ("llama-2-70b-chat", 8, 192, 19),
