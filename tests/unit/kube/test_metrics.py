@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 
 import prometheus_client
@@ -17,6 +18,16 @@ from kaito.kube.stalls import watch_stalls
 from kaito.kube.transport import Endpoint, Transport
 from tests.unit.kube.apiserver import Api
 from tests.unit.kube.builders import THINGS, Anonymous, ref
+
+# fmt: off
+RECONCILE_SECONDS = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9,
+    1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0,
+    25.0, 30.0, 40.0, 50.0, 60.0,
+]
+QUEUE_SECONDS = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]
+# fmt: on
+"""Of controller-runtime's histogram of reconciles and its two of the workqueue."""
 
 
 def value(sample: str, /, **labels: str) -> float | None:
@@ -57,6 +68,33 @@ async def test_every_series_of_a_controller_is_there_from_the_start() -> None:
     for priority in ("0", "-100"):
         labels = {"name": "fresh", "controller": "fresh", "priority": priority}
         assert value("workqueue_depth", **labels) == 0
+
+
+def bounds(name: str, /, **labels: str) -> list[str]:
+    """The upper bounds of a histogram's buckets, as they are told."""
+    return [
+        sample.labels["le"]
+        for family in prometheus_client.REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == f"{name}_bucket" and labels.items() <= sample.labels.items()
+    ]
+
+
+async def test_buckets_are_those_that_dashboards_know() -> None:
+    Controller("sorted", nothing)
+    whole = {"name": "sorted", "controller": "sorted"}
+
+    told = {
+        "reconcile": bounds("controller_runtime_reconcile_time_seconds", controller="sorted"),
+        "queued": bounds("workqueue_queue_duration_seconds", **whole),
+        "worked": bounds("workqueue_work_duration_seconds", **whole),
+    }
+
+    assert {name: [float(each) for each in found] for name, found in told.items()} == {
+        "reconcile": pytest.approx([*RECONCILE_SECONDS, math.inf]),
+        "queued": pytest.approx([*QUEUE_SECONDS, math.inf]),
+        "worked": pytest.approx([*QUEUE_SECONDS, math.inf]),
+    }
 
 
 async def test_a_key_is_counted_where_it_is() -> None:
