@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
 from kaito.kube.backoff import Backoff
 from kaito.kube.client import Client
+from kaito.kube.deadlines import Deadlines
 from kaito.kube.informer import Informer
 from kaito.kube.reflector import Patience, Selection
+from kaito.kube.transport import Transport
 from tests.unit.kube.apiserver import Answer, Api, Json, refusal
 from tests.unit.kube.builders import THINGS, Thing, path
 
@@ -42,6 +45,19 @@ def html(code: int) -> Answer:
     return answer
 
 
+async def reset(request: web.Request) -> web.StreamResponse:
+    """A connection that is cut before the answer."""
+    assert request.transport
+    request.transport.abort()
+    return web.Response()
+
+
+async def hang(_: web.Request) -> web.StreamResponse:
+    """No answer at all."""
+    await asyncio.Event().wait()
+    raise web.HTTPNoContent
+
+
 MISSING = refusal(404, "NotFound")
 ABSENT = {
     "the group is unknown": [MISSING, MISSING, says(GROUPS)],
@@ -54,7 +70,14 @@ UNKNOWN = {
     "a proxy answers for all": [html(404), html(404), html(404)],
     "the list of groups fails": [MISSING, MISSING, refusal(503, "ServiceUnavailable")],
     "discovery has the resource": [MISSING, says(OURS)],
+    "the list is cut off twice": [reset, reset],
+    "discovery is cut off twice": [MISSING, reset, reset],
     "the list of groups is something else": [MISSING, MISSING, says({"kind": "Status"})],
+}
+UNANSWERED = {
+    "the list": [hang],
+    "discovery": [MISSING, hang],
+    "the list of groups": [MISSING, MISSING, hang],
 }
 
 
@@ -142,6 +165,24 @@ async def test_r19_what_is_not_discoverys_word_counts_as_failure(
 
     assert not is_synced
     assert trouble not in {"", "no list yet"}
+    assert not api.instead
+
+
+@pytest.mark.parametrize("answers", UNANSWERED.values(), ids=UNANSWERED)
+async def test_r19_no_answer_counts_as_failure(
+    api: Api, client: Client, answers: list[Answer]
+) -> None:
+    api.instead.extend(answers)
+    transport = client._transport
+    assert isinstance(transport, Transport)
+    transport._lane = replace(transport._lane, deadlines=Deadlines(0.5))
+
+    async with running(client, backoff_seconds=60) as informer:
+        trouble = await failed(informer)
+        is_synced = informer.synced.is_set()
+
+    assert not is_synced
+    assert "none within" in trouble
     assert not api.instead
 
 
