@@ -92,6 +92,13 @@ def test_what_ships_imports_only_what_it_declares() -> None:
     assert _undeclared(SHIPPED, allowed) == {}
 
 
+def test_no_product_or_demo_imports_a_test() -> None:
+    found = sources(*SHIPPED, "presets", "hack/cluster")
+
+    assert found
+    assert [one.path for one in found if one.has_import("tests")] == []
+
+
 def test_everything_else_imports_only_what_an_extra_declares() -> None:
     declared = _declared(
         "artifacts", "bench", "clients", "cluster", "dev", "inference", "tuning", "vllm"
