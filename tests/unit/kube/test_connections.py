@@ -87,6 +87,21 @@ async def test_a_connection_is_used_again() -> None:
     assert server.opened == 1
 
 
+async def test_a_thousand_requests_leave_no_more_connections_than_there_were_at_once() -> None:
+    at_once = 8
+    async with serving(*[says(body("a"))] * 1000) as (server, connections):
+
+        async def ask(count: int) -> None:
+            for _ in range(count):
+                await connections.exchange(REQUEST, repeatable=False)
+
+        await asyncio.gather(*(ask(1000 // at_once) for _ in range(at_once)))
+        busy, idle = len(connections._busy), len(connections._idle)
+
+    assert (server.requests, busy) == (1000, 0)
+    assert idle == server.opened <= at_once
+
+
 async def test_each_of_two_requests_at_a_time_has_its_own_connection() -> None:
     async with serving(nothing, says(body("b"))) as (server, connections):
         first = asyncio.create_task(connections.exchange(REQUEST, repeatable=False))
