@@ -1,0 +1,86 @@
+"""What a kubeconfig says beyond an address and a token: programs that make tokens, proxies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from kaito.kube.client import Client
+from tests.unit.kube.apiserver import Api
+from tests.unit.kube.builders import COLLECTION, THINGS
+
+MANIFEST = {"metadata": {"name": "a", "namespace": "default"}, "spec": {"size": 1}}
+VERSION = "client.authentication.k8s.io/v1"
+SECOND_IS_NEW = """
+echo ran >> "$RUNS"
+token=old; test "$(wc -l < "$RUNS")" -gt 1 && token=new
+printf '{"apiVersion": "%s", "kind": "ExecCredential", "status": {"token": "%s"}}' "$0" $token
+"""
+
+
+@asynccontextmanager
+async def connected(
+    folder: Path, cluster: Mapping[str, object], user: Mapping[str, object]
+) -> AsyncIterator[Client]:
+    """A client of a kubeconfig with one cluster and one user."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "clusters": [{"name": "k", "cluster": cluster}],
+        "users": [{"name": "u", "user": user}],
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+    }
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(config))
+    client = await Client.connect(user_agent="t", field_manager="t", kubeconfig=str(path))
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def test_t5_a_plugin_is_run_again_when_its_token_was_refused(
+    api: Api, tmp_path: Path
+) -> None:
+    api.tokens = {"new"}
+    runs = tmp_path / "runs"
+    plugin = {
+        "apiVersion": VERSION,
+        "command": "sh",
+        "args": ["-c", SECOND_IS_NEW, VERSION],
+        "env": [{"name": "RUNS", "value": str(runs)}],
+    }
+
+    async with connected(tmp_path, {"server": api.url}, {"exec": plugin}) as client:
+        await client.create(THINGS, MANIFEST)
+        await client.list(THINGS)
+
+    sent = [each.headers["Authorization"] for each in api.seen]
+    assert sent == ["Bearer old", "Bearer new", "Bearer new"]
+    assert runs.read_text() == "ran\nran\n"
+
+
+async def test_requests_go_through_the_proxy_of_the_cluster(api: Api, tmp_path: Path) -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def proxy(request: web.Request) -> web.StreamResponse:
+        asked.append((request.method, request.raw_path))
+        return await api.answer(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", proxy)
+    async with TestServer(app) as server:
+        cluster = {"server": "http://api.invalid:8080", "proxy-url": str(server.make_url(""))}
+        async with connected(tmp_path, cluster, {"token": "mine"}) as client:
+            await client.create(THINGS, MANIFEST)
+            found = await client.list(THINGS, namespace="default")
+
+    address = f"http://api.invalid:8080{COLLECTION}"
+    assert asked == [("POST", f"{address}?fieldManager=t"), ("GET", f"{address}?limit=500")]
+    assert [each.metadata.name for each in found] == ["a"]
