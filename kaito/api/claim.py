@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from kaito.api.schema import FreeForm, Quantity
@@ -28,7 +30,7 @@ class Taint(KubeModel):
 class Resources(KubeModel):
     """What must be allocatable on the node."""
 
-    requests: dict[str, Quantity] = {}
+    requests: Mapping[str, Quantity] = {}
 
 
 class TemplateRef(KubeModel):
@@ -69,8 +71,8 @@ class ClaimStatus(KubeModel):
 
     node_name: str = ""
     provider_id: str = Field(default="", alias="providerID")
-    capacity: dict[str, Quantity] = {}
-    allocatable: dict[str, Quantity] = {}
+    capacity: Mapping[str, Quantity] = {}
+    allocatable: Mapping[str, Quantity] = {}
 
 
 Kubelet = FreeForm

@@ -8,7 +8,7 @@ honour are in the schema so that they can be refused by name; others would be dr
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -67,7 +67,9 @@ class LabelSelector(Ruled):
         ),
     )
 
-    match_labels: dict[str, LabelValue] = Field(default={}, json_schema_extra={"maxProperties": 64})
+    match_labels: Mapping[str, LabelValue] = Field(
+        default={}, json_schema_extra={"maxProperties": 64}
+    )
     match_expressions: tuple[LabelExpression, ...] = Field(default=(), max_length=16)
 
 

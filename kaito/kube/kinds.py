@@ -6,6 +6,7 @@ those fields name their alias.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import Field
@@ -34,8 +35,8 @@ class NodeStatus(KubeModel):
     """What the kubelet reports; quantities are strings such as "8" or "16Gi"."""
 
     conditions: tuple[Condition, ...] = ()
-    capacity: dict[str, str] = {}
-    allocatable: dict[str, str] = {}
+    capacity: Mapping[str, str] = {}
+    allocatable: Mapping[str, str] = {}
 
 
 class Node(KubeObject):
@@ -118,7 +119,7 @@ class ReplicaSpec(KubeModel):
     """How many pods are wanted, and which; the template is kept as it is on the wire."""
 
     replicas: int = 1
-    template: dict[str, object] = {}
+    template: Mapping[str, object] = {}
 
 
 class ReplicaStatus(KubeModel):
@@ -162,7 +163,7 @@ class ServiceSpec(KubeModel):
     type: str = "ClusterIP"
     cluster_ip: str = Field(default="", alias="clusterIP")
     ports: tuple[ServicePort, ...] = ()
-    selector: dict[str, str] = {}
+    selector: Mapping[str, str] = {}
     publish_not_ready_addresses: bool = False
 
 

@@ -69,8 +69,8 @@ class ObjectMeta(KubeModel):
     resource_version: str = ""
     generation: int = 0
     # A factory, because pydantic makes a deep copy of a default that can change.
-    labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    annotations: Mapping[str, str] = Field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
     owner_references: tuple[OwnerReference, ...] = ()
     creation_timestamp: datetime | None = None

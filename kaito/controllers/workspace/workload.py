@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -199,6 +200,6 @@ def _annotations(manifest: Manifest) -> dict[str, str]:
     return dict(metadata["annotations"]) if isinstance(metadata, dict) else {}
 
 
-def _revision(annotations: dict[str, str]) -> str:
+def _revision(annotations: Mapping[str, str]) -> str:
     """The revision that annotations carry."""
     return annotations.get(labels.REVISION, "")
