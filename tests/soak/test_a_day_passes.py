@@ -1,4 +1,10 @@
-"""Twenty-four hours: workspaces come and go, faults come and stop, and nothing is held on to."""
+"""Twenty-four hours: workspaces come and go, faults come and stop, and nothing is held on to.
+
+Measured are the objects that can be reached from a process's Manager and tasks, from the product's
+modules and from its metrics: how many, their bytes, and the entries of each container. It is not
+the memory of a process, and there is no HTTP transport in virtual time: its connections have a
+test of their own, tests/unit/kube/test_connections.py.
+"""
 
 from __future__ import annotations
 
