@@ -2,8 +2,8 @@
 
 Answers that go on are carried by aiohttp, those that come whole by connections of our own; through
 a proxy, aiohttp carries all. Lease requests have connections of their own, so that a renewal never
-waits behind a list and a dead connection of one kind does not hold up the other. The environment's
-proxy settings are not consulted at every request, which costs more than the request itself.
+waits behind a list and a dead connection of one kind does not hold up the other. A proxy is the one
+that the kubeconfig names as `proxy-url`; those of the environment are not used.
 """
 
 from __future__ import annotations
