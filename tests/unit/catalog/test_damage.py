@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -114,6 +117,23 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
 def test_a_cloud_without_a_file_is_named(presets: Path) -> None:
     with pytest.raises(BrokenCatalog, match=r"aws\.yaml: cannot be read: No such file"):
         read_catalog(presets, cloud="aws")
+
+
+def test_the_controller_ends_with_one_line_that_says_so(presets: Path) -> None:
+    path = presets / MODEL
+    path.write_text(path.read_text().replace("layers: 40", "layers: 0"))
+    environment = {name: value for name, value in os.environ.items() if "KAITO_" not in name}
+    command = [sys.executable, "-m", "kaito", "--log-format=json", f"--presets-dir={presets}"]
+
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, timeout=60
+    )
+
+    events = [json.loads(line) for line in (ended.stdout + ended.stderr).splitlines()]
+    refused = [event for event in events if event["event"] == "catalog.refused"]
+    assert ended.returncode == 1
+    assert [event["event"] for event in events] == ["settings.loaded", "catalog.refused"]
+    assert refused[0]["error"].startswith("phi-4.yaml: geometry.layers: ")
 
 
 def checked(entry: object, schema: str) -> None:

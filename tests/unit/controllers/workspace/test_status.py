@@ -9,6 +9,7 @@ import pytest
 
 from kaito.api.machine import LAUNCHED, READY, Machine
 from kaito.api.workspace import Workspace, WorkspaceStatus
+from kaito.catalog.geometry import Geometry
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status, status_manifest
@@ -18,6 +19,7 @@ from kaito.nodes.claim import rendered_claim
 from kaito.workloads.inference import Ground, rendered_inference
 from kaito.workloads.service import rendered_service
 from tests.unit.controllers.workspace.worlds import (
+    CATALOG,
     NOW,
     PRESET,
     WISH,
@@ -127,6 +129,33 @@ def test_the_time_moves_only_where_the_status_moves() -> None:
     assert found(where, "ResourceReady").last_transition_time == NOW
     assert found(where, "InferenceReady").last_transition_time == LATER
     assert found(where, "Ready").last_transition_time == LATER
+
+
+def test_the_status_says_to_what_the_context_is_lowered() -> None:
+    # 16 x 0.84 - 2.3 GiB, less 7.12 x 1.02 x 1.05 GiB, at 393,216 bytes a token: 9,596.9 tokens.
+    long = PRESET.model_copy(
+        update={
+            "geometry": Geometry(
+                weights_gib=7.12,
+                dtype="bfloat16",
+                attention="mha",
+                layers=32,
+                hidden_size=3072,
+                heads=32,
+                kv_heads=32,
+                head_size=96,
+                context_tokens=131_072,
+            )
+        }
+    )
+
+    where = said(replace(PROVISIONED, catalog=replace(CATALOG, presets={"phi": long})))
+
+    assert found(where, "ResourceReady").message == (
+        "1 of 1 nodes are ready: phi fits 1 node of Standard_X: it uses 1 of 1 GPU,"
+        " needs 10.68 GiB of 16 GiB on each for 2048 tokens;"
+        " its context is lowered from 131072 to 9596 tokens"
+    )
 
 
 def test_a_new_reason_alone_moves_no_time() -> None:
