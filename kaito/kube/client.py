@@ -333,7 +333,7 @@ async def _endpoint(kubeconfig: str, context: str, clock: Clock) -> Endpoint:
     configuration: Any = kubernetes_asyncio.client.Configuration()
     loader: Any = None
 
-    async def read() -> str:
+    async def read(refused: str) -> str:
         nonlocal loader
         try:
             if not kubeconfig:
@@ -346,13 +346,16 @@ async def _endpoint(kubeconfig: str, context: str, clock: Clock) -> Endpoint:
                     persist_config=False,
                 )
             else:
+                if refused:
+                    # A plugin's token would count as good until the time that it named.
+                    vars(loader).pop("exec_plugin_expiry", None)
                 await loader.load_and_set(configuration)
         except config.ConfigException as error:
             raise ValueError(f"no usable credentials: {error}") from error
         # Token files often end in a newline, which no header may hold.
         return str(configuration.api_key.get("BearerToken", "")).strip()
 
-    authorization = RotatingToken(await read(), read, clock=clock)
+    authorization = RotatingToken(await read(""), read, clock=clock)
     return Endpoint(
         url=configuration.host,
         authorization=authorization,

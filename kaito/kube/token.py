@@ -19,7 +19,8 @@ class RotatingToken:
 
     Args:
         header: what was read first; "" means that no token is needed, ever.
-        read: reads it anew; raises OSError or ValueError when its source is no good now.
+        read: reads it anew, told the header that was refused, "" for none; raises OSError or
+            ValueError when its source is no good now.
         clock: measures the header's age.
         read_seconds: how long that may take.
     """
@@ -27,7 +28,7 @@ class RotatingToken:
     def __init__(
         self,
         header: str,
-        read: Callable[[], Awaitable[str]],
+        read: Callable[[str], Awaitable[str]],
         *,
         clock: Clock = SYSTEM_CLOCK,
         read_seconds: float = 10.0,
@@ -41,11 +42,12 @@ class RotatingToken:
     async def header(self, *, refused: str | None = None) -> str:
         """The header's value; read anew when `refused` is the one that we have."""
         stale = self._clock.monotonic() - self._read_at > _AGE_SECONDS
-        if self._header and (stale or refused == self._header):
+        is_refused = refused == self._header
+        if self._header and (stale or is_refused):
             self._read_at = self._clock.monotonic()
             try:
                 async with asyncio.timeout(self._read_seconds):
-                    self._header = await self._read()
+                    self._header = await self._read(self._header if is_refused else "")
             except (OSError, ValueError) as error:
                 # The file may be half-written just now, or the program that makes tokens hang:
                 # the old one may still do.

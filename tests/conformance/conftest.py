@@ -83,7 +83,7 @@ async def other(server: Server) -> AsyncIterator[Client]:
 
 
 def _wire(url: str) -> Transport:
-    async def nothing() -> str:
+    async def nothing(_: str) -> str:
         return ""
 
     endpoint = Endpoint(url, RotatingToken("", nothing))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -19,7 +20,8 @@ VERSION = "client.authentication.k8s.io/v1"
 SECOND_IS_NEW = """
 echo ran >> "$RUNS"
 token=old; test "$(wc -l < "$RUNS")" -gt 1 && token=new
-printf '{"apiVersion": "%s", "kind": "ExecCredential", "status": {"token": "%s"}}' "$0" $token
+printf '{"apiVersion": "%s", "kind": "ExecCredential", "status": {"token": "%s"%s}}' \
+  "$0" $token "$UNTIL"
 """
 
 
@@ -45,8 +47,9 @@ async def connected(
         await client.close()
 
 
+@pytest.mark.parametrize("until", ["", ', "expirationTimestamp": "2999-01-01T00:00:00Z"'])
 async def test_t5_a_plugin_is_run_again_when_its_token_was_refused(
-    api: Api, tmp_path: Path
+    api: Api, tmp_path: Path, until: str
 ) -> None:
     api.tokens = {"new"}
     runs = tmp_path / "runs"
@@ -54,7 +57,7 @@ async def test_t5_a_plugin_is_run_again_when_its_token_was_refused(
         "apiVersion": VERSION,
         "command": "sh",
         "args": ["-c", SECOND_IS_NEW, VERSION],
-        "env": [{"name": "RUNS", "value": str(runs)}],
+        "env": [{"name": "RUNS", "value": str(runs)}, {"name": "UNTIL", "value": until}],
     }
 
     async with connected(tmp_path, {"server": api.url}, {"exec": plugin}) as client:

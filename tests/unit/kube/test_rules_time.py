@@ -217,7 +217,7 @@ async def test_t5_a_token_is_read_once_a_minute_and_when_it_was_refused() -> Non
     clock, reads = FakeClock(), list[float]()
     tokens: Mapping[int, str] = {1: "second", 2: "third"}
 
-    async def read() -> str:
+    async def read(_: str) -> str:
         reads.append(clock.seconds)
         if len(reads) == 3:
             raise OSError("half-written")

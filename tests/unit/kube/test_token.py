@@ -11,7 +11,7 @@ from tests.unit.kube.builders import FakeClock
 async def test_t3_a_source_of_tokens_that_hangs_leaves_the_old_one() -> None:
     clock = FakeClock()
 
-    async def hang() -> str:
+    async def hang(_: str) -> str:
         await asyncio.Event().wait()
         return "never"
 
