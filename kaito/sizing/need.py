@@ -13,6 +13,7 @@ from kaito.sizing.memory import (
     needed_bytes,
     usable_bytes,
 )
+from kaito.sizing.sentences import AUTHORS
 
 
 def serving_need(
@@ -44,9 +45,9 @@ def serving_amount(preset: Preset, *, gpus: int, nodes: int, tokens: int) -> str
 
 
 def serving_purpose(preset: Preset, *, tokens: int) -> str:
-    """What that is for; "" where only the authors know."""
+    """What that is for; where only the authors know, that the figure is theirs."""
     if preset.geometry is None:
-        return ""
+        return AUTHORS
     least = min(tokens, preset.geometry.context_tokens)
     return f" for its weights, {least} tokens and the run-time"
 
@@ -59,7 +60,7 @@ def serving_limit(preset: Preset) -> str:
 
 def stated_need(model: str, needs: Requirements, *, nodes: int, verb: str) -> str:
     """What the authors ask for, on so many nodes."""
-    return f"{model} needs {stated_amount(needs, nodes=nodes, verb=verb)}"
+    return f"{model} needs {stated_amount(needs, nodes=nodes, verb=verb)}{AUTHORS}"
 
 
 def stated_amount(needs: Requirements, *, nodes: int, verb: str) -> str:

@@ -19,4 +19,6 @@ REFUSAL = "{need}, {offer}: choose a larger instance type"
 OLD = (
     "{name} needs GPUs of compute capability {least} or more, {offer}: choose a newer instance type"
 )
+AUTHORS = " by its authors' figure"
+"""Follows a requirement that the preset's authors state, where nothing is computed."""
 FOREIGN = "{name} needs nvidia.com/gpu, {offer}: choose a type with NVIDIA GPUs"

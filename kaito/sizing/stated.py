@@ -8,6 +8,7 @@ from kaito.catalog.preset import Requirements
 from kaito.catalog.sku import Sku
 from kaito.sizing.answer import Fit, counted, hardware, refusal, retirement
 from kaito.sizing.need import stated_need, wish
+from kaito.sizing.sentences import AUTHORS
 
 
 def stated_fit(
@@ -53,7 +54,7 @@ def _accepted(model: str, needs: Requirements, sku: Sku, *, nodes: int, verb: st
         sku.name,
         fits=True,
         sentence=(
-            f"{model} fits {counted(nodes, 'node')} of {sku.name} by its authors' figure: it needs"
+            f"{model} fits {counted(nodes, 'node')} of {sku.name}{AUTHORS}: it needs"
             f" {wish(needs)} to {verb}, {hardware(sku, nodes=nodes)}; its context is not computed,"
             f" since its geometry is not known{retirement(sku)}"
         ),

@@ -177,8 +177,8 @@ SPOKEN = (
     (
         serving("falcon-40b", "Standard_NC6s_v3"),
         (
-            "resource.instanceType: falcon-40b needs one GPU with 90 GiB to serve, Standard_NC6s_v3"
-            " has 1 GPU with 16 GiB: choose a larger instance type"
+            "resource.instanceType: falcon-40b needs one GPU with 90 GiB to serve by its authors'"
+            " figure, Standard_NC6s_v3 has 1 GPU with 16 GiB: choose a larger instance type"
         ),
     ),
     (

@@ -55,7 +55,7 @@ UNCHECKED = {
         ),
         (
             quick_start("small", inference={"preset": {"name": "falcon-40b"}}),
-            "falcon-40b needs one GPU with 90 GiB to serve, Standard_NC6s_v3 has 1 GPU with 16 GiB",
+            "falcon-40b needs one GPU with 90 GiB to serve by its authors' figure",
         ),
         (
             quick_start("template-too", inference={"preset": {"name": "x"}, "template": {}}),

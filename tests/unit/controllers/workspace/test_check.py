@@ -56,7 +56,7 @@ def first(subject: Workspace) -> Step:
         pytest.param(
             {"resource": selecting(instanceType="Standard_Tiny")},
             Reason.NOT_ENOUGH_MEMORY,
-            "phi needs one GPU with 9 GiB to serve, Standard_Tiny has 1 GPU with 4 GiB",
+            "phi needs one GPU with 9 GiB to serve by its authors' figure, Standard_Tiny has 1 GPU",
             id="too small",
         ),
         pytest.param(
