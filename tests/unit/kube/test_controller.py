@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import structlog
@@ -124,6 +125,21 @@ async def test_q2_no_two_workers_ever_hold_the_same_key() -> None:
     assert runs > 5
 
 
+async def logged(
+    reconcile: Callable[[Ref], Awaitable[Outcome]], *, until: asyncio.Event
+) -> list[MutableMapping[str, Any]]:
+    """What one worker logs of two keys, A first."""
+    with structlog.testing.capture_logs(
+        processors=[structlog.contextvars.merge_contextvars]
+    ) as logs:
+        async with working(reconcile, workers=1) as controller:
+            controller.queue.add(A)
+            controller.queue.add(ref("b"))
+            async with asyncio.timeout(30):
+                await until.wait()
+    return logs
+
+
 async def test_c2_a_bug_is_logged_once_with_its_key_and_other_keys_go_on() -> None:
     done = asyncio.Event()
 
@@ -133,14 +149,7 @@ async def test_c2_a_bug_is_logged_once_with_its_key_and_other_keys_go_on() -> No
         done.set()
         return DONE
 
-    with structlog.testing.capture_logs(
-        processors=[structlog.contextvars.merge_contextvars]
-    ) as logs:
-        async with working(reconcile, workers=1) as controller:
-            controller.queue.add(A)
-            controller.queue.add(ref("b"))
-            async with asyncio.timeout(30):
-                await done.wait()
+    logs = await logged(reconcile, until=done)
 
     said = [each for each in logs if each["log_level"] == "error"]
     assert [each["event"] for each in said] == ["reconcile.failed"]
@@ -161,14 +170,7 @@ async def test_every_pass_has_an_id_of_its_own_and_keeps_nothing_of_the_one_befo
             ended.set()
         return DONE
 
-    with structlog.testing.capture_logs(
-        processors=[structlog.contextvars.merge_contextvars]
-    ) as logs:
-        async with working(reconcile, workers=1) as controller:
-            controller.queue.add(A)
-            controller.queue.add(ref("b"))
-            async with asyncio.timeout(30):
-                await ended.wait()
+    logs = await logged(reconcile, until=ended)
 
     ids = [each["reconcile"] for each in logs]
     assert ids == [logs[1]["id"]] * 2 + [logs[3]["id"]] * 2
