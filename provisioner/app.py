@@ -153,9 +153,10 @@ def _controller(
 
     def enqueue() -> None:
         changed = instances.listing.changed() if instances.listing else ()
-        refs = {Ref("", owner.name) for owner in changed if owner.kind == kind.name}
-        for ref in sorted(refs.union(instances.watched(kind.name))):
+        for ref in sorted({Ref("", each.name) for each in changed if each.kind == kind.name}):
             controller.queue.add(ref)
+        for ref in instances.watched(kind.name):
+            controller.nudge(ref)
 
     instances.on_refresh(enqueue)
     return controller

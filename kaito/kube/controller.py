@@ -80,6 +80,11 @@ class Controller:
         self._gate.watch(informer)
         informer.watch(keys, self.queue.add)
 
+    def nudge(self, ref: Ref) -> None:
+        """Look again, unless the last look failed: the next one is appointed, and backs off."""
+        if ref not in self._said:
+            self.queue.add(ref)
+
     async def run(self) -> None:
         """Work until `stop`, and then until what is in work has ended."""
         for synced in self._informers:

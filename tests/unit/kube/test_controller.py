@@ -220,6 +220,26 @@ async def test_c1_q6_a_recheck_is_kept_and_an_event_comes_before_it() -> None:
     assert (second - first, third - first) == (0, 60)
 
 
+async def test_c1_a_nudge_does_not_shorten_the_wait_after_a_failure() -> None:
+    runs = asyncio.Queue[Ref]()
+
+    async def reconcile(key: Ref) -> Outcome:
+        runs.put_nowait(key)
+        if key == A:
+            raise Unavailable(503, "ServiceUnavailable", "it is down")
+        return DONE
+
+    async with working(reconcile, workers=1) as controller, asyncio.timeout(30):
+        for key in (A, ref("b")):
+            controller.queue.add(key)
+        seen = [await runs.get(), await runs.get()]
+        for key in (A, ref("b")):
+            controller.nudge(key)
+        seen.append(await runs.get())
+
+    assert seen == [A, ref("b"), ref("b")]
+
+
 async def test_c2_c9_a_cancellation_from_inside_is_an_error_of_its_key_alone() -> None:
     again = asyncio.Event()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from hack.cluster.pki import Authority, Party
 from kaito.kube.client import Client
 from tests.unit.kube.apiserver import Api
 from tests.unit.kube.builders import COLLECTION, THINGS
@@ -67,6 +69,40 @@ async def test_t5_a_plugin_is_run_again_when_its_token_was_refused(
     sent = [each.headers["Authorization"] for each in api.seen]
     assert sent == ["Bearer old", "Bearer new", "Bearer new"]
     assert runs.read_text() == "ran\nran\n"
+
+
+async def test_t5_a_plugins_certificate_says_who_asks(api: Api, tmp_path: Path) -> None:
+    authority = Authority.create("ca")
+    authority.save(tmp_path / "ca.crt", tmp_path / "ca.key")
+    served = authority.issue(Party("server", "server", hosts=("127.0.0.1",)), tmp_path)
+    shown = authority.issue(Party("client", "jane"), tmp_path)
+    keys = ("clientCertificateData", "clientKeyData")
+    status = {key: path.read_text() for key, path in zip(keys, shown, strict=True)}
+    credential = {"apiVersion": VERSION, "kind": "ExecCredential", "status": status}
+    (tmp_path / "credential").write_text(json.dumps(credential))
+    plugin = {"apiVersion": VERSION, "command": "cat", "args": [str(tmp_path / "credential")]}
+    names: list[object] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        certificate = request.get_extra_info("peercert")
+        names.append(certificate["subject"])
+        return await api.answer(request)
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tmp_path / "ca.crt")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(*served)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    server = TestServer(app, scheme="https")
+    await server.start_server(ssl=context)
+    cluster = {"server": str(server.make_url("")), "certificate-authority": f"{tmp_path}/ca.crt"}
+    try:
+        async with connected(tmp_path, cluster, {"exec": plugin}) as client:
+            await client.list(THINGS)
+    finally:
+        await server.close()
+
+    assert names == [((("commonName", "jane"),),)]
 
 
 async def test_requests_go_through_the_proxy_of_the_cluster(api: Api, tmp_path: Path) -> None:
