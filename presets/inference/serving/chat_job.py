@@ -59,15 +59,20 @@ def end_tokens(kwargs: GenerateKwargs, encoder: Encoder) -> tuple[int, ...]:
 
 def prompt_tokens(request: ChatRequest, encoder: Encoder) -> tuple[int, ...]:
     """The tokens that the model goes on from."""
+    check_prompt(request)
+    if request.messages:
+        return encoder.conversation(request.messages)
+    return encoder.encoded((request.prefix or "") + (request.prompt or ""))
+
+
+def check_prompt(request: ChatRequest) -> None:
+    """Refuse a request that has nothing to go on from, or two things."""
     if request.prompt and request.messages:
         raise InvalidRequest("give either prompt or messages, not both", param="messages")
-    if request.messages:
-        if request.prefix:
-            raise InvalidRequest("prefix goes with prompt, not with messages", param="prefix")
-        return encoder.conversation(request.messages)
-    if not request.prompt:
+    if request.messages and request.prefix:
+        raise InvalidRequest("prefix goes with prompt, not with messages", param="prefix")
+    if not request.prompt and not request.messages:
         raise InvalidRequest("prompt is required and may not be empty", param="prompt")
-    return encoder.encoded((request.prefix or "") + request.prompt)
 
 
 def shortened(

@@ -17,9 +17,9 @@ from serving.completion_job import completion_jobs, conversation_job
 from serving.completions import ChatCompletionRequest, CompletionRequest, Parameters
 from serving.errors import ServingError
 from serving.faults import serving_body
-from serving.incoming import unless_gone, whole_body, worked_out
+from serving.incoming import CLIENT_GONE, unless_gone, whole_body, worked_out
 from serving.job import Job
-from serving.routes import CLIENT_GONE, adapter_named
+from serving.routes import adapter_named
 from serving.text import Writing
 from serving.worker import Ticket, Worker
 

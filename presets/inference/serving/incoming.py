@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from fastapi import Request
 from fastapi.exceptions import StarletteHTTPException as HTTPException
 
+CLIENT_GONE = 499
+"""Nobody reads it; nginx's number for a client that closed the connection."""
 MAX_BODY_BYTES = 16 * 1024 * 1024
 SHORT_BODY_BYTES = 4096
 """The tokens of so little text are there within a millisecond, sooner than in another thread."""

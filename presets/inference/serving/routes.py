@@ -14,13 +14,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from serving.chat import ChatAnswer, ChatRequest
 from serving.chat_job import chat_job
 from serving.errors import UnknownModel
-from serving.incoming import unless_gone, whole_body, worked_out
+from serving.incoming import CLIENT_GONE, unless_gone, whole_body, worked_out
 from serving.job import BASE, Job
 from serving.metrics import Metrics
 from serving.worker import Worker
-
-CLIENT_GONE = 499
-"""Nobody reads it; nginx's number for a client that closed the connection."""
 
 
 class Routes:
