@@ -16,11 +16,11 @@ async def inside(pod: Json, *command: str) -> str:
         pod: as the API server has it; it runs on this machine.
         command: program and arguments, as the container sees them.
     """
-    process = _process(pod["metadata"]["uid"])
+    process, *_ = processes(pod)
     into = (
         "nsenter",
         "--target",
-        process,
+        str(process),
         "--user",
         "--preserve-credentials",
         "--mount",
@@ -32,8 +32,9 @@ async def inside(pod: Json, *command: str) -> str:
     return finished.output
 
 
-def _process(uid: str) -> str:
-    """Number of a process that has files of the pod's own mounted."""
+def processes(pod: Json) -> list[int]:
+    """Numbers of the processes that have files of the pod's own mounted, one at least."""
+    uid, found = pod["metadata"]["uid"], []
     for folder in PROC.glob("[0-9]*"):
         try:
             mounts = (folder / "mountinfo").read_text()
@@ -41,5 +42,6 @@ def _process(uid: str) -> str:
         except OSError:
             continue
         if f"/{uid}/" in mounts and root == Path("/"):
-            return folder.name
-    raise AssertionError(f"no process of pod {uid} runs here")
+            found.append(int(folder.name))
+    assert found, f"no process of pod {uid} runs here"
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400
 
 GROUP = "monitoring.coreos.com"
 OURS = f"/apis/{GROUP}/v1/namespaces/kaito-system"
+ALERTS = MANIFESTS.parent / "docs" / "reference" / "alerts.md"
 KINDS = {"PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}
 
 
@@ -45,12 +47,14 @@ def definition(kind: str, plural: str) -> Json:
 
 
 def monitoring(folder: Path) -> Json:
-    """A kustomization in a folder: kustomize takes no absolute paths."""
-    return {
+    """A kustomization in a folder, with what the page says: kustomize takes no absolute paths."""
+    component = os.path.relpath(MANIFESTS / "components" / "monitoring", folder)
+    (said,) = re.findall(r"^```yaml\n(.*?)^```$", ALERTS.read_text(), re.DOTALL | re.MULTILINE)
+    return yaml.safe_load(said) | {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [os.path.relpath(MANIFESTS / "overlays" / "byo", folder)],
-        "components": [os.path.relpath(MANIFESTS / "components" / "monitoring", folder)],
+        "components": [component, f"{component}/provisioner"],
     }
 
 
@@ -93,13 +97,22 @@ async def test_prometheus_finds_the_controllers_and_the_models(monitored: Bystan
     assert secret["type"] == "kubernetes.io/service-account-token"
 
 
-async def test_the_rules_arrive_whole(monitored: Bystander) -> None:
-    path = MANIFESTS / "components" / "monitoring" / "rules.yaml"
-    written = yaml.safe_load(path.read_text())["spec"]
+async def test_the_rules_arrive_whole_and_link_to_where_the_page_is_read(
+    monitored: Bystander,
+) -> None:
+    folder = MANIFESTS / "components" / "monitoring"
+    pages = (
+        "https://DOCS_HERE/reference/",
+        "https://git.example.com/kaito/blob/main/docs/reference/",
+    )
+    written = [
+        yaml.safe_load(path.read_text().replace(*pages))["spec"]
+        for path in (folder / "rules.yaml", folder / "provisioner" / "rules.yaml")
+    ]
 
-    (rules,) = await monitored.items(f"{OURS}/prometheusrules")
+    rules = await monitored.items(f"{OURS}/prometheusrules")
 
-    assert rules["spec"] == written
+    assert [each["spec"] for each in rules] == written
 
 
 async def test_grafana_finds_the_dashboards_by_their_label(monitored: Bystander) -> None:

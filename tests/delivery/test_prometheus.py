@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,8 @@ from hack.cluster.session import running
 from hack.cluster.state import fresh_home
 from hack.monitoring import panels, pictures
 from hack.monitoring.panels import Dashboard
-from tests.bystander import WORKSPACE, Bystander, holds, quick_start, run, until
+from tests.behaviour.containers import processes
+from tests.bystander import WORKSPACE, Bystander, Json, holds, quick_start, run, until
 from tests.claims import MACHINE, manifest
 from tests.conftest import PACE
 from tests.delivery.prometheus import Prometheus, watching
@@ -36,6 +39,16 @@ SOON = (
     "PROVISIONER_GARBAGE_ACTION=report",
 )
 """Deadlines that are over at once, and leftovers that stay to be seen."""
+LATE = "kaito:time_to_first_token_seconds:p95_5m"
+UNSEEN = 'count_over_time((up{job="models"} == 0)[20s:1s]) >= 3'
+LONG = {
+    "model": "phi-3-mini-4k-instruct",
+    "prompt": "What is KAITO?",
+    "ignore_eos": True,
+    "max_tokens": 256,
+}
+CROWD = 64
+"""More than are generated at once."""
 
 
 async def done(cluster: Bystander, *words: str, stdin: str = "") -> None:
@@ -60,6 +73,18 @@ async def watched(cluster: Bystander) -> AsyncIterator[Prometheus]:
         await until("the model to answer", lambda: is_ready(cluster))
         await prometheus.aim()
         yield prometheus
+
+
+@contextmanager
+def halted(pod: Json) -> Iterator[None]:
+    """A pod whose processes stand still while the context is open."""
+    for each in (found := processes(pod)):
+        os.kill(each, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in found:
+            os.kill(each, signal.SIGCONT)
 
 
 async def is_ready(cluster: Bystander) -> bool:
@@ -113,14 +138,23 @@ async def test_a_workspace_that_waits_for_a_person_raises_an_alert(
 async def test_answers_that_begin_late_raise_an_alert(
     watched: Prometheus, cluster: Bystander
 ) -> None:
-    raised = raises(watched, "KaitoModelSlow")
+    status, answer = await cluster.chat({"prompt": "What is KAITO?"})
+    assert status == 200, answer
+    await until("the answer to be told", lambda: watched.query(f"{LATE} >= 0"))
+    assert not await watched.query(f"{LATE} > 2")
+    assert "KaitoModelSlow" not in await watched.firing()
 
-    async def asked() -> bool:
-        status, answer = await cluster.chat({"prompt": "What is KAITO?"})
-        assert status == 200, answer
-        return await raised()
+    crowd = [
+        asyncio.create_task(cluster.ask("/v1/completions", LONG, WORKSPACE)) for _ in range(CROWD)
+    ]
+    await until("some to wait", lambda: watched.query("vllm:num_requests_waiting > 0"))
+    (pod,) = await cluster.pods()
+    with halted(pod):
+        await until("three scrapes to fail", lambda: watched.query(UNSEEN))
+    answers = await asyncio.gather(*crowd)
 
-    assert await until("slowness", asked)
+    assert {status for status, _ in answers} == {200}
+    assert await until("slowness", raises(watched, "KaitoModelSlow"))
 
 
 async def test_alerts_about_the_cloud_fire_when_it_refuses(
@@ -192,8 +226,19 @@ async def test_a_node_that_has_no_gpus_to_offer_is_told(
     assert await until("the node", raises(watched, "KaitoNodeWithoutGpus"))
 
 
-async def test_nobody_leads_when_nobody_is_there(watched: Prometheus) -> None:
-    assert await until("no leader", raises(watched, "KaitoNoLeader"))
+async def test_nobody_leads_when_nobody_is_there(watched: Prometheus, cluster: Bystander) -> None:
+    def without_leader(name: str) -> Callable[[], Awaitable[list[Json]]]:
+        fires = f'ALERTS{{alertname="KaitoNoLeader",alertstate="firing",name="{name}"}}'
+        return lambda: watched.query(fires)
+
+    assert await until("no leader", without_leader("kaito"))
+    assert not await without_leader("provisioner")()
+
+    await done(cluster, "scale", "deployment", "provisioner", OURS, "--replicas=0")
+    await until("the provisioner to be gone", lambda: is_alone(cluster))
+    await watched.aim()
+
+    assert await until("none of the other", without_leader("provisioner"))
 
 
 async def test_reconciles_that_may_not_write_are_told(

@@ -30,8 +30,9 @@ def dashboards() -> list[Path]:
 
 def expressions() -> Iterator[str]:
     """Every query of a rule or a dashboard."""
-    for group in yaml.safe_load((MONITORING / "rules.yaml").read_text())["spec"]["groups"]:
-        yield from (rule["expr"] for rule in group["rules"])
+    for path in sorted(MONITORING.rglob("rules.yaml")):
+        for group in yaml.safe_load(path.read_text())["spec"]["groups"]:
+            yield from (rule["expr"] for rule in group["rules"])
     for path in dashboards():
         yield from queries(json.loads(path.read_text()))
 
