@@ -4,6 +4,7 @@
     └── CloudError(code, message)
         ├── CapacityUnavailable    no such machine is free in the region now
         ├── QuotaExceeded          the subscription may not run that many vCPUs
+        ├── ClusterFull            the cluster has as many instances as it may have
         ├── SkuUnavailable         the size is not sold here, or not to us
         ├── OperationInProgress    the cluster or the pool is busy with something else
         ├── InstanceExists         create-only, and there is one of that name already
@@ -46,6 +47,10 @@ class CapacityUnavailable(CloudError):
 
 class QuotaExceeded(CloudError):
     """The subscription may not run that many vCPUs of the family."""
+
+
+class ClusterFull(CloudError):
+    """The cluster has as many instances as it may have; no quota changes that."""
 
 
 class SkuUnavailable(CloudError):
@@ -123,6 +128,13 @@ MEANINGS: Mapping[type[CloudError], Meaning] = {
     QuotaExceeded: Meaning(
         "QuotaExceeded",
         "Ask for more vCPU quota of this family in the Azure portal (Quotas), or free some",
+        first_seconds=60,
+        last_seconds=600,
+    ),
+    ClusterFull: Meaning(
+        "AgentPoolLimit",
+        "Delete a workspace or an agent pool that is not needed, or use a further cluster;"
+        " it is tried again",
         first_seconds=60,
         last_seconds=600,
     ),

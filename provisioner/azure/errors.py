@@ -25,6 +25,7 @@ from provisioner.failures import (
     CloudError,
     CloudThrottled,
     CloudUnavailable,
+    ClusterFull,
     ClusterMissing,
     InstanceExists,
     OperationInProgress,
@@ -45,6 +46,8 @@ CLASSES: Mapping[str, type[CloudError]] = {
     "ErrCode_InsufficientVCPUQuota": QuotaExceeded,
     "InsufficientVCPUQuota": QuotaExceeded,
     "QuotaExceeded": QuotaExceeded,
+    # room in the cluster
+    "MaxAgentPoolCountReached": ClusterFull,
     # size
     "SkuNotAvailable": SkuUnavailable,
     "VMSizeNotSupported": SkuUnavailable,
@@ -206,8 +209,8 @@ def _told(error: ArmError) -> type[CloudError] | None:
     if error.code == "BadRequest":
         if _has(text, _SIZE_WORDS):
             return SkuUnavailable
-        return QuotaExceeded if "quota" in text else BadRequest
-    return CLASSES.get(error.code)
+        return QuotaExceeded if "quota" in text else CLASSES.get(error.subcode, BadRequest)
+    return CLASSES.get(error.code) or CLASSES.get(error.subcode)
 
 
 def _kind(error: ArmError, status: int) -> type[CloudError]:

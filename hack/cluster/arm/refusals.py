@@ -85,9 +85,9 @@ def quota_exceeded(family: str, *, requested: int, used: int, limit: int, locati
 
 
 def too_many_pools(most: int) -> Refusal:
-    """400: the cluster is full. Which code the service has for that is not known."""
-    message = f"The quota of {most} agent pools in a cluster is used up."
-    return Refusal(HTTPStatus.BAD_REQUEST, "QuotaExceeded", message)
+    """400: the cluster is full. The service's status and words are not known, its code is."""
+    message = f"A cluster has {most} agent pools at most."
+    return Refusal(HTTPStatus.BAD_REQUEST, "MaxAgentPoolCountReached", message)
 
 
 def last_system_pool(name: str) -> Refusal:

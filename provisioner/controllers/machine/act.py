@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -17,6 +17,7 @@ from kaito.kube.writer import Writer
 from provisioner.cloud import Cloud, InstanceSpec
 from provisioner.controllers.machine.ledger import Ledger
 from provisioner.controllers.machine.observe import Observed
+from provisioner.controllers.machine.reservations import Reservations
 from provisioner.controllers.machine.step import (
     Action,
     AddFinalizer,
@@ -53,6 +54,7 @@ class Actor:
         guard: raises unless this process may act; asked before each effect on the cloud.
         ledger: where it is noted what became of a call to the cloud.
         clock: says when.
+        reservations: of places in the cluster, for what is being launched.
     """
 
     client: Client
@@ -60,6 +62,7 @@ class Actor:
     guard: Callable[[], None]
     ledger: Ledger
     clock: Clock
+    reservations: Reservations = field(default_factory=Reservations)
 
     @property
     def writer(self) -> Writer:
@@ -101,7 +104,8 @@ class Actor:
             return
         try:
             if isinstance(action, Launch):
-                await self._launch(seen, action.spec)
+                with self.reservations.held(action.spec.name, self.clock):
+                    await self._launch(seen, action.spec)
             else:
                 await self._terminate(seen, action)
         except CloudError as failure:

@@ -106,18 +106,20 @@ class ClaimController:
     def observe(self, claim: Claim) -> Observed:
         """One look at everything."""
         moment = Moment(self.clock.now(), self.clock.monotonic())
-        ledger = self.actor.ledger
+        ledger, listing = self.actor.ledger, self.instances.listing
+        name = instance_name(claim)
         return Observed(
             kind=self.kind,
             claim=claim,
             order=ordered(self.kind, claim, now=moment.now),
             entry=ledger.entry(self.kind, claim, monotonic=moment.monotonic),
-            listing=self.instances.listing,
+            listing=listing,
             list_failure=self.instances.failure,
-            nodes=nodes_of(claim, self.stores.nodes(instance_name(claim))),
+            nodes=nodes_of(claim, self.stores.nodes(name)),
             moment=moment,
             closed_until=ledger.closed_until,
             deadlines=self.deadlines,
+            reserved=self.actor.reservations.beside(name, listing) if listing else 0,
         )
 
     async def _pods(self, nodes: Sequence[Node]) -> tuple[Pod, ...]:

@@ -21,7 +21,7 @@ from provisioner.controllers.machine.step import (
     failed,
     hold,
 )
-from provisioner.failures import CloudError, LaunchFailed, meaning, sentence
+from provisioner.failures import CloudError, ClusterFull, LaunchFailed, meaning, sentence
 
 _ASPECT = Aspect.LAUNCHED
 
@@ -137,20 +137,17 @@ def _absent(seen: Observed) -> Step:
         return replace(step, recheck_seconds=wait)
     if not seen.fresh:
         return _in_cloud(_explained(failure) if failure else _looking(seen))
-    if seen.listing and len(seen.listing.instances) >= INSTANCE_LIMIT:
-        return _full(len(seen.listing.instances))
+    if seen.occupied >= INSTANCE_LIMIT:
+        return _full()
     # Another try goes on telling of the last failure until the cloud accepts it.
     step = _explained(failure) if failure else _creating(seen)
     return replace(_in_cloud(step), actions=(Launch(seen.order),))
 
 
-def _full(count: int) -> Step:
-    """The cluster has as many agent pools as it may have."""
-    said = (
-        f"The cluster has {count} agent pools, and AKS allows {INSTANCE_LIMIT}."
-        " Delete a workspace or a pool, or use another cluster; it is tried again every minute"
-    )
-    step = failed(_ASPECT, Reason.INSTANCE_LIMIT, said)
+def _full() -> Step:
+    """The cluster has as many agent pools as it may have, or will have them in a moment."""
+    said = f"The cluster has {INSTANCE_LIMIT} agent pools, the system's among them: AKS's limit"
+    step = _explained(ClusterFull("AgentPoolLimit", said))
     return replace(step, recheck_seconds=LIMIT_SECONDS)
 
 

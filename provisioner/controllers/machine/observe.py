@@ -61,6 +61,7 @@ class Observed:
         closed_until: monotonic; the cloud wants no requests before.
         deadlines: of the phases.
         pods: on the nodes; looked at only while a drain is due.
+        reserved: how many instances are being launched that the list does not have.
     """
 
     kind: ClaimKind
@@ -74,6 +75,12 @@ class Observed:
     closed_until: float = float("-inf")
     deadlines: Deadlines = Deadlines()
     pods: tuple[Pod, ...] = ()
+    reserved: int = 0
+
+    @property
+    def occupied(self) -> int:
+        """How many places of the cluster are taken, by whomever."""
+        return len(self.listing.instances) + self.reserved if self.listing else 0
 
     @property
     def name(self) -> str:

@@ -16,7 +16,6 @@ class Reason(StrEnum):
     LAUNCHING = "Launching"
     NAME_TAKEN = "NameTaken"
     """An instance of that name exists and is not this claim's."""
-    INSTANCE_LIMIT = "AgentPoolLimit"
     INSTANCE_TERMINATING = "InstanceTerminating"
     INSTANCE_GONE = "InstanceGone"
     """It ran, and somebody else deleted it."""

@@ -16,6 +16,7 @@ from provisioner.failures import (
     CloudError,
     CloudThrottled,
     CloudUnavailable,
+    ClusterFull,
     ClusterMissing,
     InstanceExists,
     OperationInProgress,
@@ -369,7 +370,7 @@ async def test_a_cluster_has_room_for_so_many_instances_and_no_more(place: Place
     for number in range(INSTANCE_LIMIT - 1):
         await place.cloud.launch(replace(SPEC, name=f"ws{number:03d}"))
 
-    refusal = await refused(place, QuotaExceeded)
+    refusal = await refused(place, ClusterFull)
 
     assert str(INSTANCE_LIMIT) in refusal.message
     seen = await place.cloud.instances()

@@ -16,6 +16,7 @@ from provisioner.failures import (
     CloudError,
     CloudThrottled,
     CloudUnavailable,
+    ClusterFull,
     ClusterMissing,
     InstanceExists,
     OperationInProgress,
@@ -54,6 +55,7 @@ CASES: tuple[Case, ...] = (
         "Operation is not allowed because there's an in progress create node pool operation",
         OperationInProgress,
     ),
+    (400, "MaxAgentPoolCountReached", "no more than 100", ClusterFull),
     (409, "Conflict", "busy", OperationInProgress),
     (412, "EtagMismatch", "The etag does not hold", InstanceExists),
     (412, "", "", InstanceExists),
@@ -110,6 +112,17 @@ def test_the_cause_in_the_details_decides_when_the_outer_code_only_wraps_it() ->
 
     assert type(failure) is CapacityUnavailable
     assert failure.message == "inner"
+
+
+@pytest.mark.parametrize("code", ["BadRequest", "ValidationError", "MaxAgentPoolCountReached"])
+def test_a_full_cluster_is_told_by_the_code_or_by_the_finer_one(code: str) -> None:
+    body = {"code": code, "message": "no more", "subcode": "MaxAgentPoolCountReached"}
+
+    failure = errors.classified(errors.parsed(body), status=400)
+
+    assert type(failure) is ClusterFull
+    assert "further cluster" in failures.sentence(failure)
+    assert "vCPU" not in failures.sentence(failure)
 
 
 def test_an_answer_that_is_no_json_is_classed_by_its_status() -> None:
