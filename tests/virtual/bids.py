@@ -10,6 +10,7 @@ from tests.virtual.cloud import Bid
 FIRST_SECONDS: Mapping[str, float] = {
     "CapacityUnavailable": 60,
     "QuotaExceeded": 60,
+    "ClusterFull": 60,
     "CloudDenied": 60,
     "ClusterMissing": 60,
     "OperationInProgress": 10,
