@@ -13,12 +13,23 @@ from kaito.api.machine import Machine
 from kaito.api.workspace import Workspace
 from kaito.kube.objects import KubeObject
 from tests.bystander import Json
+from tests.monitoring import recorded
+
+pytestmark = pytest.mark.timeout(180)
 
 FOLDER = Path(__file__).parents[2] / "manifests" / "argocd"
 KINDS: Mapping[str, type[KubeObject]] = {
     "kaito.sh/Workspace": Workspace,
     "karpenter.sh/Machine": Machine,
 }
+FLUX = {
+    "Terminating": "Progressing",
+    "InProgress": "Progressing",
+    "Failed": "Degraded",
+    "Current": "Healthy",
+}
+"""What Argo CD calls what kstatus, and so Flux, calls otherwise."""
+READY = {None: "Progressing", "Unknown": "Progressing", "False": "Degraded", "True": "Healthy"}
 STATUSES = {"Healthy", "Progressing", "Degraded", "Suspended"}
 
 
@@ -59,3 +70,56 @@ def test_every_state_in_the_folder_is_tried(kind: str) -> None:
     states = {f"testdata/{path.name}" for path in (FOLDER / kind / "testdata").glob("*.yaml")}
 
     assert states == {path for each, path, *_ in cases() if each == kind}
+
+
+@pytest.mark.parametrize(("kind", "path"), [case[:2] for case in cases()])
+def test_a_state_in_the_folder_is_one_that_the_controllers_came_to(kind: str, path: str) -> None:
+    obj = yaml.safe_load((FOLDER / kind / path).read_text())
+
+    assert recorded.gist(obj) in {recorded.gist(each) for each in recorded.states(obj["kind"])}
+
+
+def test_a_workspace_has_the_health_that_flux_would_see_all_its_life() -> None:
+    states = recorded.states("Workspace")
+    found = [health("kaito.sh/Workspace", obj)["status"] for obj in states]
+
+    assert found == [FLUX[kstatus(obj)] for obj in states]
+    assert set(found) == {"Healthy", "Progressing", "Degraded"}
+
+
+def test_a_machine_is_as_well_as_its_ready_says_all_its_life() -> None:
+    states = recorded.states("Machine")
+    found = [health("karpenter.sh/Machine", obj)["status"] for obj in states]
+
+    assert found == [
+        "Progressing" if "deletionTimestamp" in obj["metadata"] else READY[stands(obj).get("Ready")]
+        for obj in states
+    ]
+    assert set(found) == {"Healthy", "Progressing", "Degraded"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_is_unwell_is_told_why_in_our_words(kind: str) -> None:
+    for obj in recorded.states(kind.partition("/")[2]):
+        found = health(kind, obj)
+        if found["status"] == "Degraded":
+            (why,) = [each for each in obj["status"]["conditions"] if each["type"] == "Ready"]
+            assert found["message"] == f"{why['reason']}: {why['message']}"
+
+
+def stands(obj: Json) -> dict[str, str]:
+    """Status of each condition."""
+    return {each["type"]: each["status"] for each in obj.get("status", {}).get("conditions", ())}
+
+
+def kstatus(obj: Json) -> str:
+    """The word that kstatus has for an object, by its documented order of questions."""
+    is_seen = obj.get("status", {}).get("observedGeneration") == obj["metadata"]["generation"]
+    found = stands(obj)
+    if "deletionTimestamp" in obj["metadata"]:
+        return "Terminating"
+    if not is_seen or found.get("Reconciling") == "True":
+        return "InProgress"
+    if found.get("Stalled") == "True":
+        return "Failed"
+    return "Current" if found.get("Ready") == "True" else "InProgress"
