@@ -19,6 +19,7 @@ from kaito.kube.resource import Resource
 from kaito.kube.writer import Writer
 from provisioner import metrics
 from provisioner.cloud import Cloud, Instance, Owner
+from provisioner.controllers.garbage.pauses import Pauses
 from provisioner.controllers.garbage.plan import Observed, born, orphans, strays, suspects
 from provisioner.failures import CloudError
 from provisioner.instances import Instances, Listing
@@ -59,6 +60,7 @@ class GarbageController:
         age_seconds: what is younger is left alone.
         deletes: whether anything is removed at all; else it is only told.
         known: names of the leftovers that were told.
+        pauses: before an instance is asked to go once more.
     """
 
     client: Client
@@ -72,6 +74,7 @@ class GarbageController:
     age_seconds: float = 60.0
     deletes: bool = True
     known: set[str] = field(default_factory=set)
+    pauses: Pauses = field(default_factory=Pauses)
     refreshed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -95,6 +98,7 @@ class GarbageController:
         )
         _count(listing)
         await self._tell(seen)
+        self.pauses.keep(_uids(listing))
         if not self.deletes:
             return
         for instance in orphans(seen):
@@ -140,7 +144,7 @@ class GarbageController:
         log.warning(LEFTOVER_FOUND, orphan=name, seconds=round(seconds))
 
     async def _remove(self, leftover: Instance | Node) -> None:
-        """One removal; a refusal is logged and comes up again with the next list."""
+        """One removal; a refusal is logged, and another follows after its pause."""
         try:
             if isinstance(leftover, Instance):
                 await self._terminate(leftover)
@@ -152,13 +156,21 @@ class GarbageController:
             log.warning(SWEEP_FAILED, error=str(error), reason=type(error).__name__)
 
     async def _terminate(self, instance: Instance) -> None:
-        """Terminate an orphan, unless the API server knows its claim after all."""
-        if instance.owner is None or await self._lives(instance.owner):
+        """Terminate an orphan, unless it is not its turn or the API server knows its claim."""
+        owner = instance.owner
+        if owner is None or not self.pauses.is_over(owner.uid, monotonic=self.clock.monotonic()):
+            return
+        if await self._lives(owner) or self.cloud.turns.seconds(owner.uid) > 0:
             return
         self.guard()
-        await self.cloud.terminate(instance.name)
+        try:
+            await self.cloud.terminate(instance.name)
+        except CloudError as failure:
+            self.pauses.asked(owner.uid, failure, monotonic=self.clock.monotonic())
+            raise
+        self.pauses.asked(owner.uid, None, monotonic=self.clock.monotonic())
         metrics.ORPHANS.labels("instance").inc()
-        log.warning(INSTANCE_ORPHANED, instance=instance.name, uid=instance.owner.uid)
+        log.warning(INSTANCE_ORPHANED, instance=instance.name, uid=owner.uid)
 
     async def _lives(self, owner: Owner) -> bool:
         """Whether the claim exists now; a Kind that we do not know is left alone."""
@@ -178,6 +190,11 @@ def _name(leftover: Instance | Node) -> str:
     if isinstance(leftover, Instance):
         return f"Agent pool {leftover.name}"
     return f"Node {leftover.metadata.name}"
+
+
+def _uids(listing: Listing) -> frozenset[str]:
+    """Of the claims that the instances were launched for."""
+    return frozenset(each.owner.uid for each in listing.instances.values() if each.owner)
 
 
 def _count(listing: Listing) -> None:

@@ -13,11 +13,12 @@ from kaito.kube.kinds import Node
 from provisioner.cloud import Instance, InstanceState
 from provisioner.controllers.garbage.plan import Observed, orphans, strays
 from provisioner.controllers.machine.kinds import MACHINE
-from provisioner.failures import CloudUnavailable
+from provisioner.failures import CapacityUnavailable, CloudUnavailable, OperationInProgress
 from provisioner.instances import Listing
 from tests.unit.provisioner import builders
+from tests.unit.provisioner.apiserver import Fuse
 from tests.unit.provisioner.builders import BORN, NAME, UID
-from tests.unit.provisioner.simulation import World
+from tests.unit.provisioner.simulation import Skies, World
 
 OLD = BORN + timedelta(seconds=61)
 RUNNING = builders.instance(InstanceState.RUNNING, of=builders.owner())
@@ -163,6 +164,68 @@ async def test_a_claim_that_the_informer_does_not_know_yet_keeps_its_pool() -> N
 
     assert world.cloud.terminations == []
     assert world.events.told == []
+
+
+async def orphaned() -> World:
+    """A world whose claim was lost, and its pool old enough to go."""
+    world = World(MACHINE)
+    world.create()
+    await world.settle(rounds=40)
+    world.api.objects.pop((MACHINE.resource.plural, world.stored().ref))
+    return world
+
+
+async def asked_at(world: World, seconds: int) -> list[float]:
+    """When the pool was asked to go, from the first time on; a list is made each second."""
+    times: list[float] = []
+    for _ in range(seconds):
+        before = len(world.cloud.terminations)
+        world.clock.at += 1
+        world.cloud.turn()
+        await world.instances.refresh()
+        assert world.instances.listing is not None
+        await world.garbage.sweep(world.instances.listing)
+        times += [world.clock.at] * (len(world.cloud.terminations) - before)
+    return [each - times[0] for each in times]
+
+
+async def test_a_pool_that_does_not_go_is_asked_again_after_a_doubling_pause() -> None:
+    world = await orphaned()
+    world.cloud.undeletable = CapacityUnavailable("Locked", "there is a lock")
+
+    assert await asked_at(world, 160) == [0, 10, 30, 70, 150]
+
+    world.cloud.undeletable = None
+    await asked_at(world, 170)
+    assert world.cloud.owned(world.owner) == []
+
+
+async def test_a_pool_whose_deletion_is_refused_is_asked_again_after_that_refusals_pause() -> None:
+    world = await orphaned()
+    cloud = Busy(Fuse(), world.clock, pools=world.cloud.pools)
+    world.garbage = replace(world.garbage, cloud=cloud)
+    world.cloud = cloud
+
+    assert await asked_at(world, 150) == [0, 10, 30, 70, 130]
+
+
+async def test_a_pool_goes_when_it_is_its_turn() -> None:
+    world = await orphaned()
+    world.cloud.turns.refused(20)
+
+    await asked_at(world, 21)
+    assert world.cloud.terminations == []
+
+    assert await asked_at(world, 3) == [0]
+
+
+class Busy(Skies):
+    """A cloud that refuses each deletion."""
+
+    async def terminate(self, name: str) -> None:
+        """As `Cloud.terminate`."""
+        self.terminations.append(name)
+        raise OperationInProgress("OperationNotAllowed", "another operation is in progress")
 
 
 class Blind:
