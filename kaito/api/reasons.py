@@ -31,7 +31,7 @@ class Reason(StrEnum):
     PREFLIGHT_SKIPPED = "PreflightSkipped"
     """They could not be looked at."""
     ADAPTER_FAILED = "AdapterFailed"
-    """An adapter cannot be fetched; the message names the field, the answer and the remedy."""
+    """An adapter cannot be fetched, or served; the message names field, answer and remedy."""
 
     CREATING_MACHINES = "CreatingMachines"
     WAITING_FOR_MACHINES = "WaitingForMachines"
@@ -46,6 +46,8 @@ class Reason(StrEnum):
     APPLYING = "Applying"
     WORKLOAD_PROGRESSING = "WorkloadProgressing"
     IMAGE_PULL_ERROR = "ImagePullError"
+    VOLUME_NOT_MOUNTED = "VolumeNotMounted"
+    """A ConfigMap, a Secret or a disk is missing that a volume comes from."""
     CONTAINER_START_ERROR = "ContainerStartError"
     """The kubelet cannot start a container: a missing secret, a command that is not there."""
     CONTAINER_OOM_KILLED = "ContainerOOMKilled"
@@ -99,6 +101,7 @@ WARNINGS = frozenset(
         Reason.ADAPTER_FAILED,
         Reason.MACHINE_FAILED,
         Reason.IMAGE_PULL_ERROR,
+        Reason.VOLUME_NOT_MOUNTED,
         Reason.CONTAINER_START_ERROR,
         Reason.CONTAINER_OOM_KILLED,
         Reason.CONTAINER_CRASH_LOOP,

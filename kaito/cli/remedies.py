@@ -73,7 +73,7 @@ WORKSPACE: Mapping[str, Remedy] = {
         "nothing to do, unless the workload fails; a node without taints makes the look possible",
     ),
     "AdapterFailed": Remedy(
-        "An adapter cannot be fetched, or is none that can be served",
+        "An adapter cannot be fetched, is none that can be served, or is of another model",
         "do what the message says; the pod tries again by itself",
     ),
     "CreatingMachines": Remedy("Claims for nodes are being made", _WAIT),
@@ -103,6 +103,10 @@ WORKSPACE: Mapping[str, Remedy] = {
     "ImagePullError": Remedy(
         "A node cannot pull the image",
         "check its name and tag, that nodes reach the registry, and the pull secrets",
+    ),
+    "VolumeNotMounted": Remedy(
+        "A volume of a pod cannot be mounted",
+        "create the ConfigMap, Secret or disk that the message names, or correct its name",
     ),
     "ContainerStartError": Remedy(
         "The kubelet cannot start a container",

@@ -7,14 +7,15 @@ here stays the same as long as the cause does, so that saying it again changes n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from kaito.api.reasons import Reason
 from kaito.kube.conditions import condition
 from kaito.kube.kinds import ContainerStatus, ContainerTerminated, ContainerWaiting, Pod
-from kaito.workloads.adapters import CONTAINER as ADAPTERS
+from kaito.workloads.adapters import CONTAINER, FIT
 from kaito.workloads.group import LOST_EXIT_CODE
 
 _PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"})
@@ -24,6 +25,9 @@ _START = frozenset(
 _BACK_OFF_PULLING = re.compile(r'^Back-off pulling image "[^"]*"(: ErrImagePull: )?')
 _PULL_GRACE = timedelta(seconds=60)
 """How long a registry may be away before a pull counts as failed for good."""
+_VOLUME_GRACE = timedelta(seconds=60)
+"""How long what a volume comes from may be away before that counts as lasting."""
+_NO_COMPLAINTS: Mapping[str, str] = MappingProxyType({})
 _NO_COMMAND = frozenset({126, 127})
 """Exit codes with which a shell says that it cannot run, or cannot find, a command."""
 _ENDING_SECONDS = 120.0
@@ -31,6 +35,10 @@ _ENDING_SECONDS = 120.0
 _RESTARTS = 3
 """Restarts after which a crash counts as lasting."""
 _LAST_LINES = 3
+_ADAPTERS = frozenset({CONTAINER, FIT})
+"""Containers whose last words are about an adapter."""
+_SAID_BY_SERVER = re.compile(r"adapter [^\s:]+: ")
+"""How the last words of our server begin that are about one (docs/reference/image.md)."""
 _LIMIT = 400
 
 
@@ -52,7 +60,11 @@ class Cause:
 
 
 def first_cause(
-    pods: Iterable[Pod], *, now: datetime, startup_seconds: float | None = None
+    pods: Iterable[Pod],
+    *,
+    now: datetime,
+    startup_seconds: float | None = None,
+    complaints: Mapping[str, str] = _NO_COMPLAINTS,
 ) -> Cause | None:
     """The cause to speak of, None while the pods merely take their time.
 
@@ -64,9 +76,13 @@ def first_cause(
         now: time of the look.
         startup_seconds: how long a container may take until its startup probe passes; None
             where nobody set a limit that we know.
+        complaints: why volumes of pods are missing, by the pod's name.
     """
     for pod in sorted(pods, key=lambda pod: (_is_left_alone(pod), pod.metadata.name)):
-        found = next(_causes(pod, now, startup_seconds), None)
+        said = complaints.get(pod.metadata.name)
+        found = (said and _volume_cause(pod, said, now=now)) or next(
+            _causes(pod, now, startup_seconds), None
+        )
         if found:
             return found
     return None
@@ -110,6 +126,18 @@ def _of_pod(pod: Pod) -> Iterator[Cause]:
         )
 
 
+def _volume_cause(pod: Pod, said: str, *, now: datetime) -> Cause:
+    """A volume that cannot be mounted; what it comes from may follow by itself for a while."""
+    until = (pod.status.start_time or now) + _VOLUME_GRACE
+    return Cause(
+        Reason.VOLUME_NOT_MOUNTED,
+        f"pod {pod.metadata.name} has not all of its volumes: {_trimmed(said)}: create what is"
+        " missing in the Workspace's namespace, or correct its name",
+        lasting=now >= until,
+        until=until,
+    )
+
+
 def _of_container(
     container: ContainerStatus,
     *,
@@ -129,9 +157,9 @@ def _of_container(
             lasting=True,
         )
     ended = container.state.terminated or container.last_state.terminated
-    if ended and not container.ready and _is_refused_adapter(container, ended):
+    if ended and not container.ready and (refusal := _refused_adapter(container, ended)):
         lasting = container.restart_count >= 1
-        yield Cause(Reason.ADAPTER_FAILED, ended.message.strip(), lasting=lasting)
+        yield Cause(Reason.ADAPTER_FAILED, refusal, lasting=lasting)
     elif ended and not container.ready and _is_failure(ended, waiting):
         lasting = container.restart_count >= _RESTARTS
         yield _end_cause(ended, where=where, lasting=lasting, startup=startup)
@@ -163,9 +191,16 @@ def _pull_cause(
     )
 
 
-def _is_refused_adapter(container: ContainerStatus, ended: ContainerTerminated) -> bool:
-    """Whether the program that fetches adapters has said what is wrong with one."""
-    return container.name == ADAPTERS and ended.exit_code == 1 and bool(ended.message.strip())
+def _refused_adapter(container: ContainerStatus, ended: ContainerTerminated) -> str:
+    """What was said of an adapter that cannot be served; "" where it is not about one."""
+    said = ended.message.strip()
+    if ended.exit_code != 1:
+        return ""
+    if container.name in _ADAPTERS:
+        return said
+    if _SAID_BY_SERVER.match(said):
+        return f"inference.adapters: {said}: mend that, or take it out of the list"
+    return ""
 
 
 def _is_failure(ended: ContainerTerminated, waiting: ContainerWaiting | None) -> bool:

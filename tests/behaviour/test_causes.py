@@ -43,6 +43,7 @@ SICK: dict[str, Json] = {
         }
     },
     "secretless": server(env=[{"name": "TOKEN", "valueFrom": NO_SECRET}]),
+    "unmounted": pinned(volumes=[{"name": "settings", "configMap": {"name": "phi"}}]),
     "silent": server(readinessProbe={"exec": {"command": ["false"]}, "periodSeconds": 1}),
     "homeless": pinned(nodeSelector={"disk": "golden"}),
     "classless": pinned(priorityClassName="royal"),
@@ -73,6 +74,11 @@ async def sick(cluster: Bystander) -> AsyncIterator[Bystander]:
         ),
         ("unfit", "ContainerCrashLoopBackOff", ("ended with exit code", "No such file")),
         ("secretless", "ContainerStartError", ("CreateContainerConfigError", "hub")),
+        (
+            "unmounted",
+            "VolumeNotMounted",
+            ('volume "settings"', 'configmap "phi" not found', "correct its name"),
+        ),
         ("silent", "NotAnswering", ("readiness probe does not pass", "kubectl logs")),
         ("homeless", "Unschedulable", ("fits no node", "resource.labelSelector")),
         ("classless", "PodsRefused", ("royal",)),
@@ -93,7 +99,7 @@ async def test_what_keeps_pods_from_running_is_told(
     assert condition(await sick.workspace(name), "Ready")["status"] == "False"
 
 
-@pytest.mark.parametrize("name", ["crashes", "secretless", "classless", "imageless"])
+@pytest.mark.parametrize("name", ["crashes", "secretless", "unmounted", "classless", "imageless"])
 async def test_what_waiting_does_not_mend_is_stalled(sick: Bystander, name: str) -> None:
     async def stalled() -> Json:
         found = await sick.workspace(name)
@@ -111,13 +117,20 @@ async def test_what_may_still_come_right_is_not(sick: Bystander, name: str) -> N
     assert condition(found, "Stalled") == {}
 
 
-async def test_what_somebody_mends_elsewhere_is_noticed(sick: Bystander) -> None:
-    words = ("create", "secret", "generic", "hub", "--from-literal=token=secret")
-    assert (await sick.kubectl(*words)).code == 0
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("secretless", ("secret", "generic", "hub", "--from-literal=token=secret")),
+        ("unmounted", ("configmap", "phi", "--from-literal=answer=42")),
+    ],
+)
+async def test_what_somebody_mends_elsewhere_is_noticed(
+    sick: Bystander, name: str, words: tuple[str, ...]
+) -> None:
+    assert (await sick.kubectl("create", *words)).code == 0
 
     async def is_well() -> bool:
-        found = await sick.workspace("secretless")
-        return bool(condition(found, "Ready").get("status") == "True")
+        return bool(condition(await sick.workspace(name), "Ready").get("status") == "True")
 
     assert await until("that it is ready", is_well)
-    assert condition(await sick.workspace("secretless"), "Stalled") == {}
+    assert condition(await sick.workspace(name), "Stalled") == {}

@@ -37,6 +37,7 @@ class PodWorker:
         self._sandbox = PodSandbox(host, pod, place, self._dirty.set)
         self._started_at = pod.status.start_time or datetime.now(UTC)
         self._is_ending = False
+        self._has_sandbox = bool(pod.status.pod_ip)
         self._sent: dict[str, object] = {}
         self._init = [self._worker(one, initial=True) for one in pod.spec.init_containers]
         self._main = [self._worker(one, initial=False) for one in pod.spec.containers]
@@ -141,10 +142,14 @@ class PodWorker:
     async def _prepare(self) -> None:
         while True:
             try:
-                return await self._sandbox.prepare()
+                await self._sandbox.prepare()
             except (Unresolvable, KubeError) as error:
-                self._sandbox.warn(reasons.MOUNT_FAILED, f"The volumes cannot be made: {error}")
+                self._sandbox.warn(reasons.MOUNT_FAILED, str(error))
                 log.info("volumes.delayed", pod=str(self.pod.ref), error=str(error))
+            else:
+                self._has_sandbox = True
+                self._dirty.set()
+                return
             await asyncio.sleep(self._host.pace.retry_seconds)
 
     async def _refresh(self) -> None:
@@ -219,7 +224,7 @@ class PodWorker:
             pod=self.pod,
             init=tuple(one.view for one in self._init),
             containers=tuple(one.view for one in self._main),
-            pod_ip=place.pod_ip,
+            pod_ip=place.pod_ip if self._has_sandbox else "",
             host_ip=place.host_ip,
             started_at=self._started_at,
             is_ending=self._is_ending and not any(one.is_running for one in self._main),

@@ -49,7 +49,11 @@ class Volumes:
             Unresolvable: something that a volume names is missing, or its kind is unknown here.
         """
         for volume in pod.spec.volumes:
-            await self._write_one(pod, place, volume)
+            try:
+                await self._write_one(pod, place, volume)
+            except Unresolvable as error:
+                said = f'MountVolume.SetUp failed for volume "{volume.name}" : {error}'
+                raise Unresolvable(said) from error
 
     def binds(self, pod: Pod, container: Container, env: Mapping[str, str]) -> tuple[Bind, ...]:
         """What a container mounts, once the volumes are written.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -17,6 +17,7 @@ from kaito.controllers.workspace.observe import Observed, Options, Stores, obser
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status, status_manifest, verdict
 from kaito.controllers.workspace.step import Apply, Step
+from kaito.controllers.workspace.witness import Witness
 from kaito.kube.client import Client
 from kaito.kube.conditions import condition
 from kaito.kube.errors import Denied, Invalid, NotFound
@@ -43,6 +44,7 @@ class WorkspaceReconciler:
         catalog: presets and SKUs.
         options: settings that shape what is rendered.
         now: the present, UTC.
+        witness: what was said of pods that come no further.
     """
 
     stores: Stores
@@ -51,6 +53,7 @@ class WorkspaceReconciler:
     catalog: Catalog
     options: Options
     now: Callable[[], datetime]
+    witness: Witness = field(default_factory=Witness)
 
     async def reconcile(self, ref: Ref) -> Outcome:
         """Bring one workspace one step closer to its spec."""
@@ -58,10 +61,11 @@ class WorkspaceReconciler:
         await self._sweep(ref)
         if seen is None:
             return DONE
+        seen = await self.witness.completed(seen, self.client)
         steps = plan(seen)
         steps = await self._act(steps)
         await self._report(seen, steps)
-        return _outcome(steps)
+        return _outcome(steps, self.witness.again_seconds(seen))
 
     async def _act(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         """Carry the plan out, in order; returns it as it stands when that is refused."""
@@ -153,7 +157,8 @@ def _has_moved(steps: tuple[Step, ...]) -> bool:
     return any(not isinstance(action, Apply) for step in steps for action in step.actions)
 
 
-def _outcome(steps: tuple[Step, ...]) -> Outcome:
-    """When to look again: at the earliest deadline that a phase named."""
-    deadlines = [step.recheck_seconds for step in steps if step.recheck_seconds is not None]
+def _outcome(steps: tuple[Step, ...], again_seconds: float | None) -> Outcome:
+    """When to look again: at the earliest deadline that a phase, or a pod, has named."""
+    named = (*(step.recheck_seconds for step in steps), again_seconds)
+    deadlines = [seconds for seconds in named if seconds is not None]
     return Outcome(recheck_seconds=min(deadlines)) if deadlines else DONE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
@@ -69,6 +69,7 @@ class Observed:
         headless: the Service that names the pods of that, None when absent.
         job: its Job, None when absent.
         preflights: pods that look at registries for it.
+        complaints: why the volumes of a pod that comes no further are missing, by its name.
     """
 
     workspace: Workspace
@@ -86,6 +87,7 @@ class Observed:
     headless: Service | None = None
     job: Job | None = None
     preflights: tuple[Pod, ...] = ()
+    complaints: Mapping[str, str] = field(default_factory=dict)
     _answers: dict[object, object] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

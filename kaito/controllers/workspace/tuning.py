@@ -104,7 +104,7 @@ def wanted_job(seen: Observed) -> Manifest:
 
 def _unstarted(seen: Observed, job: Job) -> Step:
     """Why the pod has not run yet."""
-    cause = first_cause(_pods(seen, job), now=seen.now)
+    cause = first_cause(_pods(seen, job), now=seen.now, complaints=seen.complaints)
     if cause is None:
         return hold(JOB_STARTED, Reason.WORKLOAD_PROGRESSING, "waiting for the Job's pod")
     step = hold(JOB_STARTED, cause.reason, cause.message)
@@ -126,7 +126,7 @@ def _running(seen: Observed, job: Job) -> Step:
             return replace(step, lasting=note.lasting, recheck_seconds=left)
         if running:
             return hold("", Reason.TUNING, "the trainer runs: its log says how far it is")
-    cause = first_cause(pods, now=seen.now)
+    cause = first_cause(pods, now=seen.now, complaints=seen.complaints)
     if cause is None:
         return hold("", Reason.TUNING, "waiting for the Job's pod")
     return replace(hold("", cause.reason, cause.message), lasting=cause.lasting)

@@ -119,7 +119,7 @@ def _progress(seen: Observed, workload: Workload) -> Step:
     preset = model(seen)
     patience = preset.readiness_timeout_seconds if preset else None
     cause = _refusal(workload, now=seen.now) or first_cause(
-        seen.pods, now=seen.now, startup_seconds=patience
+        seen.pods, now=seen.now, startup_seconds=patience, complaints=seen.complaints
     )
     message = f"{workload.status.ready_replicas} of {count} pods are ready"
     if cause is None:

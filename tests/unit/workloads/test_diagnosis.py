@@ -29,6 +29,25 @@ def waiting(reason: str, message: str = "", **changes: object) -> Pod:
     return container(state={"waiting": {"reason": reason, "message": message}}, **changes)
 
 
+def test_a_missing_volume_is_told_at_once_and_lasts_after_a_minute() -> None:
+    silent = waiting("ContainerCreating")
+    missing = {"p": 'configmap "phi" not found'}
+    looks = [
+        first_cause([silent], now=BEGAN + timedelta(seconds=seconds), complaints=missing)
+        for seconds in (10, 60)
+    ]
+
+    assert [(look.reason, look.lasting) for look in looks if look] == [
+        ("VolumeNotMounted", False),
+        ("VolumeNotMounted", True),
+    ]
+    assert looks[0]
+    assert 'configmap "phi" not found' in looks[0].message
+    assert "correct its name" in looks[0].message
+    assert looks[0].until == BEGAN + timedelta(seconds=60)
+    assert first_cause([silent], now=WAITING_LONG, complaints={"q": "of another pod"}) is None
+
+
 def crashed(restarts: int = 0, **end: object) -> Pod:
     """A pod whose container has ended and waits for its next start."""
     ended = {"exitCode": 1, "reason": "Error", **end}
@@ -107,14 +126,15 @@ def test_each_cause_is_named_with_its_words_and_a_remedy(
     assert [word for word in words if word not in found.message] == []
 
 
+@pytest.mark.parametrize("name", ["adapters", "adapters-fit"])
 @pytest.mark.parametrize(("restarts", "lasting"), [(0, False), (1, True)])
-def test_what_the_program_that_fetches_adapters_says_is_said_as_it_stands(
-    restarts: int, *, lasting: bool
+def test_what_a_program_says_of_an_adapter_is_said_as_it_stands(
+    restarts: int, name: str, *, lasting: bool
 ) -> None:
     said = "inference.adapters[0].source.image: r.example/legal:1: 404: check the tag"
     ended = {"exitCode": 1, "reason": "Error", "message": f"{said}\n"}
     fetching = {
-        "name": "adapters",
+        "name": name,
         "restartCount": restarts,
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
         "lastState": {"terminated": ended},
@@ -123,6 +143,31 @@ def test_what_the_program_that_fetches_adapters_says_is_said_as_it_stands(
     found = cause(pod(initContainerStatuses=[fetching]))
 
     assert (found.reason, found.message, found.lasting) == ("AdapterFailed", said, lasting)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("adapter legal: does not fit the model: no such place: x (4 in all)", "AdapterFailed"),
+        ("adapters are missing", "ContainerCrashLoopBackOff"),
+        ("the model cannot be read", "ContainerCrashLoopBackOff"),
+    ],
+    ids=["an adapter", "another word", "the model"],
+)
+def test_what_the_server_says_of_an_adapter_is_no_mere_crash(said: str, reason: str) -> None:
+    ended = {"exitCode": 1, "reason": "Error", "message": f"{said}\n"}
+    serving = {
+        "name": "workspace-phi",
+        "restartCount": 1,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": ended},
+    }
+
+    found = cause(pod(containerStatuses=[serving]))
+
+    assert found.reason == reason
+    assert said in found.message
+    assert found.lasting == (reason == "AdapterFailed")
 
 
 @pytest.mark.parametrize(

@@ -106,13 +106,15 @@ class Told:
     """Collects events instead of sending them."""
 
     reasons: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def warn(self, pod: Pod, reason: str, message: str) -> None:
-        """Keep the reason."""
+        """Keep what is said."""
         assert pod.metadata.name
         assert message
         self.reasons.append(reason)
+        self.messages.append(message)
 
     def tell(self, pod: Pod, reason: str, message: str) -> None:
-        """Keep the reason."""
+        """Keep what is said."""
         self.warn(pod, reason, message)

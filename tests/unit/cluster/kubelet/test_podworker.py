@@ -116,6 +116,21 @@ async def test_a_second_deletion_may_cut_the_grace_short(host: Host, api: PodsAp
     assert phase(api) == "Failed"
 
 
+async def test_a_pod_whose_volume_is_missing_has_no_sandbox_and_says_which(
+    host: Host, api: PodsApi, told: Told
+) -> None:
+    volumes = [{"name": "settings", "configMap": {"name": "phi"}}]
+
+    async with living(host, api, a_wire_pod(a_server(), volumes=volumes)):
+        await api.until(lambda: "FailedMount" in told.reasons and phase(api) == "Pending")
+
+    assert conditions(api.history[-1])["PodReadyToStartContainers"] == "False"
+    assert "podIP" not in api.history[-1]
+    assert state(api) == {"waiting": {"reason": "ContainerCreating"}}
+    said = 'MountVolume.SetUp failed for volume "settings" : configmap "phi" not found'
+    assert said in told.messages
+
+
 async def test_init_containers_run_one_after_the_other_before_the_rest(
     host: Host, api: PodsApi
 ) -> None:

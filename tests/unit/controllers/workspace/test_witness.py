@@ -1,0 +1,103 @@
+"""Events are read of pods that come no further, of no others, and not all the time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from aiohttp import web
+
+from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.witness import Witness
+from kaito.kube.kinds import Pod
+from tests.unit.controllers.workspace.bench import Bench
+from tests.unit.controllers.workspace.worlds import NOW, observed
+from tests.unit.kube.apiserver import Answer, refusal
+
+MISSING = 'MountVolume.SetUp failed for volume "settings" : configmap "phi" not found'
+
+
+def waiting(*, has_sandbox: bool = False) -> Pod:
+    ready = {"type": "PodReadyToStartContainers", "status": str(has_sandbox)}
+    return Pod.model_validate(
+        {
+            "metadata": {"name": "p", "namespace": "default", "uid": "u1"},
+            "status": {"phase": "Pending", "startTime": NOW.isoformat(), "conditions": [ready]},
+        }
+    )
+
+
+def look(at: datetime, pod: Pod | None = None) -> Observed:
+    return replace(observed(pods=(pod or waiting(),)), now=at)
+
+
+def after(seconds: float) -> Observed:
+    return look(NOW + timedelta(seconds=seconds))
+
+
+def events(*notes: str) -> Answer:
+    found = [
+        {
+            "metadata": {"name": f"e{number}", "namespace": "default", "resourceVersion": "1"},
+            "reason": "FailedMount",
+            "note": note,
+            "eventTime": NOW.isoformat(),
+        }
+        for number, note in enumerate(notes)
+    ]
+    listing = {"metadata": {"resourceVersion": "9"}, "items": found}
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.json_response(listing)
+
+    return answer
+
+
+async def test_a_pod_that_comes_no_further_is_asked_about(bench: Bench) -> None:
+    bench.api.instead.append(events(MISSING))
+
+    seen = await Witness().completed(after(5), bench.client)
+
+    assert seen.complaints == {"p": MISSING}
+    (asked,) = bench.api.seen
+    assert asked.path == "/apis/events.k8s.io/v1/namespaces/default/events"
+    assert asked.query["fieldSelector"] == "regarding.uid=u1,type=Warning"
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [after(1), look(NOW + timedelta(hours=1), waiting(has_sandbox=True))],
+    ids=["it has just come", "it pulls an image"],
+)
+async def test_of_any_other_pod_no_event_is_read(bench: Bench, seen: Observed) -> None:
+    assert await Witness().completed(seen, bench.client) is seen
+    assert bench.api.seen == []
+
+
+async def test_what_was_said_holds_for_a_while(bench: Bench) -> None:
+    witness = Witness()
+    bench.api.instead.extend([events(MISSING), events()])
+
+    said = [
+        (await witness.completed(after(seconds), bench.client)).complaints
+        for seconds in (5, 6, 19, 20)
+    ]
+
+    assert said == [{"p": MISSING}] * 3 + [{}]
+    assert len(bench.api.seen) == 2
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(1, 3), (5, 15)])
+def test_the_next_look_comes_by_itself(seconds: float, again: float) -> None:
+    assert Witness().again_seconds(after(seconds)) == again
+
+
+def test_pods_that_have_their_sandbox_need_no_further_look() -> None:
+    assert Witness().again_seconds(look(NOW, waiting(has_sandbox=True))) is None
+
+
+async def test_a_right_that_is_missing_costs_the_words_and_nothing_else(bench: Bench) -> None:
+    bench.api.instead.append(refusal(403, "Forbidden"))
+
+    assert (await Witness().completed(after(5), bench.client)).complaints == {}
