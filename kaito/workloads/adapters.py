@@ -7,15 +7,19 @@ takes the adapters as they came, and each strength from a variable of its name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kaito.api.spec import DataSource
 from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Image
 from kaito.kube.objects import Manifest
 from kaito.workloads.carrier import FLAG, Carrier, Item, carrier_volumes, carrying
+from kaito.workloads.image import preset_of
 
 CONTAINER = "adapters"
-"""Name of the init container."""
+"""Name of the init container that fetches."""
+FIT = "adapters-fit"
+"""Name of the one that compares what was fetched with the model's weights, in the model's image."""
 FOLDER = "/workspace/adapters"
 MAX_RANK = 64
 """Highest rank that vLLM makes room for: it has to know before it reads the adapters."""
@@ -70,6 +74,7 @@ def with_adapters(
     fetched = {"name": CONTAINER, "mountPath": folder}
     verb = ["pull", f"--to={folder}", *([] if is_ours else ["--as-they-are"])]
     pull = carrying(carrier, CONTAINER, verb, items, fetched, *_source_mounts(workspace))
+    fit = _fitting(carrier, workspace, image, items, str(server["image"]))
     volumes = [
         *spec["volumes"],
         {"name": CONTAINER, "emptyDir": {}},
@@ -82,11 +87,30 @@ def with_adapters(
         **template,
         "spec": {
             **spec,
-            "initContainers": [*spec.get("initContainers", []), pull],
+            "initContainers": [*spec.get("initContainers", []), pull, *fit],
             "containers": [{**server, **told, "volumeMounts": mounts}, *others],
             "volumes": volumes,
         },
     }
+
+
+def _fitting(
+    carrier: Carrier, workspace: Workspace, image: Image, items: tuple[Item, ...], reference: str
+) -> list[Manifest]:
+    """The container that refuses an adapter of another model before the weights are read.
+
+    None where the weights are fetched later, and none in an image of the user's own, which may not
+    hold the program: there the server says it.
+    """
+    wanted = preset_of(workspace)
+    is_own = bool(wanted and wanted.access_mode == "private")
+    if image.origin != "kaito" or image.weights != "image" or is_own:
+        return []
+    plain = tuple(replace(item, secrets=()) for item in items)
+    verb = ["fit", f"--to={FOLDER}", f"--weights={image.weights_path}"]
+    mount = {"name": CONTAINER, "mountPath": FOLDER, "readOnly": True}
+    program = replace(carrier, image=reference, ca_bundle="", environment=())
+    return [carrying(program, FIT, verb, plain, mount)]
 
 
 def _told_by_flags(server: Manifest, image: Image, items: tuple[Item, ...]) -> Manifest:

@@ -130,5 +130,5 @@ def _parameters(carrier: Carrier, tuning: TuningSpec) -> Manifest:
     mount: Manifest = {"name": "config", "mountPath": _CONFIG, "readOnly": True}
     container = carrying(carrier, PARAMETERS, (), (), mount)
     file = f"{_CONFIG}/{CONFIG_KEY}"
-    command = ["python", "/workspace/tuning/check.py", tuning.method.lower(), file]
+    command = ["python", "/workspace/tuning/check.py", tuning.method.lower(), file, tuning.config]
     return {**container, "command": command}

@@ -1,4 +1,4 @@
-"""Check a training configuration: `python check.py METHOD FILE`.
+"""Check a training configuration: `python check.py METHOD FILE [CONFIGMAP]`.
 
 It needs no more than pydantic and PyYAML, so that it can run on any node, before a GPU is bought.
 The exit code is 0 for a good one, 1 for a bad one or none; what is wrong stands on standard output
@@ -14,17 +14,17 @@ from pathlib import Path
 from training import config, note
 from training.failure import Failure
 
-ARGUMENTS = 2
+ARGUMENTS = (2, 3)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Check the file; returns the exit code."""
-    if len(argv) != ARGUMENTS or argv[0].lower() not in ("lora", "qlora"):
-        print("usage: check.py lora|qlora FILE", file=sys.stderr)
+    """Check the file, out of the ConfigMap of that name; returns the exit code."""
+    if len(argv) not in ARGUMENTS or argv[0].lower() not in ("lora", "qlora"):
+        print("usage: check.py lora|qlora FILE [CONFIGMAP]", file=sys.stderr)
         return 2
     method, file = argv[0].lower(), Path(argv[1])
     try:
-        text = config.user_text(file)
+        text = config.user_text(file, config_map="".join(argv[2:]))
         config.read(text, method=method, defaults=(config.default_text(method),))
     except Failure as found:
         print(found.message)

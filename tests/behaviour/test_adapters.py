@@ -292,7 +292,7 @@ async def test_a_registry_of_an_unknown_authority_is_said_before_a_node_is_bough
     assert "--ca-bundle" in message
 
 
-async def test_an_adapter_of_another_model_is_said_by_its_server(
+async def test_an_adapter_of_another_model_is_said_before_its_server_starts(
     stage: Stage, tmp_path: Path
 ) -> None:
     folder = tmp_path / "wide"
@@ -303,15 +303,20 @@ async def test_an_adapter_of_another_model_is_said_by_its_server(
     save_file({name: wide[name] if "lora_A" in name else halves[name] for name in wide}, weights)
     await stage.push(folder, "wide:1")
     name = "other-model"
-    await stage.apply(name, adapter(stage.image("wide:1"), pull=TEAM))
+    image = stage.image("wide:1")
+    await stage.apply(name, adapter(image, pull=TEAM))
 
-    async def reported() -> str:
-        found = condition(await stage.cluster.workspace(name), "InferenceReady")
-        said = str(found.get("message", ""))
-        return said if f"adapter {SERVED}: " in said else ""
+    async def stalled() -> str:
+        found = await stage.cluster.workspace(name)
+        said = condition(found, "InferenceReady")
+        is_stalled = condition(found, "Stalled").get("status") == "True"
+        return str(said["message"]) if is_stalled and said["reason"] == "AdapterFailed" else ""
 
-    message = await until("the server's words", reported)
-    assert "ended with exit code 1" in message
+    message = await until("the workspace to be stalled", stalled)
+    (pod,) = await stage.cluster.pods(name)
+    assert f"inference.adapters[0].source.image: {image}: it does not fit the model" in message
+    assert "serve it with the preset that it was trained on" in message
+    assert [one["restartCount"] for one in pod["status"]["containerStatuses"]] == [0]
     await stage.cluster.kubectl("delete", "workspace", name, "--timeout=60s")
 
 

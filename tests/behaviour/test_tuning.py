@@ -112,6 +112,39 @@ async def test_a_wrong_password_is_told_before_a_node_is_bought(ground: Ground) 
     assert await ground.claims("wrong-password", found["metadata"]["name"]) == []
 
 
+async def test_each_thing_that_is_not_there_is_named_before_a_node_is_bought(
+    ground: Ground,
+) -> None:
+    missing = ground.image("missing")
+    image = {"image": missing, "imagePullSecrets": [PUSH]}
+    push = {"image": missing, "imagePushSecret": "nowhere"}
+    without: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
+        "no-parameters": (
+            {"config": "mine"},
+            ("tuning.config: ", "no ConfigMap mine", "create it"),
+        ),
+        "no-image": ({"input": image}, (f"tuning.input.image: {missing}: ", "404", "check the")),
+        "no-pull-secret": (
+            {"input": image | {"imagePullSecrets": ["nowhere"]}},
+            (f"tuning.input.image: {missing}: ", "there is no Secret nowhere", "create it there"),
+        ),
+        "no-push-secret": (
+            {"output": push},
+            (f"tuning.output.image: {missing}: ", "there is no Secret nowhere", "create it there"),
+        ),
+    }
+    names = {}
+    for namespace, (changes, _) in without.items():
+        await ground.namespace(namespace)
+        names[namespace] = await ground.tune(namespace, **changes)
+
+    for namespace, (_, words) in without.items():
+        message = await ground.said(namespace, names[namespace], "PreflightFailed")
+        assert [word for word in words if word not in message] == [], message
+        assert await ground.claims(namespace, names[namespace]) == []
+        await ground.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
 async def test_a_page_in_place_of_data_is_told_before_a_node_is_bought(ground: Ground) -> None:
     await ground.namespace("page")
     source = {"urls": [f"{ground.url}/"]}

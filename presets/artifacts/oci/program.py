@@ -1,4 +1,4 @@
-"""The command line: pull, push, check.
+"""The command line: pull, fit, push, check.
 
 Exit codes: 0 done, 1 refused (the last words say why), 2 a wrong command line.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from oci import report
 from oci.check import check
 from oci.desk import Desk
+from oci.fit import misfits
 from oci.item import FieldRefused, Item
 from oci.pull import pull_adapters, pull_data
 from oci.push import push
@@ -54,6 +55,12 @@ def _pull(desk: Desk, arguments: argparse.Namespace) -> tuple[int, str]:
     return DONE, ""
 
 
+def _fit(_: Desk, arguments: argparse.Namespace) -> tuple[int, str]:
+    """Compare adapters that were pulled with the weights of the model that they are for."""
+    wrong = misfits(arguments.item, arguments.to, arguments.weights)
+    return (REFUSED if wrong else DONE), "; ".join(wrong)
+
+
 def _push(desk: Desk, arguments: argparse.Namespace) -> tuple[int, str]:
     """Push a folder; what was pushed is printed, and is the note, after a result in JSON."""
     result = json.loads(arguments.result.read_text()) if arguments.result else {}
@@ -69,15 +76,21 @@ def _check(desk: Desk, arguments: argparse.Namespace) -> tuple[int, str]:
     return (REFUSED if wrong else DONE), "; ".join(wrong)
 
 
+_VERBS = {"pull": _pull, "fit": _fit, "push": _push, "check": _check}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="artifacts.py", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for name, verb in (("pull", _pull), ("push", _push), ("check", _check)):
+    for name, verb in _VERBS.items():
         added = verbs.add_parser(name, description=verb.__doc__, help=verb.__doc__)
         added.set_defaults(verb=verb)
         _add_shared(added)
+        if name in ("pull", "fit"):
+            added.add_argument("--to", type=Path, required=True, help="folder of adapters or data")
+        if name == "fit":
+            added.add_argument("--weights", type=Path, required=True, help="folder of the model")
         if name == "pull":
-            added.add_argument("--to", type=Path, required=True, help="folder to fill")
             added.add_argument(
                 "--as-they-are", action="store_true", help="apply no strength, merge nothing"
             )

@@ -33,9 +33,13 @@ def rendered(*adapters: Mapping[str, object], preset: Preset = PRESET) -> Manife
 
 
 def fetcher(manifest: Manifest) -> Any:
-    """The one init container."""
-    (found,) = pod(manifest)["initContainers"]
-    return found
+    """The init container that fetches: the first."""
+    return pod(manifest)["initContainers"][0]
+
+
+def comparers(manifest: Manifest) -> list[Any]:
+    """Those behind it."""
+    return list(pod(manifest)["initContainers"][1:])
 
 
 def items(manifest: Manifest) -> list[Any]:
@@ -89,6 +93,34 @@ def test_the_server_reads_what_the_init_container_writes() -> None:
     assert mounted(fetcher(made))[folder] == mounted(container(made))[folder]
     (mount,) = [one for one in container(made)["volumeMounts"] if one["mountPath"] == folder]
     assert mount["readOnly"] is True
+
+
+def test_what_was_fetched_is_compared_with_the_weights_in_the_models_own_image() -> None:
+    made = rendered(LEGAL)
+    (found,) = comparers(made)
+    folder = "/workspace/adapters"
+
+    assert found["image"] == container(made)["image"]
+    assert found["command"][:5] == [
+        *("python", "/workspace/artifacts/artifacts.py", "fit"),
+        *(f"--to={folder}", "--weights=/workspace/weights"),
+    ]
+    assert mounted(found)[folder] == mounted(fetcher(made))[folder]
+    assert not [path for path in mounted(found) if "secrets" in path]
+
+
+def test_an_image_that_has_no_weights_or_is_the_users_own_compares_nothing() -> None:
+    hub = PRESET.image.model_copy(update={"weights": "hub"})
+    own = {"name": "phi", "accessMode": "private", "presetOptions": {"image": "r.example/m:1"}}
+    subject = workspace(inference={"preset": own, "adapters": [LEGAL]})
+    ground = Ground(gpus=1, dedicated=True)
+
+    assert comparers(rendered(LEGAL, preset=of("upstream", "transformers"))) == []
+    assert comparers(rendered(LEGAL, preset=PRESET.model_copy(update={"images": (hub,)}))) == []
+    assert (
+        comparers(rendered_inference(subject, PRESET, registry="", ground=ground, carrier=CARRIER))
+        == []
+    )
 
 
 def test_a_pull_secret_is_mounted_where_the_program_looks_and_may_be_missing() -> None:
