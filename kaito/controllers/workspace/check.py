@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
 from kaito.api.reasons import Reason
 from kaito.api.rule import broken
-from kaito.api.spec import DataSource
 from kaito.api.workspace import RESOURCE_READY, Workspace
 from kaito.catalog.preset import Preset
 from kaito.controllers.workspace.nodes import brought_nodes, type_as_it_is
 from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.placeholder import placeholders
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.errors import InvalidSpec
 from kaito.nodes.hardware import acceptable_types, fit_on, is_bypassed
@@ -23,8 +20,6 @@ from kaito.workloads.adapters import unserved
 from kaito.workloads.group import uneven
 from kaito.workloads.image import preset_of
 
-_PLACEHOLDER = re.compile(r"[A-Z0-9_]*_HERE\b")
-
 
 def check_spec(seen: Observed) -> Step:
     """The spec holds no placeholder, names what exists, and the model fits."""
@@ -33,7 +28,6 @@ def check_spec(seen: Observed) -> Step:
         _check_rules(workspace)
         or _check_placeholders(workspace)
         or _check_selector(workspace)
-        or _check_supported(workspace)
         or _check_model(seen)
         or done("", Reason.RECONCILING)
     )
@@ -50,50 +44,16 @@ def _check_rules(workspace: Workspace) -> Step | None:
 
 def _check_placeholders(workspace: Workspace) -> Step | None:
     """Fields of the quick starts that nobody has filled in."""
-    left = [
-        f"{field} holds the placeholder {found.group()}: {remedy}"
-        for field, value, remedy in _fillable(workspace)
-        if (found := _PLACEHOLDER.search(value))
-    ]
-    return _refused(Reason.PLACEHOLDER, "; ".join(left)) if left else None
-
-
-def _fillable(workspace: Workspace) -> Iterator[tuple[str, str, str]]:
-    """Fields that the quick starts leave open: path, value, what belongs there."""
-    pull = "put the reference of your image there, e.g. myregistry.azurecr.io/adapter:0.0.1"
-    push = "put the reference to push to there, e.g. myregistry.azurecr.io/adapter:0.0.1"
-    name = "put the name of a kubernetes.io/dockerconfigjson Secret there"
-    if workspace.inference:
-        for number, adapter in enumerate(workspace.inference.adapters):
-            yield from _images(f"inference.adapters[{number}].source", adapter.source, pull)
-    if workspace.tuning:
-        yield from _images("tuning.input", workspace.tuning.input, pull)
-        output = workspace.tuning.output
-        yield "tuning.output.image", output.image or "", push
-        yield "tuning.output.imagePushSecret", output.image_push_secret or "", name
-
-
-def _images(path: str, source: DataSource, remedy: str) -> Iterator[tuple[str, str, str]]:
-    """The image of a data source."""
-    yield f"{path}.image", source.image or "", remedy
+    left = placeholders(workspace)
+    return _refused(Reason.PLACEHOLDER, left) if left else None
 
 
 def _check_selector(workspace: Workspace) -> Step | None:
-    """The selector can be stamped on a new node."""
+    """One node can carry all the labels: none is asked for twice with different values."""
     try:
-        wanted = match_labels(workspace.resource.label_selector)
+        match_labels(workspace.resource.label_selector)
     except InvalidSpec as error:
         return _refused(Reason.INVALID_SPEC, str(error))
-    if wanted:
-        return None
-    return _refused(
-        Reason.INVALID_SPEC,
-        "resource.labelSelector: names no label: set matchLabels, for instance apps: my-model",
-    )
-
-
-def _check_supported(workspace: Workspace) -> Step | None:
-    """Legal wishes that this version does not fulfil yet."""
     return None
 
 
