@@ -2,7 +2,8 @@
 
 Both serve the tiny model on one CPU, with one thread and the same cache; the clients have another.
 Both are up the whole time and asked in turns, so that a busier machine is so for both; a figure is
-the median of the rounds. Progress goes to stderr; a whole run takes about three minutes.
+the median of the rounds. Progress goes to stderr; a whole run takes about three minutes and writes
+the page in docs/ anew.
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ import statistics
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from hack.benchmarks.serve.load import Timings, measured
+from hack.benchmarks.serve.page import Setting, page, versions
 from hack.benchmarks.serve.systems import BATCH_TOKENS, PAGES, SERVER_CPUS, SYSTEMS, System
 from hack.cluster import models
 from hack.cluster.cache import cache_folder
 from hack.environments import NotInstalled, Sources, ensure
 
+PAGE = Path("docs/reference/serving-benchmark.md")
 CLIENTS = (1, 8, 32)
+SECONDS, ROUNDS = 4.0, 6
+QUICK_SECONDS, QUICK_ROUNDS = 0.5, 1
 TOKENS = 64
 WARM_UP_SECONDS = 2.0
 FEWEST = 2
@@ -34,17 +41,26 @@ Row = dict[str, float | None]
 
 def main(argv: Sequence[str]) -> int:
     """Measure, and print the figures; 1 when a request failed."""
-    parser = argparse.ArgumentParser(prog="hack/bench serve", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each round; default 4")
-    parser.add_argument("--rounds", type=int, default=6, help="of each system; default 6")
-    chosen = parser.parse_args(argv)
+    chosen = _chosen(argv)
     try:
         for name in ("inference", "clients"):
             ensure(name, cache_folder(), Sources.read(os.environ))
     except NotInstalled as failure:
         print(failure, file=sys.stderr)
         return 1
+    load = os.getloadavg()[0]
     rows = figures(chosen.seconds, chosen.rounds)
+    if chosen.page:
+        setting = Setting(
+            versions(cache_folder() / name / "bin" / "python" for name in ("inference", "clients")),
+            load=load,
+            rounds=chosen.rounds,
+            seconds=chosen.seconds,
+            tokens=TOKENS,
+            batch_tokens=BATCH_TOKENS,
+            cache_pages=PAGES,
+        )
+        chosen.page.write_text(page(rows, setting, today=datetime.now(UTC).date()))
     report = {
         "benchmark": "serve",
         "tokens_a_request": TOKENS,
@@ -56,6 +72,21 @@ def main(argv: Sequence[str]) -> int:
     }
     print(json.dumps(report))
     return int(any(row["errors"] for row in rows))
+
+
+def _chosen(argv: Sequence[str]) -> argparse.Namespace:
+    """The options; a whole run, and no other, writes the page where it belongs."""
+    parser = argparse.ArgumentParser(prog="hack/bench serve", description=__doc__)
+    parser.add_argument("--seconds", type=float, help=f"of each round; default {SECONDS:g}")
+    parser.add_argument("--rounds", type=int, help=f"of each system; default {ROUNDS}")
+    parser.add_argument("--quick", action="store_true", help="a little, to see that it works")
+    parser.add_argument("--page", type=Path, help=f"write the page here; a whole run writes {PAGE}")
+    chosen = parser.parse_args(argv)
+    if not (chosen.quick or chosen.seconds or chosen.rounds or chosen.page):
+        chosen.page = PAGE
+    seconds, rounds = (QUICK_SECONDS, QUICK_ROUNDS) if chosen.quick else (SECONDS, ROUNDS)
+    chosen.seconds, chosen.rounds = chosen.seconds or seconds, chosen.rounds or rounds
+    return chosen
 
 
 def figures(seconds: float, rounds: int) -> list[dict[str, object]]:
