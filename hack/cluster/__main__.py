@@ -1,7 +1,7 @@
 """`hack/local`: the operator and all that it needs, on this machine, as long as you like.
 
   hack/local up         bring it up (minutes at first, then seconds)
-  hack/local shell      a shell that reaches it, with kubectl on PATH and KUBECONFIG set
+  hack/local shell      a shell that reaches it, with kubectl, kubectl kaito and KUBECONFIG set
   kubectl apply -f manifests/examples/inference-phi-3-mini.yaml
   kubectl get workspace --watch
   exit
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -40,7 +41,7 @@ from hack.cluster.registry.server import ACCOUNT, address, is_installed
 from hack.cluster.state import State, held_home
 from hack.cluster.supervisor import bring_up, supervise, take_down
 
-IN_PLACE = "hack/local shell has kubectl and its KUBECONFIG"
+IN_PLACE = "hack/local shell has kubectl, kubectl kaito and KUBECONFIG; any other shell by:"
 IN_SHELL = "it has a network of its own; enter it by: hack/local shell"
 
 Verb = Callable[[argparse.Namespace], None]
@@ -59,6 +60,8 @@ def up(arguments: argparse.Namespace) -> None:
     ensure_low_ports(_again(sys.argv[1:]))
     bring_up(arguments.home, offline=arguments.offline, report=report)
     report(f"ready: {IN_SHELL if has_moved() else IN_PLACE}")
+    if not has_moved():
+        print(_exports(Layout.load(arguments.home)))
 
 
 def down(arguments: argparse.Namespace) -> None:
@@ -184,6 +187,14 @@ def _parser() -> argparse.ArgumentParser:
     parsers[logs].add_argument("-f", "--follow", action="store_true", help="go on as they grow")
     parsers[shell].add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
     return parser
+
+
+def _exports(layout: Layout) -> str:
+    """What a shell needs to reach the cluster, as a line to paste."""
+    config, programs = (
+        shlex.quote(str(each)) for each in (layout.admin_kubeconfig, layout.binaries)
+    )
+    return f"  export KUBECONFIG={config} PATH={programs}:$PATH"
 
 
 def _state(home: Path) -> State:

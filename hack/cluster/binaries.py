@@ -15,6 +15,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from hack.cluster.golang import Builder, pinned_version
 from hack.cluster.releases import Releases
 
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+PLUGIN = "kubectl-kaito"
 
 Commands = Mapping[str, tuple[str, ...]]
 """For each part the words that start it."""
@@ -106,6 +108,12 @@ def sources(repo: Path, cache: Path, *, offline: bool, report: Callable[[str], N
         cache=cache,
         offline=offline,
     )
+
+
+def plugin(repo: Path) -> tuple[str, ...]:
+    """The words that start kubectl's plug-in of a checkout, which need not be installed."""
+    entry = "import sys; from kaito.cli.plugin import main; sys.exit(main())"
+    return ("env", f"PYTHONPATH={repo}", sys.executable, "-c", entry)
 
 
 def install(commands: Commands, folder: Path) -> None:

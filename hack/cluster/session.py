@@ -80,7 +80,7 @@ def _furnished(home: Path, slot: int, commands: binaries.Commands) -> Layout:
     layout.save()
     for folder in (layout.logs, layout.run, layout.arm):
         folder.mkdir()
-    binaries.install(commands, layout.binaries)
+    binaries.install({**commands, binaries.PLUGIN: binaries.plugin(REPO)}, layout.binaries)
     create_pki(layout)
     controlplane.write_egress_configuration(layout)
     audit.write_policy(layout)

@@ -15,6 +15,8 @@ from kaito.cli.branch import Pen
 _OWN = "~/.kube/config"
 SHARED_PRESETS = Path(sysconfig.get_path("data")) / "share" / "kaito" / "presets"
 """Where the distribution puts the catalogue."""
+_BESIDE = Path(__file__).parents[2] / "presets"
+"""Where a checkout has it, and an installation that stands for one (`pip install --editable`)."""
 
 
 def kubeconfigs(given: str) -> str:
@@ -50,9 +52,9 @@ def namespace(paths: str, context: str) -> str:
 
 
 def presets() -> Path:
-    """The catalogue: that of the working tree, else the one that was installed."""
-    here = Path("presets")
-    return here if (here / "models").is_dir() else SHARED_PRESETS
+    """The catalogue: the working folder's, else that of the checkout or of the installation."""
+    places = (Path("presets"), _BESIDE)
+    return next((each for each in places if (each / "models").is_dir()), SHARED_PRESETS)
 
 
 def pen(stream: TextIO) -> Pen:

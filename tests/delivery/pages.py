@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/guides/*.md", "docs/reference/*.md", "manifests/argocd/README.md")
 LANGUAGES = ("sh", "bash", "shell", "azurecli")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-PLUGIN = f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m kaito "$@"\n'
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,12 @@ class Typist:
     Attributes:
         home: of the cluster.
         data: where its pods find data sets.
+        programs: of the package, as it was installed.
     """
 
     home: Path
     data: str
+    programs: Path
 
     @property
     def layout(self) -> Layout:
@@ -80,9 +80,6 @@ class Typist:
 
     async def type(self, text: str) -> Finished:
         """Run commands in the cluster's network, with kubectl and its plug-in on PATH."""
-        plugin = self.layout.binaries / "kubectl-kaito"
-        plugin.write_text(PLUGIN)
-        plugin.chmod(0o755)
         return await self.bare(f"{self.local('shell')} bash -euc '{_quoted(self.own(text))}'")
 
     async def bare(self, script: str) -> Finished:
@@ -92,8 +89,8 @@ class Typist:
 
     @property
     def path(self) -> str:
-        """Where programs are looked for, the cluster's own first."""
-        return f"{self.home / 'bin'}:{os.environ['PATH']}"
+        """Where programs are looked for: those that were installed, then the cluster's own."""
+        return f"{self.programs}:{self.home / 'bin'}:{os.environ['PATH']}"
 
     def local(self, verb: str) -> str:
         """The command of hack/local for this home."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,7 +15,8 @@ import pytest_asyncio
 from hack.cluster import datasets
 from hack.cluster.cache import cache_folder
 from hack.cluster.state import fresh_home
-from tests.bystander import WORKSPACE, Bystander, Json, holds, run, until
+from tests.bystander import NAMESPACE, WORKSPACE, Bystander, Json, holds, run, until
+from tests.delivery.installation import BEGINS, PAGE
 from tests.delivery.pages import Block, Typist, block, blocks, sample
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -194,14 +197,14 @@ STORY = (
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def reader() -> AsyncIterator[Typist]:
+async def reader(programs: Path) -> AsyncIterator[Typist]:
     """Who has a cluster by `hack/local up`, and takes it down in the end."""
     home = fresh_home(cache_folder() / "clusters", "test-")
     data = datasets.ensure(
         cache_folder() / "datasets", python=cache_folder() / "inference" / "bin" / "python"
     )
     with datasets.served(data.parent) as url:
-        found = Typist(home, f"{url}/{datasets.TRAIN}")
+        found = Typist(home, f"{url}/{datasets.TRAIN}", programs)
         try:
             came = await found.bare(f"{found.local('up')} --offline")
             assert came.code == 0, came.output + came.errors
@@ -225,10 +228,12 @@ async def test_the_readme_s_lines_may_be_typed_into_one_shell(reader: Typist) ->
         assert theirs in typed
         typed = typed.replace(theirs, ours)
 
-    done = await run("bash", stdin=typed, environment={"SHELL": "/bin/bash", "PATH": reader.path})
+    shell = {"SHELL": "/bin/bash", "PATH": os.environ["PATH"]}
+    done = await run("bash", stdin=typed, environment=shell)
 
     assert done.code == 0, done.errors
     assert f"workspace.kaito.sh/{WORKSPACE} created" in done.output
+    assert f"Workspace {NAMESPACE}/{WORKSPACE}" in done.output
     assert done.output.endswith("outside\n")
 
 
@@ -245,7 +250,7 @@ async def test_a_block_does_what_its_page_says(reader: Typist, step: Step) -> No
 
 
 async def test_every_block_is_run_here_or_cannot_be() -> None:
-    here = {step.block for step in STORY} | {block(README, PLAY)}
+    here = {step.block for step in STORY} | {block(README, PLAY), block(PAGE, BEGINS)}
     others = [each for each in blocks() if each not in here]
 
     assert [(each.page, each.text) for each in others if each.program not in ELSEWHERE] == []

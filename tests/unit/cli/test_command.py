@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hack import pages
+from hack.cluster.binaries import plugin
 from kaito.catalog.catalog import read_catalog
 from kaito.cli.command import COMMANDS, reply
 from kaito.sizing.fit import fit
@@ -116,6 +117,16 @@ def test_a_longer_context_or_a_tuning_method_changes_the_answer() -> None:
     assert reply([*words, "--context", "16000"]).code == 1
     assert reply([*words, "--tuning", "qlora"]).code == 0
     assert reply([*words, "--tuning", "lora"]).code == 1
+
+
+def test_a_checkout_s_own_catalogue_is_found_from_anywhere(tmp_path: Path) -> None:
+    words = plugin(Path.cwd())
+
+    done = subprocess.run(
+        [*words, "models", "-o", "json"], cwd=tmp_path, capture_output=True, check=True
+    )
+
+    assert len(json.loads(done.stdout)) == len(list(Path("presets/models").glob("*.yaml")))
 
 
 def test_the_program_writes_answers_to_stdout_and_mistakes_to_stderr() -> None:
