@@ -16,6 +16,7 @@ from provisioner.controllers.machine.step import FAILED, WAITING, DeleteClaim, S
 GPU_REMEDY = (
     "Install the NVIDIA device plugin, or see in its pod's log on this node why it reports no GPU"
 )
+TAINT_REMEDY = "See why what takes that taint off does not do so, or take it off yourself"
 NODE_REMEDY = "Delete the claim; a new one gets a new pool"
 
 
@@ -38,7 +39,7 @@ def timed(seen: Observed, step: Step) -> Step:
     left = limit_seconds - (seen.moment.now - begun).total_seconds()
     if left > 0:
         return replace(step, recheck_seconds=min(left, step.recheck_seconds or left))
-    reason, remedy = _overdue(seen, step.aspect)
+    reason, remedy = _overdue(seen, step)
     said = f"{step.message}, after {limit_seconds:g} s. {remedy}"
     actions = (DeleteClaim(),) if seen.deadlines.deletes else ()
     return replace(step, status=FAILED, reason=reason, message=said, actions=actions)
@@ -62,11 +63,13 @@ def _since(seen: Observed, aspect: Aspect) -> datetime | None:
     return told.last_transition_time if told and told.status == "True" else None
 
 
-def _overdue(seen: Observed, aspect: Aspect) -> tuple[Reason, str]:
+def _overdue(seen: Observed, step: Step) -> tuple[Reason, str]:
     """Reason and remedy of a phase that took too long."""
-    if aspect is Aspect.LAUNCHED:
+    if step.aspect is Aspect.LAUNCHED:
         return Reason.LAUNCH_TIMED_OUT, NODE_REMEDY
-    if aspect is Aspect.REGISTERED:
+    if step.aspect is Aspect.REGISTERED:
         return Reason.REGISTRATION_TIMED_OUT, NODE_REMEDY
+    if step.reason == Reason.STARTUP_TAINTS:
+        return Reason.INITIALIZATION_TIMED_OUT, TAINT_REMEDY
     gpu = bool(seen.nodes) and labels.GPU in missing_resources(seen, seen.nodes[0])
     return Reason.INITIALIZATION_TIMED_OUT, GPU_REMEDY if gpu else NODE_REMEDY

@@ -93,10 +93,10 @@ def registration(seen: Observed, node: Node) -> LabelNode | None:
         missing[labels.INITIALIZED] = TRUE  # a node that came up meanwhile needs one label less
     if labels.REGISTERED not in missing or not startup:
         return LabelNode(node, tuple(missing.items()))
-    have = tuple((each.key, each.value, each.effect) for each in node.spec.taints)
-    added = tuple((each.key, each.value, each.effect) for each in startup)
-    taints = tuple(dict.fromkeys((*have, *added)))
-    return LabelNode(node, tuple(missing.items()), taints)
+    # A node has one taint of a key and effect; what it has already stays as it is.
+    taints = {(each.key, each.effect): each.value for each in (*startup, *node.spec.taints)}
+    stored = tuple((key, value, effect) for (key, effect), value in taints.items())
+    return LabelNode(node, tuple(missing.items()), stored)
 
 
 def is_ours(key: str) -> bool:
