@@ -17,6 +17,8 @@ from kaito.kube.conditions import condition
 from kaito.kube.kinds import ContainerStatus, ContainerTerminated, ContainerWaiting, Pod
 from kaito.workloads.adapters import CONTAINER, FIT
 from kaito.workloads.group import LOST_EXIT_CODE
+from kaito.workloads.image import registry_setting
+from kaito.workloads.startup import StartupLimit
 
 _PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"})
 _START = frozenset(
@@ -28,10 +30,9 @@ _PULL_GRACE = timedelta(seconds=60)
 _VOLUME_GRACE = timedelta(seconds=60)
 """How long what a volume comes from may be away before that counts as lasting."""
 _NO_COMPLAINTS: Mapping[str, str] = MappingProxyType({})
+_NO_LIMITS: Mapping[str, StartupLimit] = MappingProxyType({})
 _NO_COMMAND = frozenset({126, 127})
 """Exit codes with which a shell says that it cannot run, or cannot find, a command."""
-_ENDING_SECONDS = 120.0
-"""How long a kubelet may take to end a container whose startup probe has not passed in time."""
 _RESTARTS = 3
 """Restarts after which a crash counts as lasting."""
 _LAST_LINES = 3
@@ -63,7 +64,7 @@ def first_cause(
     pods: Iterable[Pod],
     *,
     now: datetime,
-    startup_seconds: float | None = None,
+    startup: Mapping[str, StartupLimit] = _NO_LIMITS,
     complaints: Mapping[str, str] = _NO_COMPLAINTS,
 ) -> Cause | None:
     """The cause to speak of, None while the pods merely take their time.
@@ -74,14 +75,13 @@ def first_cause(
     Args:
         pods: of the workload's present revision.
         now: time of the look.
-        startup_seconds: how long a container may take until its startup probe passes; None
-            where nobody set a limit that we know.
+        startup: when containers are ended whose startup probe does not pass, by name.
         complaints: why volumes of pods are missing, by the pod's name.
     """
     for pod in sorted(pods, key=lambda pod: (_is_left_alone(pod), pod.metadata.name)):
         said = complaints.get(pod.metadata.name)
         found = (said and _volume_cause(pod, said, now=now)) or next(
-            _causes(pod, now, startup_seconds), None
+            _causes(pod, now, startup), None
         )
         if found:
             return found
@@ -96,7 +96,7 @@ def _is_left_alone(pod: Pod) -> bool:
     return any(end.exit_code == LOST_EXIT_CODE for end in ends if end)
 
 
-def _causes(pod: Pod, now: datetime, startup_seconds: float | None) -> Iterator[Cause]:
+def _causes(pod: Pod, now: datetime, startup: Mapping[str, StartupLimit]) -> Iterator[Cause]:
     """Everything that is wrong with one pod, the earliest in its life first."""
     if pod.is_deleting:
         return
@@ -105,7 +105,11 @@ def _causes(pod: Pod, now: datetime, startup_seconds: float | None) -> Iterator[
     for container in (*status.init_container_statuses, *status.container_statuses):
         where = f"pod {pod.metadata.name}, container {container.name}"
         yield from _of_container(
-            container, where=where, since=status.start_time, now=now, startup=startup_seconds
+            container,
+            where=where,
+            since=status.start_time,
+            now=now,
+            startup=startup.get(container.name),
         )
 
 
@@ -144,7 +148,7 @@ def _of_container(
     where: str,
     since: datetime | None,
     now: datetime,
-    startup: float | None,
+    startup: StartupLimit | None,
 ) -> Iterator[Cause]:
     """What is wrong with one container."""
     waiting = container.state.waiting
@@ -185,10 +189,17 @@ def _pull_cause(
     return Cause(
         Reason.IMAGE_PULL_ERROR,
         f"{where} cannot pull {container.image or 'its image'}: {_trimmed(said) or waiting.reason}:"
-        " check the image's name and tag, that the node reaches the registry, and the pull secrets",
+        f" {_pull_remedy(container.image)}",
         lasting=now >= until,
         until=until,
     )
+
+
+def _pull_remedy(image: str) -> str:
+    """What to do about an image that cannot be had."""
+    if setting := registry_setting(image):
+        return f"no registry is named: set {setting} of the operator (docs/guides/aks.md)"
+    return "check the image's name and tag, that the node reaches the registry, and the pull secrets"
 
 
 def _refused_adapter(container: ContainerStatus, ended: ContainerTerminated) -> str:
@@ -210,7 +221,7 @@ def _is_failure(ended: ContainerTerminated, waiting: ContainerWaiting | None) ->
 
 
 def _end_cause(
-    ended: ContainerTerminated, *, where: str, lasting: bool, startup: float | None
+    ended: ContainerTerminated, *, where: str, lasting: bool, startup: StartupLimit | None
 ) -> Cause:
     """A container that has ended and will be, or was, started again."""
     reason, remedy = _end(ended, startup)
@@ -219,12 +230,12 @@ def _end_cause(
     return Cause(reason, message, lasting=lasting)
 
 
-def _end(ended: ContainerTerminated, startup: float | None) -> tuple[Reason, str]:
+def _end(ended: ContainerTerminated, startup: StartupLimit | None) -> tuple[Reason, str]:
     """What an end means, and what to do about it."""
     if ended.reason == "OOMKilled":
         remedy = "it used more memory than it may: choose a larger instance type or a smaller model"
         return Reason.CONTAINER_OOM_KILLED, remedy
-    if _was_too_slow(ended, startup):
+    if startup and startup.is_met(ended):
         remedy = (
             "its startup probe did not pass in time: `kubectl logs --previous` says how far it got"
         )
@@ -233,14 +244,6 @@ def _end(ended: ContainerTerminated, startup: float | None) -> tuple[Reason, str
         remedy = "the image does not hold the command: use an image built for this preset"
         return Reason.CONTAINER_CRASH_LOOP, remedy
     return Reason.CONTAINER_CRASH_LOOP, "`kubectl logs --previous` of the pod shows the whole log"
-
-
-def _was_too_slow(ended: ContainerTerminated, startup: float | None) -> bool:
-    """Whether the kubelet ended the container because its startup probe never passed."""
-    if startup is None or ended.started_at is None or ended.finished_at is None:
-        return False
-    ran_seconds = (ended.finished_at - ended.started_at).total_seconds()
-    return startup <= ran_seconds <= startup + _ENDING_SECONDS
 
 
 def _last_lines(log: str) -> str:

@@ -30,6 +30,7 @@ from kaito.workloads.group import is_group, leader_name, meeting_ports
 from kaito.workloads.headless import rendered_headless
 from kaito.workloads.inference import Ground, rendered_inference
 from kaito.workloads.service import rendered_service
+from kaito.workloads.startup import startup_limits
 from kaito.workloads.template import rendered_template
 
 Workload = Deployment | StatefulSet
@@ -116,10 +117,11 @@ def _progress(seen: Observed, workload: Workload) -> Step:
     count = seen.workspace.resource.count
     if is_serving(workload, count=count):
         return done(INFERENCE_READY, Reason.WORKLOAD_READY, "the model answers")
-    preset = model(seen)
-    patience = preset.readiness_timeout_seconds if preset else None
     cause = _refusal(workload, now=seen.now) or first_cause(
-        seen.pods, now=seen.now, startup_seconds=patience, complaints=seen.complaints
+        seen.pods,
+        now=seen.now,
+        startup=startup_limits(workload.spec.template),
+        complaints=seen.complaints,
     )
     message = f"{workload.status.ready_replicas} of {count} pods are ready"
     if cause is None:

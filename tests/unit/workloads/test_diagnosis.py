@@ -9,6 +9,7 @@ import pytest
 from kaito.api.reasons import TERMINAL
 from kaito.kube.kinds import Pod
 from kaito.workloads.diagnosis import Cause, first_cause
+from kaito.workloads.startup import startup_limits
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING_LONG = BEGAN + timedelta(hours=1)
@@ -59,8 +60,17 @@ def crashed(restarts: int = 0, **end: object) -> Pod:
     )
 
 
-def cause(*pods: Pod, now: datetime = WAITING_LONG, startup_seconds: float | None = None) -> Cause:
-    found = first_cause(pods, now=now, startup_seconds=startup_seconds)
+def ran_for(seconds: int) -> Pod:
+    """A pod whose container was ended by a signal after that long."""
+    ended = BEGAN + timedelta(seconds=seconds)
+    times = {"startedAt": BEGAN.isoformat(), "finishedAt": ended.isoformat()}
+    return crashed(0, exitCode=143, **times)
+
+
+def cause(*pods: Pod, now: datetime = WAITING_LONG, probe: dict[str, int] | None = None) -> Cause:
+    """The cause; `probe` is the startup probe of the container."""
+    template = {"spec": {"containers": [{"name": "w", "startupProbe": probe or {}}]}}
+    found = first_cause(pods, now=now, startup=startup_limits(template))
     assert found
     return found
 
@@ -231,20 +241,31 @@ def test_a_crash_counts_as_lasting_after_three_restarts() -> None:
 @pytest.mark.parametrize(
     ("ran_seconds", "reason"),
     [
-        (1799, "ContainerCrashLoopBackOff"),
-        (1800, "StartupProbeFailed"),
-        (1800 + 60, "StartupProbeFailed"),
+        (1789, "ContainerCrashLoopBackOff"),
+        (1790, "StartupProbeFailed"),
+        (1800 + 30, "StartupProbeFailed"),
         (86_400, "ContainerCrashLoopBackOff"),
     ],
-    ids=["before it", "at once", "after its grace period", "after a day"],
+    ids=["before it", "at its last failure", "after its grace period", "after a day"],
 )
 def test_a_container_that_was_ended_at_its_limit_never_passed_its_probe(
     ran_seconds: int, reason: str
 ) -> None:
-    ended = BEGAN + timedelta(seconds=ran_seconds)
-    times = {"startedAt": BEGAN.isoformat(), "finishedAt": ended.isoformat()}
+    probe = {"periodSeconds": 10, "failureThreshold": 180}
 
-    assert cause(crashed(0, exitCode=143, **times), startup_seconds=1800).reason == reason
+    assert cause(ran_for(ran_seconds), probe=probe).reason == reason
+
+
+def test_a_probe_that_says_nothing_has_the_api_servers_pace() -> None:
+    probe = {"initialDelaySeconds": 100}
+
+    reasons = [cause(ran_for(seconds), probe=probe).reason for seconds in (119, 120)]
+
+    assert reasons == ["ContainerCrashLoopBackOff", "StartupProbeFailed"]
+
+
+def test_a_container_without_a_startup_probe_never_failed_it() -> None:
+    assert cause(ran_for(1800)).reason == "ContainerCrashLoopBackOff"
 
 
 def test_only_the_end_of_a_long_log_is_told() -> None:
