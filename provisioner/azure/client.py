@@ -20,7 +20,6 @@ from azure.core import MatchConditions
 from azure.core.async_paging import AsyncPageIterator
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
-from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import HttpRequest
 from azure.mgmt.containerservice.aio import ContainerServiceClient
@@ -31,6 +30,7 @@ from kaito.kube.once import once
 from provisioner import metrics
 from provisioner.azure import agentpool, errors
 from provisioner.azure.agentpool import PLAIN, Custom
+from provisioner.azure.pipeline import pipeline
 from provisioner.azure.preflight import Preflight
 from provisioner.cloud import Instance, InstanceSpec
 from provisioner.failures import CloudDenied, CloudError, CloudThrottled, CloudUnavailable
@@ -87,8 +87,7 @@ class AksCloud:
             base_url=cluster.endpoint,
             credential_scopes=[cluster.scope],
             transport=kept_connections(cluster.ca_file),
-            retry_policy=AsyncRetryPolicy.no_retries(),
-            user_agent="kaito-provisioner",
+            policies=pipeline(credential, cluster.scope),
         )
         self._preflight = Preflight(
             self._rows, subscription_id=cluster.subscription_id, location=cluster.location

@@ -75,6 +75,8 @@ CLASSES: Mapping[str, type[CloudError]] = {
     "ParentResourceNotFound": ClusterMissing,
     "SubscriptionNotFound": ClusterMissing,
     "InvalidSubscriptionId": ClusterMissing,
+    # a subscription with a cluster has its resource provider: this is another one
+    "MissingSubscriptionRegistration": ClusterMissing,
     # input
     "InvalidParameter": BadRequest,
     "InvalidTemplateDeployment": BadRequest,

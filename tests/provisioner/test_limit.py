@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hack.cluster.arm.provider import MAX_POOLS
-from tests.bystander import condition, holds, until
+from tests.bystander import Json, condition, holds, until
 from tests.claims import KINDS, VM_SIZE
 from tests.provisioner.books import accepted, requests
 from tests.provisioner.stack import Stack
@@ -25,7 +25,7 @@ async def test_those_beyond_the_last_pool_say_so_and_never_ask_for_one(stack: St
     await stack.ready()
     await stack.apply(*claims)
 
-    async def told() -> dict[str, str] | None:
+    async def told() -> Json:
         found = {}
         for name, kind in kinds.items():
             claim = await stack.claim(kind, name)

@@ -94,7 +94,8 @@ def registration(seen: Observed, node: Node) -> LabelNode | None:
     if labels.REGISTERED not in missing or not startup:
         return LabelNode(node, tuple(missing.items()))
     # A node has one taint of a key and effect; what it has already stays as it is.
-    taints = {(each.key, each.effect): each.value for each in (*startup, *node.spec.taints)}
+    taints = {(each.key, each.effect): each.value for each in startup}
+    taints |= {(each.key, each.effect): each.value for each in node.spec.taints}
     stored = tuple((key, value, effect) for (key, effect), value in taints.items())
     return LabelNode(node, tuple(missing.items()), stored)
 

@@ -170,6 +170,25 @@ async def test_a_fault_has_its_class_and_is_asked_for_once(
     assert await found(cloud) is None
 
 
+async def test_a_resource_provider_is_never_registered_on_our_own(
+    server: Server, cloud: AksCloud
+) -> None:
+    said = "The subscription is not registered to use namespace 'Microsoft.ContainerService'."
+    words = {"code": "MissingSubscriptionRegistration", "message": said, "atFrontDoor": True}
+    await server.play(
+        {"match": {"operation": "PUT|LIST"}, "fault": "refuse", "status": 409, **words}
+    )
+
+    with pytest.raises(ClusterMissing, match="is not registered"):
+        await cloud.launch(spec())
+    with pytest.raises(ClusterMissing, match="is not registered"):
+        await cloud.instances()
+
+    asked = [each["method"] for each in await server.requests() if each["status"] == 409]
+    assert asked == ["PUT", "GET"]
+    assert "register" not in str(await server.requests())
+
+
 async def test_throttling_carries_the_wait_that_arm_asked_for(
     server: Server, cloud: AksCloud
 ) -> None:

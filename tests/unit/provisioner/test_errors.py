@@ -71,6 +71,7 @@ CASES: tuple[Case, ...] = (
     (404, "ResourceGroupNotFound", "no group", ClusterMissing),
     (404, "ParentResourceNotFound", "no cluster", ClusterMissing),
     (404, "SubscriptionNotFound", "no subscription", ClusterMissing),
+    (409, "MissingSubscriptionRegistration", "register it", ClusterMissing),
     (429, "SubscriptionRequestsThrottled", "slow down", CloudThrottled),
     (429, "TooManyRequests", "slow down", CloudThrottled),
     (429, "Throttled", "slow down", CloudThrottled),
