@@ -28,7 +28,7 @@ def run(words: Sequence[str]) -> int:
     """Read the settings, run the controller, and return the exit code."""
     chosen = settings.read(words)
     logs.configure(chosen.log_format, chosen.log_level)
-    log.info("settings.loaded", identity=chosen.identity, presets=str(chosen.presets_dir))
+    log.info("settings.loaded", settings=chosen.model_dump(mode="json"))
     try:
         return asyncio.run(app.run(chosen))
     except BrokenCatalog as error:

@@ -70,7 +70,7 @@ def aks(settings: Settings) -> AksCloud:
 
 async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
     """Run the provisioner until it is told to stop; the exit status."""
-    log.info("settings.loaded", **settings.model_dump(mode="json"))
+    log.info("settings.loaded", settings=settings.model_dump(mode="json"))
     client = await Client.connect(
         user_agent=f"{NAME}/{VERSION}",
         field_manager=NAME,

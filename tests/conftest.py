@@ -12,7 +12,7 @@ from hack.cluster.cache import cache_folder
 from hack.cluster.parts import Pace
 from hack.cluster.session import running
 from hack.cluster.state import fresh_home
-from tests import rights
+from tests import loglines, rights
 from tests.bystander import Bystander
 from tests.rights import Right
 
@@ -34,6 +34,7 @@ async def audited(config: pytest.Config, *, registry: bool = False) -> AsyncIter
     home = fresh_home(cache_folder() / "clusters", "test-")
     async with running(home=home, pace=PACE, registry=registry) as layout:
         yield Bystander(layout)
+        assert loglines.unexplained(loglines.lines(layout)) == []
         lines = rights.requests(layout)
         config.stash[RIGHTS_USED] |= rights.used(lines)
         assert rights.denied(lines) == set()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from hack.cluster.cache import cache_folder
 from hack.cluster.layout import loopback
@@ -19,6 +20,7 @@ from hack.cluster.session import running
 from hack.cluster.state import fresh_home
 from hack.monitoring import panels, pictures
 from hack.monitoring.panels import Dashboard
+from tests import loglines
 from tests.behaviour.containers import processes
 from tests.bystander import WORKSPACE, Bystander, Json, holds, quick_start, run, until
 from tests.claims import MACHINE, manifest
@@ -47,6 +49,8 @@ LONG = {
     "ignore_eos": True,
     "max_tokens": 256,
 }
+BOTH = {"kaito", "provisioner"}
+EVERY = 'job="operator",namespace="kaito-system"'
 CROWD = 64
 """More than are generated at once."""
 
@@ -62,6 +66,7 @@ async def cluster() -> AsyncIterator[Bystander]:
     home = fresh_home(cache_folder() / "clusters", "test-")
     async with running(home=home, pace=PACE) as layout:
         yield Bystander(layout)
+        assert loglines.unexplained(loglines.lines(layout)) == []
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -85,6 +90,15 @@ def halted(pod: Json) -> Iterator[None]:
     finally:
         for each in found:
             os.kill(each, signal.SIGCONT)
+
+
+async def programs(watched: Prometheus, expression: str) -> set[str]:
+    """Whose pods have a number for an expression by pod."""
+    return {
+        each["metric"]["pod"].partition("-")[0]
+        for each in await watched.query(expression)
+        if each["value"][1] != "NaN"
+    }
 
 
 async def is_ready(cluster: Bystander) -> bool:
@@ -188,6 +202,40 @@ async def test_every_query_of_a_dashboard_returns_data(watched: Prometheus, name
     with suppress(AssertionError):
         await until(f"data for {name}", all_spoke)
     assert silent == []
+
+
+async def test_dashboards_made_for_any_controller_have_data_of_both_processes(
+    watched: Prometheus,
+) -> None:
+    queries = yaml.safe_load((Path(__file__).parent / "stock.yaml").read_text())
+    assert len(queries) > 20
+    silent = [each.replace("every", EVERY) for each in queries]
+
+    async def all_spoke() -> bool:
+        silent[:] = [each for each in silent if await programs(watched, each) != BOTH]
+        return not silent
+
+    with suppress(AssertionError):
+        await until("data of both", all_spoke)
+    assert silent == []
+
+
+async def test_no_series_has_the_name_of_an_object(watched: Prometheus, cluster: Bystander) -> None:
+    there = ("pods", "nodes", "services")
+    paths = [f"/api/v1/{each}" for each in there]
+    paths += ["/apis/kaito.sh/v1alpha1/workspaces", "/apis/karpenter.sh/v1alpha5/machines"]
+    names = {each["metadata"]["name"] for path in paths for each in await cluster.items(path)}
+    series = await watched.query('{job="operator"}')
+    values = {
+        value
+        for each in series
+        for key, value in each["metric"].items()
+        if key not in {"pod", "__name__"}
+    }
+
+    assert len(names) > 5
+    assert len(series) > 500
+    assert values & names == set()
 
 
 @pytest.mark.parametrize("board", panels.DASHBOARDS, ids=lambda board: board.name)
