@@ -10,6 +10,11 @@ CLOUD_CALL_SECONDS = Histogram(
     ("operation", "outcome"),
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30),
 )
+PREFLIGHTS_SKIPPED = Counter(
+    "kaito_preflights_skipped",
+    "Launches that asked for a machine without having looked at the quota, and why",
+    ("reason",),
+)
 INSTANCES = Gauge("kaito_instances", "Instances that carry our mark, by state", ("state",))
 LISTED = Gauge(
     "kaito_instances_listed_timestamp_seconds", "Unix time of the last complete list of instances"

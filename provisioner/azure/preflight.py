@@ -1,8 +1,9 @@
 """Ask, before a machine is bought, whether the region sells it and the quota has room.
 
-It saves a claim the minutes after which AKS says the same. It never stands in the way: an
-identity that may not read these lists, or an answer that does not come, is noted once and lets
-every launch pass; ARM has the last word in any case.
+It saves a claim the minutes after which AKS says the same. It never stands in the way: where a
+list may not be read, or its answer does not come, launches pass until it is asked for again, and
+ARM has the last word in any case. A pause says how long it is and why, and launches that pass
+unchecked are counted.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from provisioner import metrics
 from provisioner.azure.offers import Offer, Usage, objection, offers, usages
 from provisioner.cloud import InstanceSpec
-from provisioner.failures import CloudError
+from provisioner.failures import CloudDenied, CloudError, CloudUnavailable, wait_seconds
 
 log = structlog.get_logger()
 
@@ -28,8 +30,8 @@ SIZES_SECONDS = 3600.0
 USAGE_SECONDS = 20.0
 """Shorter than the back-off of a quota failure, so that each further try sees news."""
 
-SKIP_SECONDS = 600.0
-"""After a failure the lists are left alone."""
+DENIED_SECONDS = 600.0
+"""An identity that may not read the lists is asked again after so long; a role changes rarely."""
 
 PATIENCE_SECONDS = 10.0
 
@@ -64,6 +66,8 @@ class Preflight:
         self._monotonic = monotonic
         self._known = _Known({}, {}, float("-inf"), float("-inf"))
         self._skip_until = float("-inf")
+        self._failure: CloudError | None = None
+        self._failures = 0
         self._lock = asyncio.Lock()
 
     async def check(self, spec: InstanceSpec) -> None:
@@ -87,10 +91,19 @@ class Preflight:
         return offer.capacity if offer else {}
 
     async def _fresh(self) -> _Known:
-        """The lists, read again where they are old; empty ones when they cannot be read."""
+        """The lists, read again where they are old; without what cannot be read."""
         now = self._monotonic()
-        if now < self._skip_until:
-            return _Known({}, {}, now, now)
+        if now >= self._skip_until:
+            await self._read(now)
+        if self._failure is None:
+            return self._known
+        metrics.PREFLIGHTS_SKIPPED.labels(type(self._failure).__name__).inc()
+        known = self._known
+        sold = known.sold if now < known.sold_until else {}
+        return _Known(sold, {}, known.sold_until, now)
+
+    async def _read(self, now: float) -> None:
+        """Read what is old, or note why that cannot be done and for how long."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 if now >= self._known.sold_until:
@@ -98,10 +111,21 @@ class Preflight:
                 if now >= self._known.quotas_until:
                     await self._read_usages(now)
         except (CloudError, TimeoutError) as error:
-            self._skip_until = now + SKIP_SECONDS
-            log.warning(PREFLIGHT_SKIPPED, error=str(error), seconds=SKIP_SECONDS)
-            return _Known({}, {}, now, now)
-        return self._known
+            self._pause(error, now)
+        else:
+            self._failure, self._failures = None, 0
+
+    def _pause(self, error: CloudError | TimeoutError, now: float) -> None:
+        """Leave the lists alone for as long as the failure's class says, or the cloud asked."""
+        said = f"No answer within {PATIENCE_SECONDS:g} s"
+        failure = error if isinstance(error, CloudError) else CloudUnavailable("Timeout", said)
+        self._failure, self._failures = failure, self._failures + 1
+        seconds = wait_seconds(failure, failures=self._failures)
+        if isinstance(failure, CloudDenied):
+            seconds = DENIED_SECONDS
+        self._skip_until = now + seconds
+        reason = type(failure).__name__
+        log.warning(PREFLIGHT_SKIPPED, error=str(failure), reason=reason, seconds=seconds)
 
     async def _read_sizes(self, now: float) -> None:
         where = {"$filter": f"location eq '{self._location}'", "api-version": "2021-07-01"}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from hack.cluster import layout
 from provisioner.azure.client import AksCloud, Cluster
@@ -17,7 +20,13 @@ from provisioner.azure.preflight import Preflight
 from provisioner.cloud import InstanceSpec
 from provisioner.controllers.machine.kinds import MACHINE
 from provisioner.controllers.machine.order import order
-from provisioner.failures import CloudDenied, QuotaExceeded, SkuUnavailable
+from provisioner.failures import (
+    CloudDenied,
+    CloudThrottled,
+    CloudUnavailable,
+    QuotaExceeded,
+    SkuUnavailable,
+)
 from tests.unit.cluster.arm.conftest import Credentials, Server, credentials, server
 from tests.unit.provisioner.builders import BORN, SIZE, claim
 
@@ -133,6 +142,53 @@ async def test_lists_are_kept_for_their_time_and_a_refusal_for_its_own() -> None
     for now[0] in (4000, 4100, 4599, 4601):
         await preflight.check(spec())
     assert asked == ["usages", "usages"]
+
+
+PAUSES = [
+    (CloudThrottled("TooManyRequests", "slow", retry_after_seconds=17), [100, 117, 134]),
+    (CloudUnavailable("Timeout", "no answer"), [100, 102, 106]),
+    (TimeoutError(), [100, 102, 106]),
+    (CloudDenied("AuthorizationFailed", "no"), [100, 700, 1300]),
+]
+
+
+@pytest.mark.parametrize(("failure", "times"), PAUSES, ids=lambda value: type(value).__name__)
+async def test_a_list_that_cannot_be_read_is_asked_for_again_when_its_failure_allows(
+    failure: Exception, times: list[int]
+) -> None:
+    asked: list[float] = []
+    now = [0.0]
+
+    async def rows(path: str, params: Mapping[str, str]) -> tuple[object, ...]:
+        if path.endswith("/skus"):
+            return (SOLD,)
+        if now[0] < 100:
+            return ()
+        asked.append(now[0])
+        raise failure
+
+    name = "CloudUnavailable" if isinstance(failure, TimeoutError) else type(failure).__name__
+    preflight = Preflight(rows, subscription_id="s", location="here", monotonic=lambda: now[0])
+    await preflight.check(spec())
+    before = skipped(name)
+    with capture_logs() as logs:
+        for now[0] in range(100, times[-1] + 1):
+            await preflight.check(spec())
+
+    assert asked == times
+    assert skipped(name) - before == times[-1] + 1 - 100
+    assert [each["seconds"] for each in logs][:2] == [
+        after - earlier for earlier, after in pairwise(times)
+    ]
+    with pytest.raises(SkuUnavailable):
+        await preflight.check(spec(vm_size="Standard_NX1"))
+
+
+SOLD = {"resourceType": "virtualMachines", "name": SIZE, "family": FAMILY}
+
+
+def skipped(reason: str) -> float:
+    return REGISTRY.get_sample_value("kaito_preflights_skipped_total", {"reason": reason}) or 0.0
 
 
 async def test_nothing_is_asked_without_a_region() -> None:
