@@ -69,9 +69,9 @@ class Bystander:
         ):
             return [json.loads(line) for line in (await response.read()).splitlines()]
 
-    async def workspace(self, name: str = WORKSPACE) -> Json:
+    async def workspace(self, name: str = WORKSPACE, namespace: str = NAMESPACE) -> Json:
         """A Workspace, or None."""
-        path = f"/apis/kaito.sh/v1alpha1/namespaces/{NAMESPACE}/workspaces/{name}"
+        path = f"/apis/kaito.sh/v1alpha1/namespaces/{namespace}/workspaces/{name}"
         return await self.get(path)
 
     async def machines(self, name: str = WORKSPACE) -> list[Json]:
@@ -104,13 +104,20 @@ class Bystander:
         answer = await self._fetch(f"{self.layout.arm_url}/local/instances", self._arm)
         return [each for each in answer["instances"] if each["mode"] != "System"]
 
-    async def play(self, *rules: Mapping[str, object]) -> None:
-        """Have the cloud go wrong by these rules, until the next call."""
+    async def play(
+        self, *rules: Mapping[str, object], quotas: Mapping[str, int] | None = None
+    ) -> None:
+        """Have the cloud go wrong by these rules, and with these limits, until the next call.
+
+        Args:
+            rules: what goes wrong.
+            quotas: vCPUs by family; those that are not named have no limit.
+        """
         async with (
             aiohttp.ClientSession() as session,
             session.put(
                 f"{self.layout.arm_url}/local/scenario",
-                json={"rules": list(rules)},
+                json={"rules": list(rules), "quotas": dict(quotas or {})},
                 ssl=self._arm,
             ) as response,
         ):

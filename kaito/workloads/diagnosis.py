@@ -164,7 +164,7 @@ def _of_container(
     if ended and not container.ready and (refusal := _refused_adapter(container, ended)):
         lasting = container.restart_count >= 1
         yield Cause(Reason.ADAPTER_FAILED, refusal, lasting=lasting)
-    elif ended and not container.ready and _is_failure(ended, waiting):
+    elif ended and not container.ready and _is_failure(ended, waiting, startup):
         lasting = container.restart_count >= _RESTARTS
         yield _end_cause(ended, where=where, lasting=lasting, startup=startup)
     elif container.state.running and container.started and not container.ready:
@@ -199,7 +199,9 @@ def _pull_remedy(image: str) -> str:
     """What to do about an image that cannot be had."""
     if setting := registry_setting(image):
         return f"no registry is named: set {setting} of the operator (docs/guides/aks.md)"
-    return "check the image's name and tag, that the node reaches the registry, and the pull secrets"
+    return (
+        "check the image's name and tag, that the node reaches the registry, and the pull secrets"
+    )
 
 
 def _refused_adapter(container: ContainerStatus, ended: ContainerTerminated) -> str:
@@ -214,10 +216,13 @@ def _refused_adapter(container: ContainerStatus, ended: ContainerTerminated) -> 
     return ""
 
 
-def _is_failure(ended: ContainerTerminated, waiting: ContainerWaiting | None) -> bool:
+def _is_failure(
+    ended: ContainerTerminated, waiting: ContainerWaiting | None, startup: StartupLimit | None
+) -> bool:
     """Whether an end speaks of trouble: a server that ends well is restarted as well."""
     is_looping = bool(waiting and waiting.reason == "CrashLoopBackOff")
-    return is_looping or ended.exit_code not in (0, LOST_EXIT_CODE)
+    is_late = bool(startup and startup.is_met(ended))
+    return is_looping or is_late or ended.exit_code not in (0, LOST_EXIT_CODE)
 
 
 def _end_cause(

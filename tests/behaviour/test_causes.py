@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)
 
 IDLE = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
 CRASH = ["sh", "-c", "echo 'no such dtype: float7' >&2; exit 3"]
+NEVER = {"exec": {"command": ["false"]}, "periodSeconds": 1}
 NO_SECRET = {"secretKeyRef": {"name": "hub", "key": "token"}}
 
 
@@ -44,7 +45,8 @@ SICK: dict[str, Json] = {
     },
     "secretless": server(env=[{"name": "TOKEN", "valueFrom": NO_SECRET}]),
     "unmounted": pinned(volumes=[{"name": "settings", "configMap": {"name": "phi"}}]),
-    "silent": server(readinessProbe={"exec": {"command": ["false"]}, "periodSeconds": 1}),
+    "silent": server(readinessProbe=NEVER),
+    "late": server(startupProbe={**NEVER, "failureThreshold": 3}),
     "homeless": pinned(nodeSelector={"disk": "golden"}),
     "classless": pinned(priorityClassName="royal"),
     "imageless": {"template": {"spec": {"containers": [{"name": "server"}]}}},
@@ -80,6 +82,7 @@ async def sick(cluster: Bystander) -> AsyncIterator[Bystander]:
             ('volume "settings"', 'configmap "phi" not found', "correct its name"),
         ),
         ("silent", "NotAnswering", ("readiness probe does not pass", "kubectl logs")),
+        ("late", "StartupProbeFailed", ("startup probe did not pass", "kubectl logs --previous")),
         ("homeless", "Unschedulable", ("fits no node", "resource.labelSelector")),
         ("classless", "PodsRefused", ("royal",)),
         ("imageless", "RefusedByAPIServer", ("image",)),

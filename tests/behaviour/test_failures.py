@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from hack.cluster.kubelet.machine import NO_PLUGIN, PLUGIN
 from tests.bystander import Bystander, Json, condition, holds, quick_start, until
+
+TIGHT = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {
+        "name": "tight",
+        "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+    },
+}
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
@@ -22,7 +33,7 @@ def told(cluster: Bystander, name: str, type_: str, reason: str) -> Callable[[],
 
 
 async def test_a_missing_quota_is_told_with_its_numbers(cluster: Bystander) -> None:
-    await cluster.play({"match": {"operation": "PUT"}, "fault": "quota"})
+    await cluster.play(quotas={"standardNCSv3Family": 5})
     applied = await cluster.kubectl("apply", "-f", "-", stdin=quick_start("poor"))
     assert applied.code == 0, applied.errors
 
@@ -31,6 +42,7 @@ async def test_a_missing_quota_is_told_with_its_numbers(cluster: Bystander) -> N
     assert found["status"] == "False"
     assert "quota" in found["message"].lower()
     assert "standardNCSv3Family" in found["message"]
+    assert "requested 6, remaining 5" in found["message"], "an NC6s_v3 has six vCPUs"
     assert await cluster.pools() == []
 
 
@@ -60,3 +72,67 @@ async def test_an_image_that_cannot_be_pulled_is_told(cluster: Bystander) -> Non
     deleted = await cluster.kubectl("delete", "workspace", "imageless", "--timeout=180s")
     assert deleted.code == 0, deleted.errors
     assert await cluster.pools() == []
+
+
+async def test_where_restricted_is_enforced_the_quick_start_answers(cluster: Bystander) -> None:
+    assert (await cluster.kubectl("apply", "-f", "-", stdin=json.dumps(TIGHT))).code == 0
+    text = quick_start("strict")
+    applied = await cluster.kubectl("apply", "-n", "tight", "-f", "-", stdin=text)
+    assert applied.code == 0, applied.errors
+
+    async def is_ready() -> bool:
+        return holds(await cluster.workspace("strict", "tight"), "Ready")
+
+    assert await until("the model", is_ready)
+
+
+async def test_pods_that_want_more_than_that_are_refused_with_the_rule(
+    cluster: Bystander,
+) -> None:
+    template = {"spec": {"containers": [{"name": "server", "image": "local/shell:1"}]}}
+    text = quick_start("loose", inference={"template": template})
+    applied = await cluster.kubectl("apply", "-n", "tight", "-f", "-", stdin=text)
+    assert applied.code == 0, applied.errors
+
+    async def refused() -> Json:
+        found = condition(await cluster.workspace("loose", "tight"), "InferenceReady")
+        return found if found.get("reason") == "PodsRefused" else None
+
+    message = (await until("that its pods are refused", refused))["message"]
+    assert 'violates PodSecurity "restricted:latest"' in message
+    assert "runAsNonRoot != true" in message
+    words = ("delete", "workspace", "-n", "tight", "strict", "loose", "--timeout=180s")
+    deleted = await cluster.kubectl(*words)
+    assert deleted.code == 0, deleted.errors
+
+
+async def test_a_gpu_that_never_appears_is_told_and_awaited(cluster: Bystander) -> None:
+    selector = {"matchLabels": {"apps": "bare", NO_PLUGIN: "true"}}
+    resource = {"instanceType": "Standard_NC6s_v3", "labelSelector": selector}
+    applied = await cluster.kubectl(
+        "apply", "-f", "-", stdin=quick_start("bare", resource=resource)
+    )
+    assert applied.code == 0, applied.errors
+
+    async def silent_plugin() -> Json:
+        found = condition(await cluster.workspace("bare"), "MachineReady")
+        return found if "does not report nvidia.com/gpu" in found.get("message", "") else None
+
+    found = await until("the GPU that is missing", silent_plugin)
+    assert found["status"] == "False"
+    assert "the NVIDIA device plugin does that" in found["message"]
+    ready = condition(await cluster.workspace("bare"), "Ready")
+    assert (ready["status"], ready["message"]) == ("False", found["message"])
+
+
+async def test_once_a_device_plugin_reports_the_gpu_the_model_answers(cluster: Bystander) -> None:
+    selected = await cluster.items("/api/v1/nodes", "apps=bare")
+    node = selected[0]["metadata"]["name"]
+    assert (await cluster.kubectl("annotate", "node", node, f"{PLUGIN}=installed")).code == 0
+
+    async def is_ready() -> bool:
+        return holds(await cluster.workspace("bare"), "Ready")
+
+    assert await until("the model", is_ready)
+    deleted = await cluster.kubectl("delete", "workspace", "bare", "--timeout=180s")
+    assert deleted.code == 0, deleted.errors

@@ -18,6 +18,10 @@ from kaito.kube.objects import Condition, Manifest
 
 CLUSTER_LABEL = "kubernetes.azure.com/cluster"
 PODS = "110"
+NO_PLUGIN = "local.kaito.sh/no-device-plugin"
+"""Label of a pool whose nodes come up without a device plugin: nobody reports their GPUs."""
+PLUGIN = "local.kaito.sh/device-plugin"
+"""Annotation by which a test installs it on such a node."""
 GOOD = ("MemoryPressure", "DiskPressure", "PIDPressure")
 """Conditions that are False on a healthy node."""
 
@@ -33,11 +37,18 @@ class Machine:
         instance: the pool.
         index: which of its machines, from 0.
         number: unique in the cluster; gives the address.
+        is_mended: its device plugin, which its pool came without, was installed later.
     """
 
     instance: Instance
     index: int
     number: int
+    is_mended: bool = False
+
+    @property
+    def has_plugin(self) -> bool:
+        """Whether anybody reports its GPUs."""
+        return self.is_mended or NO_PLUGIN not in self.instance.labels
 
     @property
     def name(self) -> str:
@@ -70,7 +81,7 @@ class Machine:
         On a real cluster NVIDIA's device plugin reports the GPUs, a while after the node is
         Ready. Here the machine has none, and the kubelet reports what its size would have.
         """
-        gpus = {GPU: str(self.instance.gpus)} if self.instance.gpus else {}
+        gpus = {GPU: str(self.instance.gpus)} if self.instance.gpus and self.has_plugin else {}
         return {
             "cpu": str(self.instance.vcpus),
             "memory": f"{int(self.instance.memory_gib * 1024)}Mi",

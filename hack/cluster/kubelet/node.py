@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 
 from hack.cluster.kubelet.host import Host
-from hack.cluster.kubelet.machine import Machine, conditions, labels, node_manifest, node_status
+from hack.cluster.kubelet.machine import (
+    PLUGIN,
+    Machine,
+    conditions,
+    labels,
+    node_manifest,
+    node_status,
+)
 from kaito.kube.conditions import condition
 from kaito.kube.errors import AlreadyExists, KubeError
 from kaito.kube.kinds import LEASES, NODES, Node
@@ -59,9 +67,16 @@ class NodeAgent:
         if HUNG in node.metadata.annotations:
             return
         age = time.monotonic() - self._written_at
-        if age >= self._host.pace.status_seconds or not _is_ready(node):
+        if self._is_mended(node) or age >= self._host.pace.status_seconds or not _is_ready(node):
             await self._write_status(node)
         await self._renew(node)
+
+    def _is_mended(self, node: Node) -> bool:
+        """Whether the device plugin has come just now."""
+        if self.machine.has_plugin or PLUGIN not in node.metadata.annotations:
+            return False
+        self.machine = replace(self.machine, is_mended=True)
+        return True
 
     async def _register(self) -> Node:
         manifest = node_manifest(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from kaito.api import labels
 from kaito.api.reasons import Reason
@@ -117,7 +117,7 @@ def _progress(seen: Observed, workload: Workload) -> Step:
     count = seen.workspace.resource.count
     if is_serving(workload, count=count):
         return done(INFERENCE_READY, Reason.WORKLOAD_READY, "the model answers")
-    cause = _refusal(workload, now=seen.now) or first_cause(
+    cause = _refusal(seen, workload) or first_cause(
         seen.pods,
         now=seen.now,
         startup=startup_limits(workload.spec.template),
@@ -139,20 +139,32 @@ def _age_seconds(seen: Observed, workload: Workload) -> float:
     return (seen.now - since).total_seconds() if since else float("inf")
 
 
-def _refusal(workload: Workload, *, now: datetime) -> Cause | None:
+def _refusal(seen: Observed, workload: Workload) -> Cause | None:
     """Why the API server admits no pods, as far as the workload's controller says."""
     found = condition(workload.status.conditions, "ReplicaFailure")
     if found and found.status == "True":
-        message = f"the API server refuses the pods: {found.message}"
+        message = f"the API server refuses the pods: {found.message}{_root(seen)}"
         return Cause(Reason.PODS_REFUSED, message, lasting=True)
     created = workload.metadata.creation_timestamp
     if not isinstance(workload, StatefulSet) or workload.status.replicas or created is None:
         return None
     until = created + timedelta(seconds=_PODLESS_SECONDS)
-    if now < until:
+    if seen.now < until:
         return Cause(Reason.WORKLOAD_PROGRESSING, "no pod is made yet", until=until)
     said = f"`kubectl describe statefulset {workload.metadata.name}` says why no pod can be made"
-    return Cause(Reason.PODS_REFUSED, said)
+    return Cause(Reason.PODS_REFUSED, f"{said}{_root(seen)}")
+
+
+def _root(seen: Observed) -> str:
+    """What a namespace's pod security level may have against a model; "" if nothing."""
+    preset = model(seen)
+    why = preset.image.needs_root if preset else None
+    if preset is None or why is None:
+        return ""
+    return (
+        f": the image of {preset.name} needs root ({why}): take a namespace whose pod security"
+        " level allows that, or another preset"
+    )
 
 
 def _mended(step: Step, apply: Apply, found: KubeModel) -> Step:

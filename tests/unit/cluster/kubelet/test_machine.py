@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from hack.cluster.kubelet.addresses import PodAddresses
-from hack.cluster.kubelet.machine import Machine, conditions, labels, machines, node_manifest
+from hack.cluster.kubelet.machine import (
+    NO_PLUGIN,
+    Machine,
+    conditions,
+    labels,
+    machines,
+    node_manifest,
+)
 from kaito.kube.kinds import Node
 from kaito.kube.objects import Condition
 from tests.unit.cluster.kubelet.builders import EARLIER, NOW, an_instance
@@ -58,6 +66,13 @@ def test_a_node_has_the_capacity_and_taints_of_its_pool() -> None:
 
 def test_a_machine_without_gpus_has_no_such_resource() -> None:
     assert "nvidia.com/gpu" not in the_machine(gpus=0).capacity
+
+
+def test_a_machine_reports_no_gpu_until_a_device_plugin_does() -> None:
+    bare = the_machine(labels={NO_PLUGIN: "true"})
+
+    assert "nvidia.com/gpu" not in bare.capacity
+    assert replace(bare, is_mended=True).capacity["nvidia.com/gpu"] == "1"
 
 
 def test_a_node_is_first_registered_not_ready() -> None:

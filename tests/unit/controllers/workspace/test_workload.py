@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from kaito.catalog.catalog import Catalog
 from kaito.controllers.workspace.step import Create, Step
 from kaito.controllers.workspace.workload import (
     ensure_service,
@@ -16,7 +17,7 @@ from kaito.controllers.workspace.workload import (
     wanted_workload,
 )
 from kaito.kube.kinds import Deployment, Pod
-from tests.unit.controllers.workspace.worlds import NOW, node, observed, workspace
+from tests.unit.controllers.workspace.worlds import CATALOG, NOW, node, observed, workspace
 from tests.unit.workloads.wire import at
 
 ten_seconds = timedelta(seconds=10)
@@ -124,6 +125,20 @@ def test_pods_that_the_api_server_refuses_are_told() -> None:
 
     assert step.reason == "PodsRefused"
     assert "exceeded quota: gpus" in step.message
+
+
+def test_of_pods_that_are_refused_it_is_told_why_their_image_needs_root() -> None:
+    preset = CATALOG.presets["phi"]
+    image = preset.image.model_copy(update={"needs_root": "it writes to its own files"})
+    catalog = Catalog({"phi": preset.model_copy(update={"images": (image,)})}, CATALOG.skus)
+    seen = observed(nodes=(node({"apps": "phi"}, name="n1"),), catalog=catalog)
+    failing = {"type": "ReplicaFailure", "status": "True", "message": "violates PodSecurity"}
+    refused = {**wanted_workload(seen), "status": {"conditions": [failing]}}
+
+    step = ensure_workload(replace(seen, deployment=Deployment.model_validate(refused)))
+
+    assert "violates PodSecurity: the image of phi needs root (it writes to its own" in step.message
+    assert "pod security level" in step.message
 
 
 TEMPLATE = {"template": {"spec": {"containers": [{"name": "c", "image": "mine:1"}]}}}
