@@ -48,6 +48,8 @@ def ensure_launched(seen: Observed) -> Step:
     """One instance of the claim's name runs, and it is this claim's."""
     if seen.instance is None:
         return _vanished(seen) if seen.was_launched else _absent(seen)
+    if not seen.owned and seen.was_launched:
+        return _in_cloud(_lost(seen, "was replaced"))
     if not seen.owned:
         said = (
             f"Agent pool {seen.name} exists and was not created for this claim."

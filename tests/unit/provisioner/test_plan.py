@@ -1,158 +1,212 @@
-"""The plan over every reachable world of one claim, one pool name and one node."""
+"""The plan over every world of one claim, one pool name and its nodes; the goal is stated here."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
-from provisioner.cloud import InstanceState
-from provisioner.controllers.machine.kinds import KINDS, MACHINE, ClaimKind
+from provisioner.controllers.machine.kinds import KINDS, MACHINE
 from provisioner.controllers.machine.status import status
 from provisioner.controllers.machine.step import (
+    Action,
+    CordonNode,
+    DeleteClaim,
     DeleteNode,
     EvictPods,
+    LabelNode,
     Launch,
     ReleaseFinalizer,
     Terminate,
 )
 from tests.unit.provisioner import builders
 from tests.unit.provisioner.builders import NAME
-from tests.unit.provisioner.worlds import (
-    Pool,
-    World,
-    actions,
-    good_luck,
-    is_over,
-    passes,
-    reachable,
-    seen,
-    steps_of,
+from tests.unit.provisioner.moves import WAYS, applied, good_luck, passes, reachable
+from tests.unit.provisioner.worlds import FOREIGN, RUNNING, World, actions, seen, shown, steps_of
+
+Worlds = frozenset[World]
+Taken = dict[type[Action], list[tuple[World, Action]]]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(way, kind.name) for way in WAYS for kind in KINDS],
+    ids=lambda param: f"{param[0]}, {param[1]}",
 )
+def worlds(request: pytest.FixtureRequest) -> Worlds:
+    way, kind = request.param
+    return reachable(kind, way)
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
-def worlds(request: pytest.FixtureRequest) -> set[World]:
-    kind: ClaimKind = request.param
-    return reachable(kind)
+@pytest.fixture(scope="module")
+def taken(worlds: Worlds) -> Taken:
+    """Every action, by its type, and the world in the moment before."""
+    found: Taken = defaultdict(list)
+    for world in worlds:
+        current = world
+        for action in actions(world):
+            found[type(action)].append((current, action))
+            current = applied(current, action)
+    return found
 
 
-def test_every_world_has_an_answer(worlds: set[World]) -> None:
+def test_every_world_has_an_answer(worlds: Worlds) -> None:
     assert len(worlds) > 500
-    assert all(steps_of(world) for world in worlds if not is_over(world))
+    assert all(steps_of(world) for world in worlds if not world.is_over)
 
 
-def test_a_pool_is_never_bought_for_a_claim_whose_pool_has_run(worlds: set[World]) -> None:
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+def test_every_action_that_the_plan_knows_is_taken_somewhere(kind: str) -> None:
+    every = frozenset().union(*(reachable(kind, way) for way in WAYS))
+
+    assert {type(action) for world in every for action in actions(world)} == set(get_args(Action))
+
+
+def test_a_pool_is_never_bought_for_a_claim_whose_pool_has_run(worlds: Worlds) -> None:
     assert max(world.bought for world in worlds) == 0
 
 
-def test_nothing_is_launched_on_an_old_list_or_beside_a_pool_that_was_seen(
-    worlds: set[World],
+def test_nothing_is_launched_on_an_old_list_or_beside_a_pool_that_was_seen(taken: Taken) -> None:
+    for world, _ in taken[Launch]:
+        assert world.finalizer
+        assert world.listed
+        assert world.fresh
+        assert not world.view
+        assert not world.full
+        assert not world.deleting
+        assert not world.ran
+        assert world.asks != "nothing"
+        assert world.failure in {"", "due"}
+
+
+def test_the_finalizer_goes_only_when_no_pool_and_no_node_of_ours_is_left(taken: Taken) -> None:
+    for world, _ in taken[ReleaseFinalizer]:
+        assert world.deleting
+        assert not world.owns
+        assert world.fresh
+        assert world.pool or not world.node
+
+
+def test_a_pool_of_somebody_else_is_never_terminated(taken: Taken) -> None:
+    for world, _ in taken[Terminate]:
+        assert world.view not in {"", FOREIGN}
+
+
+def test_a_pool_that_runs_is_only_given_back_by_the_deletion_of_its_claim(taken: Taken) -> None:
+    for world, _ in taken[Terminate]:
+        assert world.deleting or not world.ran
+
+
+def test_a_machine_goes_only_when_nothing_can_come_and_nothing_runs_on_it_any_more_or_time_is_up(
+    taken: Taken,
 ) -> None:
-    for world in worlds:
-        for action in actions(world):
-            if isinstance(action, Launch):
-                assert world.finalizer
-                assert world.listed
-                assert world.fresh
-                assert world.view is None
-                assert not world.deleting
-                assert world.failure in {"", "due"}
+    for world, _ in taken[Terminate]:
+        if world.deleting:
+            assert world.cordoned == world.nodes
+            assert world.late or not world.guests
 
 
-def test_the_finalizer_goes_only_when_no_pool_and_no_node_of_ours_is_left(
-    worlds: set[World],
+def test_pods_are_evicted_once_and_only_for_a_deleted_claim_from_its_own_cordoned_nodes(
+    taken: Taken,
 ) -> None:
-    for world in worlds:
-        if ReleaseFinalizer() in actions(world):
-            assert world.pool is None or not world.pool.ours
-            assert world.fresh
-            if world.pool is None:
-                assert not world.node
+    for world, _ in taken[EvictPods]:
+        assert world.deleting
+        assert not world.late
+        assert world.guests in {"there", "barred"}
+        assert world.cordoned == world.nodes
+        assert world.view not in {"", FOREIGN}
 
 
-def test_a_pool_of_somebody_else_is_never_terminated(worlds: set[World]) -> None:
-    for world in worlds:
-        if any(isinstance(action, Terminate) for action in actions(world)):
-            assert world.view is not None
-            assert world.view.ours
-            assert world.pool is None or world.pool.ours
-
-
-def test_a_machine_goes_only_when_nothing_runs_on_it_and_nothing_can_come(
-    worlds: set[World],
+def test_nodes_are_cordoned_only_for_a_deleted_claim_whose_own_pool_they_are_of(
+    taken: Taken,
 ) -> None:
-    for world in worlds:
-        terminates = any(isinstance(action, Terminate) for action in actions(world))
-        if world.deleting and world.node and terminates:
-            assert world.cordoned
-            assert not world.guests
+    for world, _ in taken[CordonNode]:
+        assert world.deleting
+        assert world.cordoned < world.nodes
+        assert world.view not in {"", FOREIGN}
 
 
-def test_pods_are_evicted_only_for_a_deleted_claim_from_its_own_cordoned_node(
-    worlds: set[World],
+def test_what_failed_is_given_back_when_the_reason_is_on_record(taken: Taken) -> None:
+    for world, action in taken[Terminate]:
+        if isinstance(action, Terminate) and action.because:
+            assert world.told == type(action.because).__name__
+
+
+def test_a_node_is_only_deleted_together_with_its_pool(taken: Taken) -> None:
+    for world, _ in taken[DeleteNode]:
+        assert world.deleting
+        assert world.fresh
+        assert not world.owns
+
+
+def test_a_node_is_adopted_only_where_it_is_the_one_of_the_machine_that_was_bought(
+    taken: Taken,
 ) -> None:
-    for world in worlds:
-        if any(isinstance(action, EvictPods) for action in actions(world)):
-            assert world.deleting
-            assert world.cordoned
-            assert world.view is not None
-            assert world.view.ours
+    for world, action in taken[LabelNode]:
+        assert not world.deleting
+        assert world.trouble not in {"twin", "nameless"}
+        assert not (world.trouble == "replaced" and world.known)
+        if isinstance(action, LabelNode) and ("karpenter.sh/initialized", "true") in action.labels:
+            assert world.trouble not in {"unready", "tainted", "blind", "starting"}
 
 
-def test_what_failed_is_given_back_when_the_reason_is_on_record(worlds: set[World]) -> None:
-    for world in worlds:
-        if any(isinstance(action, Terminate) and action.because for action in actions(world)):
-            assert world.told
+def test_a_claim_is_deleted_only_when_it_is_overdue_and_that_was_asked_for(taken: Taken) -> None:
+    for world, _ in taken[DeleteClaim]:
+        assert world.late == "deleted"
+        assert not world.deleting
+        assert not (world.ready and world.view == world.pool)
 
 
-def test_a_node_is_only_deleted_together_with_its_pool(worlds: set[World]) -> None:
-    for world in worlds:
-        if any(isinstance(action, DeleteNode) for action in actions(world)):
-            assert world.deleting
-            assert world.pool is None
-
-
-def test_ready_is_only_said_of_a_world_that_is_or_was_just_now(worlds: set[World]) -> None:
+def test_ready_is_only_said_of_a_world_that_is_or_was_just_now(worlds: Worlds) -> None:
     for world in worlds:
         steps = steps_of(world)
         if steps and not world.deleting and all(step.satisfied for step in steps):
             assert world.node == "initialized"
-            assert world.view is not None or world.launched or world.known
+            assert world.trouble not in {"unready", "twin", "nameless"}
+            assert not (world.trouble == "replaced" and world.known)
+            assert world.view or world.ran
 
 
-def test_every_world_comes_to_rest_at_its_goal(worlds: set[World]) -> None:
-    for start in worlds:
-        end = settled(start)
+def test_every_world_comes_to_rest_at_its_goal(worlds: Worlds) -> None:
+    for end in ends(worlds):
         if end.deleting:
             assert not end.finalizer
-            assert end.pool is None or not end.pool.ours
-        elif end.failure == "permanent":
-            assert end.pool is None or not end.pool.ours
-        elif end.launched or end.known:
+            assert not end.owns
+        elif end.failure == "permanent" or (end.asks == "nothing" and not end.ran):
+            assert not end.owns
+        elif end.ran:
             # What ran and is gone is not replaced here: that is the workspace's decision.
-            assert end.ready or end.pool != Pool(InstanceState.RUNNING)
+            assert end.ready or end.pool != RUNNING or end.trouble == "replaced"
         else:
             pytest.fail(f"came to rest undone: {end}")
 
 
-def settled(world: World) -> World:
-    """Where a world ends with the plan and with luck, and nothing else."""
-    for _ in range(60):
-        if is_over(world):
-            return world
-        following = list(passes(world))[-1]
-        if following == world:
-            lucky = next(good_luck(world), None)
-            if lucky is None:
-                return world
-            following = lucky
-        world = following
-    pytest.fail(f"no rest for {world}")
+def ends(worlds: Worlds) -> frozenset[World]:
+    """Where worlds come to rest with the plan and with luck, and nothing else."""
+    rest: dict[World, World] = {}
+    for start in worlds:
+        trail: dict[World, None] = {}
+        world, following = start, forward(start)
+        while following is not None and world not in rest:
+            assert world not in trail, f"no rest for {world}"
+            trail[world] = None
+            world, following = following, forward(following)
+        rest |= dict.fromkeys((*trail, world), rest.get(world, world))
+    return frozenset(rest.values())
 
 
-def test_the_status_of_every_world_can_be_written(worlds: set[World]) -> None:
-    for world in worlds:
+def forward(world: World) -> World | None:
+    """The next world without any mishap; None at rest."""
+    if world.is_over:
+        return None
+    *_, planned = passes(world)
+    return planned if planned != world else next(good_luck(world), None)
+
+
+def test_the_status_of_every_world_can_be_written(worlds: Worlds) -> None:
+    for world in {shown(world) for world in worlds}:
         steps = steps_of(world)
         told = status(seen(world), steps) if steps else None
         if told is None:
@@ -160,7 +214,7 @@ def test_the_status_of_every_world_can_be_written(worlds: set[World]) -> None:
         assert isinstance(told["conditions"], list)
         assert [each["type"] for each in told["conditions"]] == (
             ["MachineInitialized", "MachineLaunched", "MachineRegistered", "Ready"]
-            if world.kind.name == "Machine"
+            if world.kind == "Machine"
             else ["Launched", "Registered", "Initialized", "Ready"]
         )
         for each in told["conditions"]:
@@ -181,8 +235,8 @@ def test_the_status_of_every_world_can_be_written(worlds: set[World]) -> None:
 def test_a_claim_says_what_the_cloud_promises_until_its_node_speaks_for_itself(
     node: str, *, ours: bool, capacity: dict[str, str]
 ) -> None:
-    pool = Pool(InstanceState.RUNNING, ours=ours)
-    world = World(MACHINE, finalizer=True, pool=pool, view=pool, listed=True, node=node)
+    pool = RUNNING if ours else FOREIGN
+    world = World(MACHINE.name, finalizer=True, pool=pool, view=pool, listed=True, node=node)
     look = seen(world)
     assert look.listing is not None
     promised = {"cpu": "24", "nvidia.com/gpu": "1"}
@@ -193,3 +247,14 @@ def test_a_claim_says_what_the_cloud_promises_until_its_node_speaks_for_itself(
 
     assert said is not None
     assert said.get("capacity", {}) == capacity
+
+
+def test_a_claim_whose_pool_somebody_replaced_is_told_so_and_gets_no_other() -> None:
+    world = World(
+        MACHINE.name, finalizer=True, pool=FOREIGN, view=FOREIGN, listed=True, told="Launched"
+    )
+
+    step = steps_of(world)[-1]
+
+    assert (step.status, step.reason, step.actions) == ("False", "InstanceGone", ())
+    assert step.message.startswith(f"Agent pool {NAME} was replaced by somebody else")

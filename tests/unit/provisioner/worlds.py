@@ -1,280 +1,261 @@
-"""Every reachable world of one claim, one pool name and one node, with the goal stated here.
+"""One claim, one pool name and its nodes in every state that matters, as the plan is shown them.
 
 A world is what is really there plus what the process believes: the last list it has, whether
-that list is new enough, and what it remembers of failures. Moves are made by the plan (cut short
-after any action, as by a crash), by the cloud, by the kubelet, by a user, and by bad luck.
+that list is new enough, what it remembers of failures, and what stands in the claim's status.
+How one world becomes another is in `moves`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from typing import NamedTuple
 
-from kaito.kube.kinds import Node
-from provisioner.cloud import Instance, InstanceState
-from provisioner.controllers.machine.kinds import ClaimKind
+from kaito.kube.kinds import Node, Pod
+from provisioner.cloud import INSTANCE_LIMIT, Instance, InstanceState
+from provisioner.controllers.machine.kinds import KINDS, Claim
 from provisioner.controllers.machine.ledger import Entry
-from provisioner.controllers.machine.observe import Moment, Observed, ordered
+from provisioner.controllers.machine.observe import Deadlines, Moment, Observed, ordered
 from provisioner.controllers.machine.plan import plan
-from provisioner.controllers.machine.step import (
-    Action,
-    AddFinalizer,
-    CordonNode,
-    DeleteClaim,
-    DeleteNode,
-    EvictPods,
-    LabelNode,
-    Launch,
-    ReleaseFinalizer,
-    Step,
-    Terminate,
-)
-from provisioner.failures import CapacityUnavailable, SkuUnavailable
+from provisioner.controllers.machine.step import Action, Step
+from provisioner.failures import CapacityUnavailable, CloudUnavailable, SkuUnavailable
 from provisioner.instances import Listing
 from tests.unit.provisioner import builders
 from tests.unit.provisioner.builders import BORN, NAME, PROVIDER_ID
 
 FINALIZER = "karpenter.sh/termination"
 NOW = 1000.0
+SOON, LATE = timedelta(seconds=30), timedelta(hours=1)
+OUT_OF_STOCK, DENIED = "CapacityUnavailable", "SkuUnavailable"
+LAUNCHED, GONE = "Launched", "InstanceGone"
+PENDING, RUNNING, FAILED, DELETING = (str(state) for state in InstanceState)
+FOREIGN = "Foreign"
+KIND = {kind.name: kind for kind in KINDS}
+
+STARTUP = {"key": "example.com/starting", "effect": "NoSchedule"}
+TAINTS: Mapping[str, tuple[Mapping[str, str], ...]] = {
+    "tainted": ({"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"},),
+    "starting": (STARTUP,),
+    "reserved": ({"key": "sku", "value": "gpu", "effect": "NoSchedule"},),
+}
+"""Two that are waited for, and the claim's own, which is there to stay."""
+
+TROUBLES = ("unready", "tainted", "reserved", "blind", "nameless", "replaced", "twin")
+"""What may be wrong with a node from outside; `starting` is what the plan itself brings about."""
 
 
-@dataclass(frozen=True)
-class Pool:
-    """A pool of the name: how far it is, and whether this claim's."""
+class World(NamedTuple):
+    """What is there, and what the process believes; pools and times are words, for speed.
 
-    state: InstanceState
-    ours: bool = True
+    Attributes:
+        kind: name of the claim's Kind.
+        asks: "machine", "starting" with a startup taint, or that and "nothing" to order.
+        late: the deadline of the phase, or of the drain, is over: "", "told" or "deleted", which
+            is what becomes of a claim then.
+        pool: of the name: "", a state of this claim's own, or "Foreign".
+        node: "", "joined", "registered" or "initialized".
+        trouble: what is wrong with the node; "" or one of `TROUBLES`, or "starting".
+        cordoned: how many of the nodes are.
+        guests: pods on the node: "", "there", "barred" by a budget, or "leaving".
+        told: the reason on record in the condition about the launch, where it matters.
+        known: the node is on record.
+        listed: the process has a list at all.
+        view: the pool in that list.
+        before: the pool was in the list before.
+        fresh: the list is newer than the last act.
+        full: the cluster has no room for another pool.
+        mute: the newest attempt to list failed.
+        failure: "", "waiting", "due", "permanent", or "paused": not for a failure of this claim.
+        ran: the pool was once on record as having run.
+        bought: accepted launches since then.
+    """
 
-
-@dataclass(frozen=True)
-class World:
-    """What is there, and what the process believes."""
-
-    kind: ClaimKind
+    kind: str
+    asks: str = "machine"
     deleting: bool = False
     finalizer: bool = False
-    pool: Pool | None = None
-    node: str = ""  # "", "joined", "registered", "initialized"
-    launched: bool = False  # on record
-    known: bool = False  # providerID on record
-    told: bool = False  # why the pool failed is on record
-    listed: bool = False  # the process has a list at all
-    view: Pool | None = None  # the pool in that list
-    before: bool = False  # the pool was in the list before
-    fresh: bool = False  # the list is newer than the last act
-    failure: str = ""  # "", "waiting", "due", "permanent"
-    cordoned: bool = False
-    guests: bool = False  # pods on the node
-    bought: int = 0  # accepted launches while this claim's pool had already run
+    late: str = ""
+    pool: str = ""
+    node: str = ""
+    trouble: str = ""
+    cordoned: int = 0
+    guests: str = ""
+    told: str = ""
+    known: bool = False
+    listed: bool = False
+    view: str = ""
+    before: bool = False
+    fresh: bool = False
+    full: bool = False
+    mute: bool = False
+    failure: str = ""
+    ran: bool = False
+    bought: int = 0
+
+    @property
+    def owns(self) -> bool:
+        """Whether there is a pool of this claim's own."""
+        return self.pool not in {"", FOREIGN}
+
+    @property
+    def nodes(self) -> int:
+        """How many there are."""
+        return bool(self.node) + (self.trouble == "twin")
 
     @property
     def ready(self) -> bool:
         """The goal: a pool of ours that runs, and its usable node."""
-        return self.pool == Pool(InstanceState.RUNNING) and self.node == "initialized"
+        usable = self.node == "initialized" and self.trouble in {"", "reserved"}
+        return self.pool == RUNNING and usable
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the API server has forgotten the claim."""
+        return self.deleting and not self.finalizer
 
 
-def instance(kind: ClaimKind, pool: Pool | None) -> dict[str, Instance]:
-    if pool is None:
-        return {}
-    mark = builders.owner(kind.name) if pool.ours else None
-    made = builders.instance(pool.state, of=mark)
-    if pool.state is InstanceState.FAILED:
-        made = replace(made, failure=CapacityUnavailable("AllocationFailed", "None left"))
-    return {NAME: made}
-
-
-@cache
-def seen(world: World) -> Observed:
-    """The snapshot that the controller would take of this world."""
-    launched = f"{world.kind.prefix}Launched"
-    metadata: dict[str, object] = {"finalizers": [FINALIZER] if world.finalizer else []}
-    if world.deleting:
-        metadata["deletionTimestamp"] = BORN.isoformat()
-    conditions = [
-        {
-            "type": launched,
-            "status": "True" if world.launched else "False",
-            "reason": "Launched" if world.launched else "CapacityUnavailable",
-            "message": "",
-            "lastTransitionTime": BORN.isoformat(),
-        }
-    ]
-    claim = builders.claim(
-        world.kind,
-        metadata=metadata,
-        status={
-            "conditions": conditions if world.launched or world.told else [],
-            "providerID": PROVIDER_ID if world.known else "",
-        },
-    )
-    now = BORN + timedelta(seconds=30)
-    before = {NAME: builders.instance(InstanceState.RUNNING)} if world.before else {}
-    failure = SkuUnavailable if world.failure == "permanent" else CapacityUnavailable
-    listing = Listing(NOW - 1, {**instance(world.kind, world.view)}, before)
-    return Observed(
-        kind=world.kind,
-        claim=claim,
-        order=ordered(world.kind, claim, now=now),
-        entry=Entry(
-            look_after=NOW - 2 if world.fresh else NOW,
-            failure=failure("Code", "said") if world.failure else None,
-            failures=1,
-            retry_at=NOW + 60 if world.failure == "waiting" else NOW,
-            generation=1,
-        ),
-        listing=listing if world.listed else None,
-        list_failure=None,
-        nodes=(node(world),) if world.node else (),
-        moment=Moment(now, NOW),
-        pods=(builders.pod(),) if world.guests else (),
-    )
-
-
-def node(world: World) -> Node:
-    marks = dict(builders.node().metadata.labels)
-    if world.node in {"registered", "initialized"}:
-        marks |= {
-            "karpenter.sh/registered": "true",
-            "kaito.sh/workspace": "phi",
-            "apps": "phi-3",
-        }
-    if world.node == "initialized":
-        marks["karpenter.sh/initialized"] = "true"
-    return builders.node(
-        metadata={**builders.node().metadata.model_dump(by_alias=True), "labels": marks},
-        spec={"unschedulable": world.cordoned},
-    )
-
-
-@cache
 def steps_of(world: World) -> tuple[Step, ...]:
+    """What the plan makes of a world, of which it is shown only what the process can know."""
+    return _steps(shown(world))
+
+
+def shown(world: World) -> World:
+    """A world without what the process cannot know."""
+    return world._replace(pool="", ran=False, bought=0)
+
+
+@cache
+def _steps(world: World) -> tuple[Step, ...]:
     return plan(seen(world))
 
 
-def applied(world: World, action: Action) -> World:
-    """What the API server and the cloud make of one action."""
-    match action:
-        case Launch():
-            return bought(world)
-        case Terminate(_, because):
-            pool = world.pool and replace(world.pool, state=InstanceState.DELETING)
-            return replace(world, pool=pool, fresh=False, failure="waiting" if because else "")
-        case LabelNode(_, marks):
-            done = "initialized" if ("karpenter.sh/initialized", "true") in marks else "registered"
-            return replace(world, node=done if world.node else "")
-        case DeleteNode():
-            return without_node(world)
-        case AddFinalizer() | ReleaseFinalizer() | DeleteClaim():
-            deleting = world.deleting or isinstance(action, DeleteClaim)
-            finalizer = not isinstance(action, ReleaseFinalizer)
-            return replace(world, finalizer=finalizer, deleting=deleting)
-        case CordonNode() | EvictPods():
-            cordoned = world.cordoned or (bool(world.node) and isinstance(action, CordonNode))
-            guests = world.guests and isinstance(action, CordonNode)
-            return replace(world, cordoned=cordoned, guests=guests)
-
-
-def without_node(world: World) -> World:
-    return replace(world, node="", cordoned=False, guests=False)
-
-
-def bought(world: World) -> World:
-    """The cloud is asked for a pool: create-only."""
-    if world.pool is not None:
-        return replace(world, fresh=False, failure="waiting")
-    # Once is too often already; a bound keeps the worlds finite when the plan is wrong.
-    twice = min(1, world.bought + (world.launched or world.known))
-    pool = Pool(InstanceState.PENDING)
-    return replace(world, pool=pool, fresh=False, failure="", bought=twice)
-
-
 def actions(world: World) -> tuple[Action, ...]:
+    """What the plan wants done, in order."""
     return tuple(action for step in steps_of(world) for action in step.actions)
 
 
-def recorded(world: World, steps: tuple[Step, ...]) -> World:
-    """The status is written."""
-    said = [step.reason for step in steps if step.aspect == "Launched"]
-    return replace(
-        world,
-        told="CapacityUnavailable" in said if said else world.told,
-        launched=world.launched or any(s.satisfied and s.reason == "Launched" for s in steps),
-        known=world.known or any(s.satisfied and s.reason == "Registered" for s in steps),
+def seen(world: World) -> Observed:
+    """The snapshot that the controller would take of this world."""
+    now = BORN + (LATE if world.late else SOON)
+    kind = KIND[world.kind]
+    claim = _claim(
+        world.kind,
+        world.asks,
+        finalizer=world.finalizer,
+        deleting=world.deleting,
+        told=world.told,
+        known=world.known,
+    )
+    return Observed(
+        kind=kind,
+        claim=claim,
+        order=ordered(kind, claim, now=now),
+        entry=_entry(world.failure, fresh=world.fresh),
+        listing=_listing(world) if world.listed else None,
+        list_failure=CloudUnavailable("ServerBusy", "not now") if world.mute else None,
+        nodes=_nodes(world.node, world.trouble, world.cordoned),
+        moment=Moment(now, NOW),
+        closed_until=NOW + 60 if world.failure == "paused" else float("-inf"),
+        deadlines=Deadlines(deletes=world.late == "deleted"),
+        pods=_pods(world.guests),
+        reserved=INSTANCE_LIMIT if world.full else 0,
     )
 
 
-def passes(world: World) -> Iterator[World]:
-    """Every end of one reconcile: crashed after any action, or through, with the status."""
-    current = world
-    for action in actions(world):
-        current = applied(current, action)
-        yield current
-    yield recorded(current, steps_of(world))
+@cache
+def _claim(
+    kind: str, asks: str, *, finalizer: bool, deleting: bool, told: str, known: bool
+) -> Claim:
+    metadata: dict[str, object] = {"finalizers": [FINALIZER] if finalizer else []}
+    if deleting:
+        metadata["deletionTimestamp"] = BORN.isoformat()
+    spec: dict[str, object] = {"requirements": []} if asks == "nothing" else {}
+    if asks != "machine":
+        spec["startupTaints"] = [STARTUP]
+    conditions = [_condition(kind, "Launched", told)] if told else []
+    conditions += [_condition(kind, "Registered", "Registered")] if known else []
+    facts = {"providerID": PROVIDER_ID, "nodeName": builders.node().metadata.name}
+    status: dict[str, object] = {"conditions": conditions, **(facts if known else {})}
+    return builders.claim(KIND[kind], metadata=metadata, spec=spec, status=status)
 
 
-def listed(world: World) -> World:
-    return replace(
-        world, listed=True, fresh=True, view=world.pool, before=world.listed and bool(world.view)
+def _condition(kind: str, aspect: str, reason: str) -> dict[str, str]:
+    return {
+        "type": f"{KIND[kind].prefix}{aspect}",
+        "status": "True" if reason == aspect else "False",
+        "reason": reason,
+        "message": "",
+        "lastTransitionTime": BORN.isoformat(),
+    }
+
+
+@cache
+def _entry(failure: str, *, fresh: bool) -> Entry:
+    made = SkuUnavailable if failure == "permanent" else CapacityUnavailable
+    return Entry(
+        look_after=NOW - 2 if fresh else NOW,
+        failure=made("Code", "said") if failure not in {"", "paused"} else None,
+        failures=1,
+        retry_at=NOW + 60 if failure == "waiting" else NOW,
+        generation=1,
     )
 
 
-def good_luck(world: World) -> Iterator[World]:
-    """Moves of the environment that help."""
-    if listed(world) != world:
-        yield listed(world)
-    if world.failure == "waiting":
-        yield replace(world, failure="due")
-    match world.pool:
-        case Pool(InstanceState.PENDING):
-            yield replace(world, pool=replace(world.pool, state=InstanceState.RUNNING))
-        case Pool(InstanceState.DELETING):
-            yield replace(world, pool=None)
-        case Pool(InstanceState.RUNNING, ours=True) if not world.node:
-            yield replace(world, node="joined")
-        case Pool(_, ours=False) if not world.deleting:
-            yield replace(world, pool=None)
+def _listing(world: World) -> Listing:
+    before = {NAME: builders.instance(InstanceState.RUNNING)} if world.before else {}
+    return Listing(NOW - 1, _instances(world.kind, world.view), before)
 
 
-def bad_luck(world: World) -> Iterator[World]:
-    """Moves of the environment, of a user or of a crash that hurt."""
-    if not world.deleting:
-        yield replace(world, deleting=True)
-    # A restart: nothing is believed any more; what failed for good stands in the conditions.
-    failure = world.failure if world.failure == "permanent" else ""
-    yield replace(world, listed=False, view=None, before=False, fresh=False, failure=failure)
-    match world.pool:
-        case Pool(InstanceState.PENDING, ours=True):
-            yield replace(world, pool=replace(world.pool, state=InstanceState.FAILED))
-        case Pool(InstanceState.RUNNING, ours=True):
-            yield replace(without_node(world), pool=None)
-            yield replace(world, pool=replace(world.pool, state=InstanceState.FAILED))
-            yield replace(world, pool=replace(world.pool, state=InstanceState.DELETING))
-    if world.node:
-        yield without_node(world)
-    if world.node and not world.cordoned:
-        yield replace(world, guests=True)
+@cache
+def _instances(kind: str, pool: str) -> Mapping[str, Instance]:
+    if not pool:
+        return {}
+    if pool == FOREIGN:
+        return {NAME: builders.instance(InstanceState.RUNNING)}
+    made = builders.instance(InstanceState(pool), of=builders.owner(kind))
+    failure = CapacityUnavailable("AllocationFailed", "None left") if pool == FAILED else None
+    return {NAME: replace(made, failure=failure)}
 
 
-def is_over(world: World) -> bool:
-    return world.deleting and not world.finalizer
+@cache
+def _nodes(progress: str, trouble: str, cordoned: int) -> tuple[Node, ...]:
+    """The nodes of the pool, the first of them as far as `progress`, the first few cordoned."""
+    if not progress:
+        return ()
+    wire = builders.node().model_dump(by_alias=True)
+    marks = wire["metadata"]["labels"]
+    if progress in {"registered", "initialized"}:
+        marks |= {"karpenter.sh/registered": "true", "kaito.sh/workspace": "phi", "apps": "phi-3"}
+    if progress == "initialized":
+        marks["karpenter.sh/initialized"] = "true"
+    wire["spec"] |= {"unschedulable": cordoned > 0, "taints": TAINTS.get(trouble, ())}
+    match trouble:
+        case "unready":
+            wire["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+        case "blind":
+            wire["status"]["allocatable"] = {"cpu": "24"}
+        case "nameless":
+            wire["spec"]["providerID"] = ""
+        case "replaced":
+            wire["metadata"]["uid"] = "another"
+            wire["spec"]["providerID"] = f"{PROVIDER_ID}1"
+    first = Node.model_validate(wire)
+    return (first, _twin(cordoned)) if trouble == "twin" else (first,)
 
 
-def reachable(kind: ClaimKind) -> set[World]:
-    roots = [
-        World(kind),
-        World(kind, pool=Pool(InstanceState.RUNNING, ours=False)),
-        World(kind, finalizer=True, failure="permanent"),
-    ]
-    found, queue = set(roots), deque(roots)
-    while queue:
-        world = queue.popleft()
-        if is_over(world):
-            continue
-        for following in (*passes(world), *good_luck(world), *bad_luck(world)):
-            if following not in found:
-                found.add(following)
-                queue.append(following)
-    return found
+def _twin(cordoned: int) -> Node:
+    wire = builders.node().model_dump(by_alias=True)
+    wire["metadata"] |= {"name": f"{wire['metadata']['name']}-twin", "uid": "twin"}
+    wire["spec"] |= {"providerID": f"{PROVIDER_ID}2", "unschedulable": cordoned > 1}
+    return Node.model_validate(wire)
+
+
+@cache
+def _pods(guests: str) -> tuple[Pod, ...]:
+    if not guests:
+        return ()
+    wire = builders.pod().model_dump(by_alias=True)
+    wire["metadata"]["deletionTimestamp"] = BORN if guests == "leaving" else None
+    return (Pod.model_validate(wire),)
