@@ -57,13 +57,18 @@ class Settings(ProcessSettings):
     )
     ca_bundle: str = Field(
         default="",
-        description="ConfigMap in a Workspace's namespace whose key ca.crt holds the authorities"
-        " of its registries; empty: none",
+        description="ConfigMap in a Workspace's namespace whose key ca.crt holds authorities that"
+        " its pods trust beside the usual ones; empty: none",
     )
-    https_proxy: str = Field(default="", description="proxy that pods reach registries through")
+    https_proxy: str = Field(
+        default="", description="proxy that pods reach registries, data and the hub through"
+    )
     no_proxy: str = Field(default="", description="hosts that pods reach without it, with commas")
     hub_endpoint: str = Field(
         default="", description="address of the hub that weights come from; empty: its own"
+    )
+    hub_offline: bool = Field(
+        default=False, description="whether pods ask no hub, and serve only weights that are there"
     )
 
     @property
@@ -79,6 +84,7 @@ class Settings(ProcessSettings):
             "HTTPS_PROXY": self.https_proxy,
             "NO_PROXY": self.no_proxy,
             "HF_ENDPOINT": self.hub_endpoint,
+            "HF_HUB_OFFLINE": "1" if self.hub_offline else "",
         }
         return Carrier(
             image=self.artifacts_image or f"{prefix}kaito-artifacts:{VERSION}",

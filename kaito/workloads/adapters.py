@@ -75,10 +75,11 @@ def with_adapters(
     verb = ["pull", f"--to={folder}", *([] if is_ours else ["--as-they-are"])]
     pull = carrying(carrier, CONTAINER, verb, items, fetched, *_source_mounts(workspace))
     fit = _fitting(carrier, workspace, image, items, str(server["image"]))
+    known = {volume["name"] for volume in spec["volumes"]}
     volumes = [
         *spec["volumes"],
         {"name": CONTAINER, "emptyDir": {}},
-        *carrier_volumes(carrier, items),
+        *(each for each in carrier_volumes(carrier, items) if each["name"] not in known),
         *_source_volumes(workspace),
     ]
     told = _told_by_flags(server, image, items) if is_ours else _told_by_variables(server, items)

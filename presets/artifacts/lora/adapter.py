@@ -19,6 +19,8 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 PICKLE = "adapter_model.bin"
 FILES = (CONFIG, WEIGHTS, PICKLE)
+PATTERNS = ("rank_pattern", "alpha_pattern")
+"""Keys of the configuration by which modules differ in rank and factor."""
 MATRIX = 2
 """Dimensions of a matrix; those of convolutions have more."""
 
@@ -62,6 +64,11 @@ class Adapter:
 
     config: Mapping[str, object]
     pairs: Mapping[str, Pair]
+
+    @property
+    def rank(self) -> int:
+        """The highest of its modules."""
+        return max(pair.rank for pair in self.pairs.values())
 
     @classmethod
     def load(cls, folder: Path) -> Adapter:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lora.adapter import CONFIG, WEIGHTS, Adapter, Pair
+from lora.adapter import CONFIG, PATTERNS, WEIGHTS, Adapter, Pair
 from lora.tensors import Tensor, write
 from oci.refusals import NotAnAdapter
 
@@ -29,6 +29,15 @@ def weigh(folder: Path, adapter: Adapter, strength: float) -> None:
     write(folder / WEIGHTS, tensors)
 
 
+def even(folder: Path, adapter: Adapter) -> None:
+    """Write the adapter of a folder with one rank and one factor, where its modules differ in them.
+
+    vLLM reads `r` and `lora_alpha` and no patterns: it would serve other weights, without a word.
+    """
+    if any(adapter.config.get(key) for key in PATTERNS):
+        _write_sum([adapter], folder)
+
+
 def merge(adapters: Sequence[Adapter], folder: Path) -> None:
     """Write one adapter whose update is the sum of all, into a new folder.
 
@@ -39,12 +48,17 @@ def merge(adapters: Sequence[Adapter], folder: Path) -> None:
     Raises:
         NotAnAdapter: they do not fit one model.
     """
-    ranks = [max(pair.rank for pair in adapter.pairs.values()) for adapter in adapters]
+    folder.mkdir(parents=True)
+    _write_sum(adapters, folder)
+
+
+def _write_sum(adapters: Sequence[Adapter], folder: Path) -> None:
+    """Both files of the sum."""
+    ranks = [adapter.rank for adapter in adapters]
     modules = sorted({module for adapter in adapters for module in adapter.pairs})
     tensors: dict[str, Tensor] = {}
     for module in modules:
         tensors |= _joined([adapter.pairs.get(module) for adapter in adapters], ranks)
-    folder.mkdir(parents=True)
     write(folder / WEIGHTS, tensors)
     config = _config(adapters, modules, rank=sum(ranks))
     (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")

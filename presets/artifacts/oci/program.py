@@ -1,4 +1,4 @@
-"""The command line: pull, fit, push, check.
+"""The command line: pull, fit, push, check, trust.
 
 Exit codes: 0 done, 1 refused (the last words say why), 2 a wrong command line.
 """
@@ -21,7 +21,7 @@ from oci.item import FieldRefused, Item
 from oci.pull import pull_adapters, pull_data
 from oci.push import push
 from oci.registry import Patience
-from oci.trust import trusted
+from oci.trust import trusted, write_trust
 
 DONE, REFUSED = 0, 1
 
@@ -76,7 +76,13 @@ def _check(desk: Desk, arguments: argparse.Namespace) -> tuple[int, str]:
     return (REFUSED if wrong else DONE), "; ".join(wrong)
 
 
-_VERBS = {"pull": _pull, "fit": _fit, "push": _push, "check": _check}
+def _trust(desk: Desk, arguments: argparse.Namespace) -> tuple[int, str]:
+    """Write the usual authorities and those of --ca-bundle into one file, ca.crt."""
+    write_trust(desk.trust, arguments.to)
+    return DONE, ""
+
+
+_VERBS = {"pull": _pull, "fit": _fit, "push": _push, "check": _check, "trust": _trust}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,9 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, verb in _VERBS.items():
         added = verbs.add_parser(name, description=verb.__doc__, help=verb.__doc__)
         added.set_defaults(verb=verb)
-        _add_shared(added)
-        if name in ("pull", "fit"):
-            added.add_argument("--to", type=Path, required=True, help="folder of adapters or data")
+        _add_shared(added, has_items=name != "trust")
+        if name in ("pull", "fit", "trust"):
+            added.add_argument("--to", type=Path, required=True, help="folder to fill, or filled")
         if name == "fit":
             added.add_argument("--weights", type=Path, required=True, help="folder of the model")
         if name == "pull":
@@ -100,10 +106,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_shared(parser: argparse.ArgumentParser) -> None:
+def _add_shared(parser: argparse.ArgumentParser, *, has_items: bool) -> None:
     """What all verbs know."""
     parser.add_argument(
-        "--item", type=Item.parse, action="append", required=True, help="what, in JSON; several"
+        "--item",
+        type=Item.parse,
+        action="append",
+        required=has_items,
+        help="what, in JSON; several",
     )
     for flag, default, text in (
         ("--secrets", "/var/run/secrets/registries", "folder of the mounted pull secrets"),

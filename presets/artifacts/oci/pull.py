@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from lora.adapter import CONFIG, FILES, Adapter
-from lora.strength import merge, weigh
+from lora.strength import even, merge, weigh
 from oci import report
 from oci.desk import Desk
 from oci.item import Item, naming
@@ -25,7 +25,9 @@ DATA = PurePosixPath("data")
 """Where images of KAITO hold what they carry."""
 
 
-def pull_adapters(desk: Desk, items: Sequence[Item], target: Path, *, weighed: bool) -> None:
+def pull_adapters(
+    desk: Desk, items: Sequence[Item], target: Path, *, weighed: bool, max_rank: int = 0
+) -> None:
     """Put each adapter into a folder of its name, and their sum into `.merged`.
 
     A container that is started again begins anew: what an earlier run left is removed.
@@ -36,6 +38,7 @@ def pull_adapters(desk: Desk, items: Sequence[Item], target: Path, *, weighed: b
         target: existing folder.
         weighed: whether strengths are applied and the sum is made; else the files stay as they
             came, for a server that applies strengths itself.
+        max_rank: the highest rank that the server makes room for; 0 for any.
 
     Raises:
         FieldRefused: one cannot be had, or is none.
@@ -47,15 +50,26 @@ def pull_adapters(desk: Desk, items: Sequence[Item], target: Path, *, weighed: b
             folder = target / item.name
             fetch_adapter(desk, item, folder)
             adapter = Adapter.load(folder)
+            _check_rank(adapter.rank, max_rank, "its rank is", "train it with a lower rank")
             if weighed:
                 weigh(folder, adapter, item.strength)
+                even(folder, Adapter.load(folder))
                 adapter = Adapter.load(folder)
             adapters.append(adapter)
             report.info("adapter.pulled", adapter=item.name, source=item.source)
     if weighed and adapters:
         with naming(items[-1]):
+            total = sum(adapter.rank for adapter in adapters)
+            remedy = "take fewer adapters, or some of lower ranks"
+            _check_rank(total, max_rank, "with it the ranks add up to", remedy)
             merge(adapters, target / MERGED)
         report.info("adapters.merged", adapters=[item.name for item in items])
+
+
+def _check_rank(rank: int, max_rank: int, what: str, remedy: str) -> None:
+    """Refuse what the server would end over, once it has loaded the model."""
+    if max_rank and rank > max_rank:
+        raise Refused(f"{what} {rank}, and this server has room for {max_rank} at most", remedy)
 
 
 def fetch_adapter(desk: Desk, item: Item, folder: Path) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from oci import report
+
+FILE = "ca.crt"
 
 
 def trusted(bundle: Path | None) -> str | None:
@@ -21,3 +26,14 @@ def trusted(bundle: Path | None) -> str | None:
         together.write("\n")
         together.write(bundle.read_text(encoding="utf-8"))
     return together.name
+
+
+def write_trust(trust: str | None, folder: Path) -> None:
+    """Put what `trusted` has found, or else the usual authorities, into `ca.crt` of a folder.
+
+    It is for programs that know one file of authorities only, and of users that are others.
+    """
+    made = folder / FILE
+    shutil.copyfile(trust or DEFAULT_CA_BUNDLE_PATH, made)
+    made.chmod(0o644)
+    report.info("authorities.written", file=str(made), with_bundle=trust is not None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import shutil
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -79,7 +80,7 @@ def _fetch_one(address: str, file: Path, *, limit_bytes: int) -> None:
             elif error.code not in ANSWERS_AGAIN:
                 raise _refused(address, problem) from error
         except (OSError, http.client.HTTPException) as error:
-            problem = str(getattr(error, "reason", error)) or type(error).__name__
+            problem = _problem(address, error)
         else:
             part.replace(file)
             return
@@ -140,6 +141,22 @@ def _too_large(address: str, limit_bytes: int) -> Failure:
         f"{shown(address)} makes the data set larger than {limit_bytes} bytes: put it into a"
         " volume (tuning.input.volumeSource)",
     )
+
+
+def _problem(address: str, error: Exception) -> str:
+    """What kept a download from coming.
+
+    Raises:
+        Failure: its authority is not trusted here; another try would say so again.
+    """
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        raise Failure(
+            Kind.DATA_UNAVAILABLE,
+            f"the certificate of {shown(address)} is not trusted ({reason}): name a ConfigMap with"
+            " its authority in the operator's --ca-bundle",
+        ) from error
+    return str(reason) or type(error).__name__
 
 
 def _refused(address: str, problem: str) -> Failure:

@@ -33,13 +33,14 @@ def rendered(*adapters: Mapping[str, object], preset: Preset = PRESET) -> Manife
 
 
 def fetcher(manifest: Manifest) -> Any:
-    """The init container that fetches: the first."""
-    return pod(manifest)["initContainers"][0]
+    """The init container that fetches."""
+    (found,) = [one for one in pod(manifest)["initContainers"] if one["name"] == "adapters"]
+    return found
 
 
 def comparers(manifest: Manifest) -> list[Any]:
-    """Those behind it."""
-    return list(pod(manifest)["initContainers"][1:])
+    """Those that compare what was fetched with the model."""
+    return [one for one in pod(manifest)["initContainers"] if one["name"] == "adapters-fit"]
 
 
 def items(manifest: Manifest) -> list[Any]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from kaito.catalog.catalog import read_catalog
 from kaito.catalog.preset import Preset
 from kaito.kube.objects import Manifest
+from kaito.settings import Settings
 from kaito.workloads.carrier import Carrier
 from kaito.workloads.inference import Ground, rendered_inference
 from tests.unit.controllers.workspace.worlds import workspace
@@ -57,10 +62,12 @@ PROXY = ("HTTPS_PROXY", "http://proxy:8080")
 MIRROR = ("HF_ENDPOINT", "https://hub.example")
 
 
-def connected(preset: Preset, *variables: tuple[str, str]) -> Manifest:
+def connected(
+    preset: Preset, *variables: tuple[str, str], adapters: Sequence[object] = ()
+) -> Manifest:
     """The Deployment that serves a preset, by these settings."""
     carrier = Carrier(ca_bundle="authorities", environment=variables)
-    subject = workspace(inference={"preset": {"name": "m"}})
+    subject = workspace(inference={"preset": {"name": "m"}, "adapters": list(adapters)})
     ground = Ground(gpus=1, dedicated=True)
     return rendered_inference(subject, preset, registry="", ground=ground, carrier=carrier)
 
@@ -70,23 +77,53 @@ def variables(manifest: Manifest) -> dict[str, str]:
     return {one["name"]: one["value"] for one in container(manifest)["env"] if "value" in one}
 
 
-def test_a_mirror_of_the_hub_is_reached_with_its_own_authority() -> None:
-    made = connected(OURS["qwen3.6-27b"], PROXY, MIRROR)
+@pytest.mark.parametrize("hub", [(), (MIRROR,)], ids=["the public hub", "a mirror"])
+def test_every_hub_is_trusted_by_the_usual_authorities_and_ones_own(
+    hub: tuple[tuple[str, str], ...],
+) -> None:
+    made = connected(OURS["qwen3.6-27b"], PROXY, *hub)
 
     told = variables(made)
-    assert told.items() >= {PROXY, MIRROR}
-    mounts = {mount["mountPath"]: mount["name"] for mount in container(made)["volumeMounts"]}
+    (writing,) = pod(made)["initContainers"]
     folder, _, file = told["SSL_CERT_FILE"].rpartition("/")
+    assert told.items() >= {PROXY, *hub}
+    assert told["REQUESTS_CA_BUNDLE"] == told["SSL_CERT_FILE"]
     assert file == "ca.crt"
-    (volume,) = [one for one in pod(made)["volumes"] if one["name"] == mounts[folder]]
-    assert volume["configMap"]["name"] == "authorities"
+    assert writing["command"][2:] == ["trust", f"--to={folder}", "--ca-bundle=/etc/kaito/ca/ca.crt"]
+    seen = [mounts(one)[folder] for one in (writing, container(made))]
+    assert seen[0] == seen[1]
+    bundle = mounts(writing)["/etc/kaito/ca"]
+    (volume,) = [one for one in pod(made)["volumes"] if one["name"] == bundle]
+    assert volume["configMap"] == {"name": "authorities", "optional": True}
 
 
-def test_the_public_hub_is_trusted_as_usual() -> None:
-    assert "SSL_CERT_FILE" not in variables(connected(OURS["qwen3.6-27b"], PROXY))
+def mounts(one: Any) -> dict[str, str]:
+    """Paths of a container, and the volumes that are seen there."""
+    return {mount["mountPath"]: mount["name"] for mount in one["volumeMounts"]}
+
+
+def test_with_adapters_too_every_volume_is_there_once() -> None:
+    adapter = {"source": {"name": "legal", "image": "r.example/legal:1"}}
+    made = connected(OURS["qwen3.6-27b"], PROXY, adapters=[adapter])
+
+    names = [volume["name"] for volume in pod(made)["volumes"]]
+    used = {name for one in pod(made)["initContainers"] for name in mounts(one).values()}
+    assert len(names) == len(set(names))
+    assert used <= set(names)
+    assert [one["name"] for one in pod(made)["initContainers"]] == ["authorities", "adapters"]
 
 
 def test_a_server_that_has_its_weights_is_told_of_no_hub() -> None:
     assert not {"HTTPS_PROXY", "HF_ENDPOINT"} & set(
         variables(connected(OURS["phi-4"], PROXY, MIRROR))
     )
+
+
+@pytest.mark.parametrize(("is_offline", "said"), [(True, "1"), (False, None)])
+def test_a_pod_asks_no_hub_where_the_operator_says_so(
+    said: str | None, *, is_offline: bool
+) -> None:
+    settings = Settings(hub_offline=is_offline)
+    told = variables(connected(OURS["qwen3.6-27b"], *settings.carrier.environment))
+
+    assert told.get("HF_HUB_OFFLINE") == said

@@ -1,0 +1,104 @@
+"""The way to a registry and to data: through a proxy, and trusted by a bundle of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from tests.unit.artifacts.carrier import Carrier, an_adapter
+from tests.wayout import https_server, proxy
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Data(BaseHTTPRequestHandler):
+    """One line of JSON."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"text": "a"}\n')
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def run(command: list[str], **environment: str) -> tuple[int, list[Mapping[str, object]]]:
+    """Exit code and log of a command, with no more variables than these."""
+    done = subprocess.run(
+        command,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, [json.loads(line) for line in done.stderr.splitlines()]
+
+
+@pytest.mark.parametrize("verb", ["pull", "push", "check"])
+def test_every_verb_reaches_a_registry_through_the_proxy(carrier: Carrier, verb: str) -> None:
+    source = an_adapter(carrier.folder / "source")
+    carrier.push(source, f"by-{verb}:1")
+    (carrier.folder / "to").mkdir()
+    kinds = {"pull": "adapter", "push": "image", "check": "push"}
+    options = {"pull": {"to": carrier.folder / "to"}, "push": {"folder": source}}
+    item = carrier.item(f"by-{verb}:1", kind=kinds[verb])
+    command = carrier.command(verb, item, **options.get(verb, {}))
+
+    with proxy() as way:
+        code, log = run(command, HTTPS_PROXY=way.url)
+        through = set(way.asked)
+        way.asked.clear()
+        direct, _ = run(command, HTTPS_PROXY=way.url, NO_PROXY="10.0.0.0/8,127.0.0.1")
+
+        assert (code, direct) == (0, 0), log
+        assert through == {carrier.registry.address}
+        assert way.asked == []
+
+
+def test_data_behind_a_private_authority_are_checked_through_the_proxy(
+    carrier: Carrier, tmp_path: Path
+) -> None:
+    with https_server(tmp_path / "outside", Data) as outside, proxy() as way:
+        item = {"field": "tuning.input.urls[0]", "kind": "url", "url": f"{outside.url}/a.jsonl"}
+        bundled = carrier.command("check", item, ca_bundle=outside.authority)
+        code, log = run(bundled, HTTPS_PROXY=way.url)
+        refused, said = run(carrier.command("check", item))
+
+        assert code == 0, log
+        assert way.asked == [outside.url.removeprefix("https://")]
+        assert refused == 1
+        assert "is not trusted" in str(said[-1]["reason"])
+
+
+def authorities(file: Path | str) -> set[bytes]:
+    """Certificates that a file holds, as OpenSSL reads it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(file)
+    return set(context.get_ca_certs(binary_form=True))
+
+
+def test_a_bundle_is_written_together_with_the_usual_authorities(
+    carrier: Carrier, tmp_path: Path
+) -> None:
+    usual = authorities(DEFAULT_CA_BUNDLE_PATH)
+    own = authorities(carrier.authority)
+    for number, bundle in enumerate((carrier.authority, tmp_path / "of-no-config-map")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        done = carrier.run("trust", to=folder, ca_bundle=bundle)
+
+        assert (done.code, done.note) == (0, "")
+        expected = usual | own if number == 0 else usual
+        assert authorities(folder / "ca.crt") == expected
+        assert (folder / "ca.crt").stat().st_mode & 0o777 == 0o644
+    assert not own & usual
