@@ -1,4 +1,4 @@
-"""Components on a real API server, beside Kinds of the Prometheus operator's names."""
+"""Components on a real API server that has the Prometheus operator's own definitions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from hack.cluster.cache import cache_folder
+from hack.monitoring.kinds import kinds
 from tests.bystander import Bystander, Json, until
 from tests.delivery.test_overlays import MANIFESTS, emptied, is_bare
 
@@ -20,30 +22,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400
 GROUP = "monitoring.coreos.com"
 OURS = f"/apis/{GROUP}/v1/namespaces/kaito-system"
 ALERTS = MANIFESTS.parent / "docs" / "reference" / "alerts.md"
-KINDS = {"PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}
-
-
-def definition(kind: str, plural: str) -> Json:
-    """A Kind of that name that takes anything: the operator's own is not needed to install."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{GROUP}"},
-        "spec": {
-            "group": GROUP,
-            "names": {"kind": kind, "plural": plural},
-            "scope": "Namespaced",
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": schema},
-                }
-            ],
-        },
-    }
 
 
 def monitoring(folder: Path) -> Json:
@@ -64,11 +42,9 @@ async def monitored(
 ) -> AsyncIterator[Bystander]:
     """The overlay for own nodes, with monitoring switched on, as the guide says."""
     folder = tmp_path_factory.mktemp("overlay")
-    kinds = [definition(kind, plural) for kind, plural in KINDS.items()]
-    kinds_file = folder / "kinds.json"
-    kinds_file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": kinds}))
+    definitions = str(kinds(cache_folder(), offline=True, report=print))
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(monitoring(folder)))
-    made = await empty.kubectl("apply", "-f", str(kinds_file))
+    made = await empty.kubectl("apply", "--server-side", "-f", definitions)
     assert made.code == 0, made.errors
 
     async def applied() -> bool:
@@ -76,7 +52,7 @@ async def monitored(
 
     await until("the new Kinds to be served", applied)
     yield empty
-    for words in (("-k", str(folder)), ("-f", str(kinds_file))):
+    for words in (("-k", str(folder)), ("-f", definitions)):
         gone = await empty.kubectl("delete", *words, "--wait=false", "--ignore-not-found")
         assert gone.code == 0, gone.errors
     await until("the namespaces to be gone", lambda: emptied(empty))
@@ -113,6 +89,19 @@ async def test_the_rules_arrive_whole_and_link_to_where_the_page_is_read(
     rules = await monitored.items(f"{OURS}/prometheusrules")
 
     assert [each["spec"] for each in rules] == written
+
+
+async def test_a_rule_that_the_prometheus_operator_does_not_know_is_refused(
+    monitored: Bystander,
+) -> None:
+    rules = (MANIFESTS / "components" / "monitoring" / "provisioner" / "rules.yaml").read_text()
+
+    tried = await monitored.kubectl(
+        *("create", "--dry-run=server", "-f", "-"), stdin=rules.replace("expr:", "expression:")
+    )
+
+    assert tried.code != 0
+    assert "spec.groups[0].rules[0].expr: Required value" in tried.errors
 
 
 async def test_grafana_finds_the_dashboards_by_their_label(monitored: Bystander) -> None:

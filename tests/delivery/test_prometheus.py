@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -205,13 +206,18 @@ async def test_every_query_of_a_dashboard_returns_data(watched: Prometheus, name
 
 
 async def test_dashboards_made_for_any_controller_have_data_of_both_processes(
-    watched: Prometheus,
+    watched: Prometheus, cluster: Bystander
 ) -> None:
     queries = yaml.safe_load((Path(__file__).parent / "stock.yaml").read_text())
     assert len(queries) > 20
     silent = [each.replace("every", EVERY) for each in queries]
+    (claim,) = await cluster.machines()
+    turns = count()
 
     async def all_spoke() -> bool:
+        # Of what nobody does there is no duration.
+        stirred = ("annotate", "--overwrite", "machine", claim["metadata"]["name"])
+        await done(cluster, *stirred, f"example.com/turn={next(turns)}")
         silent[:] = [each for each in silent if await programs(watched, each) != BOTH]
         return not silent
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,20 @@ def found(program: Path, overlay: str) -> frozenset[Finding]:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_nothing_is_found_that_has_no_reason(program: Path, overlay: str) -> None:
     assert [str(each) for each in sorted(found(program, overlay) - allowed())] == []
+
+
+def test_monitoring_adds_no_finding(program: Path, tmp_path: Path) -> None:
+    here = os.path.relpath(ROOT / "manifests", tmp_path)
+    parts = ("monitoring", "monitoring/provisioner")
+    wanted = {
+        "resources": [f"{here}/overlays/aks"],
+        "components": [f"{here}/components/{part}" for part in parts],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(wanted))
+    text = rendered(tmp_path)
+
+    assert {"PodMonitor", "PrometheusRule"} <= {each["kind"] for each in yaml.safe_load_all(text)}
+    assert findings(program, text, kubernetes=KUBERNETES) == found(program, "aks")
 
 
 def test_no_reason_is_given_for_what_is_not_found(program: Path) -> None:
