@@ -8,6 +8,9 @@ from kaito.api.spec import PresetSpec
 from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Preset
 
+_UNNAMED = "docker.io/library/"
+"""What a container runtime puts before a name without a registry."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelImage:
@@ -38,3 +41,19 @@ def preset_of(workspace: Workspace) -> PresetSpec | None:
     if workspace.inference:
         return workspace.inference.preset
     return workspace.tuning.preset if workspace.tuning else None
+
+
+def registry_setting(reference: str) -> str:
+    """The setting that should have named the registry of an image of KAITO's.
+
+    Args:
+        reference: of a container, as the spec or the container runtime has it.
+
+    Returns:
+        The name of a variable; "" for an image that has a registry, or is not KAITO's.
+    """
+    name = reference.removeprefix(_UNNAMED)
+    if "/" in name or not name.startswith("kaito-"):
+        return ""
+    is_carrier = name.startswith("kaito-artifacts:")
+    return "KAITO_ARTIFACTS_IMAGE" if is_carrier else "KAITO_PRESET_REGISTRY"

@@ -201,6 +201,27 @@ def test_a_pod_that_takes_its_time_or_has_recovered_has_no_cause(well: Pod) -> N
     assert first_cause([well], now=WAITING_LONG) is None
 
 
+@pytest.mark.parametrize(
+    ("image", "setting"),
+    [
+        ("kaito-phi-2:0.0.1", "KAITO_PRESET_REGISTRY"),
+        ("docker.io/library/kaito-vllm:0.25.1", "KAITO_PRESET_REGISTRY"),
+        ("kaito-artifacts:0.1.0", "KAITO_ARTIFACTS_IMAGE"),
+    ],
+)
+def test_an_image_of_ours_without_a_registry_names_the_setting(image: str, setting: str) -> None:
+    found = cause(waiting("ErrImagePull", "pull access denied", image=image))
+
+    assert f"no registry is named: set {setting} of the operator" in found.message
+
+
+@pytest.mark.parametrize("image", ["registry.example/kaito-phi-2:0.0.1", "nginx:1", "phi-2:1"])
+def test_an_image_of_another_place_or_make_names_no_setting(image: str) -> None:
+    found = cause(waiting("ErrImagePull", "manifest unknown", image=image))
+
+    assert "KAITO_" not in found.message
+
+
 def test_a_pull_that_backs_off_says_the_same_as_the_pull_that_failed() -> None:
     failed = waiting("ErrImagePull", "manifest unknown")
     backing_off = waiting(
