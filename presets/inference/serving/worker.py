@@ -223,11 +223,25 @@ class Ticket:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why the model could not be loaded, in one line."""
+    """Why the model could not be loaded, in one line, with what was at the bottom of it."""
     if isinstance(error, BadAdapter):
         return str(error)
+    root = root_of(error)
+    beneath = "" if root is error else f" ({first_line(root)})"
+    return f"the model could not be loaded: {first_line(error)}{beneath}"
+
+
+def first_line(error: BaseException) -> str:
+    """An error with its type, in one line."""
     lines = str(error).strip().splitlines() or [""]
-    return f"the model could not be loaded: {type(error).__name__}: {lines[0]}"
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def root_of(error: BaseException) -> BaseException:
+    """What an error comes from: libraries hide a refused certificate behind 'cannot connect'."""
+    while beneath := error.__cause__ or error.__context__:
+        error = beneath
+    return error
 
 
 def refusal(piece: Piece) -> InvalidRequest | Failed:
