@@ -221,6 +221,10 @@ def sentence(failure: CloudError) -> str:
     return f"{failure.message.rstrip('. ')}. {meaning(failure).remedy}"
 
 
+OVERDUE = "Overdue: "
+"""How the sentence begins where waiting has been no answer for too long."""
+
+
 def restored(reason: str, message: str) -> CloudError | None:
     """The failure that a condition tells of, after a restart; None when it tells of none.
 
@@ -228,5 +232,6 @@ def restored(reason: str, message: str) -> CloudError | None:
     """
     for kind, row in MEANINGS.items():
         if row.reason == reason:
-            return kind("Restored", message.removesuffix(f". {row.remedy}"))
+            said = message.removeprefix(OVERDUE).removesuffix(f". {row.remedy}")
+            return kind("Restored", said)
     return None

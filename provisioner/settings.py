@@ -100,7 +100,10 @@ class Settings(ProcessSettings):
         default=2, gt=0, description="The same, while a pool of ours is in transition; seconds."
     )
     launch_deadline_seconds: float = Field(
-        default=1800, gt=0, description="How long an agent pool may take to be created; seconds."
+        default=1800,
+        gt=0,
+        description="How long it may take until an agent pool can be asked for, from the claim's"
+        " creation, and then until it is created; seconds.",
     )
     registration_deadline_seconds: float = Field(
         default=900, gt=0, description="How long its node may take to join; seconds."

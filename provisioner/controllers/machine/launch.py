@@ -11,6 +11,7 @@ from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.reasons import Reason
 from provisioner.controllers.machine.step import (
+    DONE,
     FAILED,
     WAITING,
     AddFinalizer,
@@ -101,9 +102,9 @@ def _broken(seen: Observed, instance: Instance) -> Step:
 
 
 def _is_told(seen: Observed, step: Step) -> bool:
-    """Whether the stored condition says what the step does."""
+    """Whether the stored condition says why; its status may say that it is overdue as well."""
     told = seen.condition(_ASPECT)
-    return told is not None and (told.status, told.reason) == (step.status, step.reason)
+    return told is not None and told.status != DONE and told.reason == step.reason
 
 
 def _vanished(seen: Observed) -> Step:

@@ -10,6 +10,7 @@ from provisioner.cloud import InstanceState
 from provisioner.controllers.machine.initialization import is_ready, missing_resources
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
+from provisioner.controllers.machine.overdue import unlaunched
 from provisioner.controllers.machine.reasons import Reason
 from provisioner.controllers.machine.step import FAILED, WAITING, DeleteClaim, Step, done, failed
 
@@ -31,6 +32,7 @@ def ensure_alive(seen: Observed) -> Step:
 
 def timed(seen: Observed, step: Step) -> Step:
     """`step`, failed when it waits for longer than its phase may take."""
+    step = unlaunched(seen, step)
     if step.status != WAITING or step.actions:
         return step
     begun, limit_seconds = _deadline(seen, step.aspect)
