@@ -77,6 +77,8 @@ async def test_a_restart_finds_what_was_said_of_an_overdue_claim_and_adds_nothin
 
     for _ in range(3):
         world.restart()
+        await world.round(seconds=1)
+        assert said(world) == before
         await world.settle(rounds=2)
 
     assert said(world) == before
@@ -113,9 +115,12 @@ async def test_a_cause_that_a_person_has_to_act_on_is_said_as_it_was() -> None:
 
 async def test_an_instance_that_failed_late_is_given_back_and_followed() -> None:
     world = World(MACHINE, deadlines=SHORT)
-    world.cloud.refusals = [CloudUnavailable("Timeout", "no answer")] * 8
+    world.cloud.refusals = [CloudUnavailable("Timeout", "no answer")] * 10
     world.cloud.fates = [CloudUnavailable("InternalOperationError", "no answer")]
     world.create()
+    await world.settle(rounds=70, seconds=10)
+    assert world.condition("Launched") == ("False", "CloudUnavailable")
+    assert world.cloud.launches == []
 
     await world.settle(rounds=200, seconds=10)
 
