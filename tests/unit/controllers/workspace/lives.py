@@ -24,6 +24,7 @@ from kaito.controllers.workspace.step import Action, Apply, Delete, Step
 from kaito.kube.kinds import Deployment, Node, StatefulSet
 from kaito.kube.objects import Condition, KubeObject
 from kaito.nodes.claim import Claim, claim_place, claim_type
+from tests.unit.controllers.workspace.tuninglives import tuning_gist, tuning_helped, tuning_hurt
 from tests.unit.controllers.workspace.worlds import (
     CATALOG,
     NOW,
@@ -110,8 +111,9 @@ def helped(seen: Observed) -> Iterator[Observed]:
         if not is_up(node):
             yield with_nodes(seen, *(up(one) if one is node else one for one in seen.nodes))
     running = seen.workload
-    if running is None and seen.pods:
+    if running is None and seen.pods and seen.workspace.inference:
         yield replace(seen, pods=())
+    yield from tuning_helped(seen)
     ready = tuple(node for node in seen.nodes if is_up(node))
     if running and running.status.ready_replicas < COUNT <= len(ready):
         pods = tuple(pod_on(node.metadata.name) for node in ready[:COUNT])
@@ -122,6 +124,7 @@ def hurt(seen: Observed) -> Iterator[Observed]:
     """What goes wrong: no quota, silent nodes, and people who delete things."""
     if seen.workspace.metadata.finalizers and not seen.workspace.is_deleting:
         yield deleting(seen)
+    yield from tuning_hurt(seen)
     yield replace(seen, service=None)
     yield replace(seen, headless=None)
     if seen.workload:
@@ -151,6 +154,8 @@ def behind(now: Observed, before: Observed) -> Iterator[Observed]:
         stateful_set=before.stateful_set,
         deployment=before.deployment,
         pods=before.pods,
+        job=before.job,
+        preflights=before.preflights,
         service=before.service,
         headless=before.headless,
     )
@@ -212,6 +217,7 @@ def gist(seen: Observed) -> tuple[object, ...]:
         _workload_gist(seen.deployment),
         _workload_gist(seen.stateful_set),
         tuple(sorted(pod.spec.node_name for pod in seen.pods)),
+        *tuning_gist(seen),
     )
 
 
@@ -240,7 +246,10 @@ def _is_current(seen: Observed, action: Action) -> bool:
 
 def _objects(seen: Observed) -> tuple[KubeObject | None, ...]:
     """Everything that can be written to."""
-    return (*seen.claims, seen.service, seen.headless, seen.deployment, seen.stateful_set)
+    return (
+        *(*seen.claims, *seen.preflights, seen.job),
+        *(seen.service, seen.headless, seen.deployment, seen.stateful_set),
+    )
 
 
 def carried_out(seen: Observed, claim: Claim) -> Observed:

@@ -9,6 +9,7 @@ from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status
 from kaito.controllers.workspace.step import Create, Delete, ReleaseFinalizer
 from kaito.nodes.claim import Claim, claim_place, claim_type
+from tests.unit.controllers.workspace.kstatus import faults, kstatus
 from tests.unit.controllers.workspace.lives import (
     COUNT,
     PLENTY,
@@ -20,6 +21,7 @@ from tests.unit.controllers.workspace.lives import (
     reachable,
     stored,
 )
+from tests.unit.controllers.workspace.tuninglives import begin_tuning, is_tuned
 from tests.unit.controllers.workspace.worlds import World
 
 ROUNDS = 80
@@ -29,6 +31,11 @@ ROUNDS = 80
 @pytest.fixture(scope="module")
 def lives() -> list[Life]:
     return list(reachable(begin(), strokes=1).values())
+
+
+@pytest.fixture(scope="module")
+def tunings() -> list[Life]:
+    return list(reachable(begin_tuning(), strokes=1).values())
 
 
 def is_serving(seen: Observed) -> bool:
@@ -105,6 +112,32 @@ def test_ready_is_said_exactly_when_it_serves(lives: list[Life]) -> None:
         seen = life.seen
         if not seen.workspace.is_deleting and not actions(seen):
             assert all(step.satisfied for step in plan(seen)) == is_serving(seen), seen
+
+
+def test_every_tuning_ends_with_its_adapter_on_record_or_gone(tunings: list[Life]) -> None:
+    assert len(tunings) > 100
+    for life in tunings:
+        end = at_rest(life.seen)
+
+        if life.seen.workspace.is_deleting:
+            assert end is None, life.seen
+        else:
+            assert end is not None
+            assert is_tuned(end), life.seen
+
+
+def test_kstatus_is_told_the_truth_at_every_moment(lives: list[Life], tunings: list[Life]) -> None:
+    words = set()
+    for life in (*lives, *tunings):
+        said = status(life.seen, plan(life.seen))
+        word = kstatus(life.seen, said)
+        words.add(word)
+        reached = said.tuning is not None if life.seen.workspace.tuning else is_serving(life.seen)
+
+        assert faults(life.seen, said) == [], life.seen
+        assert word != "Current" or reached, life.seen
+        assert word != "Failed" or life.strokes > 0, life.seen
+    assert words == {"Terminating", "InProgress", "Failed", "Current"}
 
 
 def test_there_is_never_more_than_one_claim_for_a_node(lives: list[Life]) -> None:

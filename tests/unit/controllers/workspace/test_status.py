@@ -18,6 +18,7 @@ from kaito.kube.objects import Condition
 from kaito.nodes.claim import rendered_claim
 from kaito.workloads.inference import Ground, rendered_inference
 from kaito.workloads.service import rendered_service
+from tests.unit.controllers.workspace.kstatus import statuses
 from tests.unit.controllers.workspace.worlds import (
     CATALOG,
     NOW,
@@ -59,10 +60,6 @@ def said(seen: Observed) -> WorkspaceStatus:
 def found(where: WorkspaceStatus, type_: str) -> Condition:
     (condition,) = [one for one in where.conditions if one.type == type_]
     return condition
-
-
-def statuses(where: WorkspaceStatus) -> dict[str, str]:
-    return {one.type: one.status for one in where.conditions}
 
 
 def knowing(seen: Observed, stored: WorkspaceStatus, **metadata: object) -> Observed:

@@ -26,7 +26,7 @@ from kaito.controllers.workspace.step import (
     Delete,
     ReleaseFinalizer,
 )
-from kaito.kube.kinds import Deployment, Node, Pod, Service, StatefulSet
+from kaito.kube.kinds import Deployment, Job, Node, Pod, Service, StatefulSet
 from kaito.nodes.claim import Claim, Wish
 
 W = TypeVar("W", Deployment, StatefulSet)
@@ -186,6 +186,10 @@ class World:
             if service.metadata.name.endswith("-headless"):
                 return World(replace(self.seen, headless=service))
             return World(replace(self.seen, service=service))
+        if kind == "Job":
+            return World(replace(self.seen, job=Job.model_validate(manifest)))
+        if kind == "Pod":
+            return World(replace(self.seen, preflights=(Pod.model_validate(manifest),)))
         count = self.seen.workspace.resource.count
         pods = tuple(pod_on(node.metadata.name) for node in self.seen.nodes[:count])
         if kind == "StatefulSet":
@@ -202,6 +206,11 @@ class World:
             return World(replace(self.seen, deployment=None))
         if kind == "StatefulSet":
             return World(replace(self.seen, stateful_set=None))
+        if kind == "Job":
+            return World(replace(self.seen, job=None))
+        if kind == "Pod":
+            left = tuple(pod for pod in self.seen.preflights if pod.metadata.name != name)
+            return World(replace(self.seen, preflights=left))
         claims = tuple(
             _deleting(claim) if claim.metadata.name == name else claim for claim in self.seen.claims
         )
