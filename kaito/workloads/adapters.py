@@ -21,8 +21,8 @@ CONTAINER = "adapters"
 FIT = "adapters-fit"
 """Name of the one that compares what was fetched with the model's weights, in the model's image."""
 FOLDER = "/workspace/adapters"
-MAX_RANK = 64
-"""Highest rank that vLLM makes room for: it has to know before it reads the adapters."""
+MAX_RANK = 512
+"""Highest rank that vLLM makes room for, of an adapter and of the sum of all."""
 UPSTREAM_FOLDER = "/mnt/adapter"
 _SOURCES = "/sources"
 
@@ -72,7 +72,7 @@ def with_adapters(
     is_ours = image.origin == "kaito"
     folder = FOLDER if is_ours else UPSTREAM_FOLDER
     fetched = {"name": CONTAINER, "mountPath": folder}
-    verb = ["pull", f"--to={folder}", *([] if is_ours else ["--as-they-are"])]
+    verb = _pulling(image, folder)
     pull = carrying(carrier, CONTAINER, verb, items, fetched, *_source_mounts(workspace))
     fit = _fitting(carrier, workspace, image, items, str(server["image"]))
     known = {volume["name"] for volume in spec["volumes"]}
@@ -82,7 +82,7 @@ def with_adapters(
         *(each for each in carrier_volumes(carrier, items) if each["name"] not in known),
         *_source_volumes(workspace),
     ]
-    told = _told_by_flags(server, image, items) if is_ours else _told_by_variables(server, items)
+    told = _told_by_flags(server) if is_ours else _told_by_variables(server, items)
     mounts = [*server["volumeMounts"], {**fetched, "readOnly": True}]
     return {
         **template,
@@ -114,15 +114,18 @@ def _fitting(
     return [carrying(program, FIT, verb, plain, mount)]
 
 
-def _told_by_flags(server: Manifest, image: Image, items: tuple[Item, ...]) -> Manifest:
-    """Where our server looks; vLLM's own is told of each adapter."""
+def _pulling(image: Image, folder: str) -> list[str]:
+    """The verb that fetches, for a server of that row."""
+    as_they_are = [] if image.origin == "kaito" else ["--as-they-are"]
+    limit = [f"--max-rank={MAX_RANK}"] if image.runtime == "vllm" else []
+    return ["pull", f"--to={folder}", *as_they_are, *limit]
+
+
+def _told_by_flags(server: Manifest) -> Manifest:
+    """Where our servers look."""
     command = server["command"]
     words = list(command) if isinstance(command, list) else []
-    if image.runtime == "transformers":
-        return {"command": [*words, f"--adapters-dir={FOLDER}"]}
-    flags = ["--enable-lora", f"--max-loras={len(items)}", f"--max-lora-rank={MAX_RANK}"]
-    modules = [f"{item.name}={FOLDER}/{item.name}" for item in items]
-    return {"command": [*words, *flags, "--lora-modules", *modules]}
+    return {"command": [*words, f"--adapters-dir={FOLDER}"]}
 
 
 def _told_by_variables(server: Manifest, items: tuple[Item, ...]) -> Manifest:

@@ -1,4 +1,4 @@
-# vLLM's own server, without weights: it fetches them from the hub. Build from the repository's root:
+# The image with vLLM, without weights: it fetches them from the hub. Build from the repository's root:
 #   docker build -f presets/inference/vllm.Dockerfile -t kaito-vllm:0.25.1 .
 # The version is the one whose parameters presets/models holds.
 FROM vllm/vllm-openai:v0.25.1
@@ -7,12 +7,17 @@ ENV HOME=/tmp \
     HF_HOME=/workspace/weights \
     PYTHONUNBUFFERED=1
 
-# Starts it on several nodes together: the image that a user brings for such a preset has it too.
+# The image that a user brings for such a preset has these too. The program is vLLM's own server with
+# /chat, /healthz and the adapters of the contract; group.py starts it on several nodes together.
+COPY presets/inference/vllm_server.py /workspace/inference/vllm_server.py
 COPY presets/inference/group.py /workspace/inference/group.py
+COPY presets/inference/front /workspace/inference/front
+COPY presets/inference/serving /workspace/inference/serving
+COPY presets/inference/process /workspace/inference/process
 
 WORKDIR /workspace
 USER 65532:65532
 EXPOSE 5000
 STOPSIGNAL SIGTERM
 ENTRYPOINT []
-CMD ["vllm", "--help"]
+CMD ["python3", "/workspace/inference/vllm_server.py", "--help"]

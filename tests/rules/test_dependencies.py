@@ -38,7 +38,7 @@ IMPORTED_AS = {
 BROUGHT_BY_OTHERS = {"azure", "pyarrow", "pydantic_core", "starlette", "tokenizers", "yarl"}
 """Comes with azure-identity, datasets, pydantic, fastapi, transformers and aiohttp, and fits."""
 
-PROGRAMS = {"serving", "process", "training", "oci", "lora"}
+PROGRAMS = {"front", "serving", "process", "training", "oci", "lora"}
 OUR_OWN = {"kaito", "provisioner", "hack", "tests", "presets", *PROGRAMS}
 LOCKS = sorted((ROOT / "hack" / "locks").glob("*.txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

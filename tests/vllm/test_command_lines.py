@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from front.launch import launch
 
 from hack.cluster.cache import cache_folder
 from kaito.catalog.catalog import read_catalog
@@ -18,14 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[2]
 SKUS = ("Standard_NC24ads_A100_v4", "Standard_ND96isr_H100_v5", None)
-ADAPTERS = [
-    "--enable-lora",
-    "--max-loras=2",
-    "--max-lora-rank=64",
-    "--lora-modules",
-    "legal=/workspace/adapters/legal",
-    "polite=/workspace/adapters/polite",
-]
+PROGRAM = "/workspace/inference/vllm_server.py"
 LAUNCHER = "inference_api.py"
 NOT_HERE = ("--kaito-", "--chat-template=/workspace/")
 """What upstream's launcher takes for itself, and files that only its image has."""
@@ -45,8 +39,8 @@ def rendered(origin: Origin) -> Iterator[tuple[str, list[str]]]:
 
 def after_serve(command: Sequence[str]) -> list[str]:
     """What vLLM's parser sees of a command."""
-    if list(command[:2]) == ["vllm", "serve"]:
-        return list(command[2:])
+    if command[1] == PROGRAM:
+        return list(launch(command[2:]).command[2:])
     start = next(index for index, word in enumerate(command) if word.endswith(LAUNCHER))
     return [word for word in command[start + 1 :] if not word.startswith(NOT_HERE)]
 
@@ -77,10 +71,19 @@ def test_vllm_takes_every_command_line_of_the_catalogue(origin: Origin) -> None:
     assert {name: refusal for (name, _), refusal in said if refusal} == {}
 
 
-def test_vllm_takes_adapters() -> None:
+@pytest.mark.parametrize("rank", [1, 2, 8, 9, 100, 511, 512])
+def test_vllm_takes_adapters_of_every_rank(tmp_path: Path, rank: int) -> None:
     _, command = next(rendered("kaito"))
+    for name in ("legal", "polite", ".merged"):
+        (tmp_path / name).mkdir()
+        config = {"peft_type": "LORA", "r": rank, "lora_alpha": rank}
+        (tmp_path / name / "adapter_config.json").write_text(json.dumps(config))
+        (tmp_path / name / "adapter_model.safetensors").touch()
 
-    assert refusals([[*after_serve(command), *ADAPTERS]])[0] == [""]
+    words = after_serve([*command, f"--adapters-dir={tmp_path}"])
+
+    assert refusals([words])[0] == [""]
+    assert f".merged={tmp_path}/.merged" in words
 
 
 def test_the_version_is_that_of_our_image() -> None:

@@ -48,7 +48,8 @@ def _pull(desk: Desk, arguments: argparse.Namespace) -> tuple[int, str]:
     """Fill a folder with adapters and with data sets."""
     adapters = [item for item in arguments.item if item.kind == "adapter"]
     if adapters:
-        pull_adapters(desk, adapters, arguments.to, weighed=not arguments.as_they_are)
+        weighed = not arguments.as_they_are
+        pull_adapters(desk, adapters, arguments.to, weighed=weighed, max_rank=arguments.max_rank)
     for item in arguments.item:
         if item.kind == "data":
             pull_data(desk, item, arguments.to)
@@ -99,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "pull":
             added.add_argument(
                 "--as-they-are", action="store_true", help="apply no strength, merge nothing"
+            )
+            added.add_argument(
+                "--max-rank", type=int, default=0, help="highest that the server takes; 0: any"
             )
         if name == "push":
             added.add_argument("--folder", type=Path, required=True, help="what to push")

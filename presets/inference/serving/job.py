@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from serving.encoder import Encoder
+if TYPE_CHECKING:
+    from serving.encoder import Encoder
 
 BASE = ""
 """In place of an adapter's name: the model as it is."""

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from tests.unit.artifacts.carrier import MODULE, Carrier, an_adapter
 
 pytestmark = pytest.mark.timeout(180)
 
 
-def update(folder: Path) -> NDArray[np.float64]:
-    """What an adapter adds to the weight of its module, by the definition of LoRA."""
+def update(folder: Path, module: str = MODULE) -> NDArray[np.float64]:
+    """What an adapter adds to the weight of a module, by the definition of LoRA."""
     config = json.loads((folder / "adapter_config.json").read_text())
     tensors = load_file(folder / "adapter_model.safetensors")
-    down, up = (tensors[f"base_model.model.{MODULE}.lora_{half}.weight"] for half in "AB")
+    down, up = (tensors[f"base_model.model.{module}.lora_{half}.weight"] for half in "AB")
     product: NDArray[np.float64] = up.astype(float) @ down.astype(float)
     return product * float(config["lora_alpha"] / config["r"])
 
@@ -94,3 +94,26 @@ def test_as_they_are_nothing_is_weighed_or_merged(carrier: Carrier) -> None:
     assert carrier.run("pull", item, to=target, as_they_are=True).code == 0
     assert [path.name for path in target.iterdir()] == ["legal"]
     np.testing.assert_array_equal(update(target / "legal"), update(source))
+
+
+def test_modules_that_differ_in_rank_and_factor_come_out_with_one_of_each(carrier: Carrier) -> None:
+    source, other = carrier.folder / "source", "model.layers.0.self_attn.o_proj"
+    source = an_adapter(source, rank_pattern={"o_proj": 3}, alpha_pattern={"o_proj": 9})
+    numbers = np.random.default_rng(1)
+    down, up = numbers.normal(size=(3, 5)), numbers.normal(size=(3, 3))
+    tensors = load_file(source / "adapter_model.safetensors")
+    for half, value in {"A": down, "B": up}.items():
+        tensors[f"base_model.model.{other}.lora_{half}.weight"] = value.astype(np.float32)
+    save_file(tensors, source / "adapter_model.safetensors")
+    carrier.push(source, "patterned:1")
+    target = carrier.folder / "adapters"
+    target.mkdir()
+
+    assert carrier.run("pull", carrier.item("patterned:1", strength=0.5), to=target).code == 0
+
+    config = json.loads((target / "legal" / "adapter_config.json").read_text())
+    assert not {"rank_pattern", "alpha_pattern"} & config.keys()
+    for name in ("legal", ".merged"):
+        found = update(target / name, MODULE), update(target / name, other)
+        np.testing.assert_allclose(found[0], 0.5 * update(source), rtol=1e-5)
+        np.testing.assert_allclose(found[1], 0.5 * (9 / 3) * up @ down, rtol=1e-5)

@@ -73,6 +73,24 @@ def test_an_authority_that_nobody_trusts(carrier: Carrier) -> None:
     assert "--ca-bundle" in note
 
 
+def test_a_rank_that_the_server_has_no_room_for(carrier: Carrier) -> None:
+    carrier.push(an_adapter(carrier.folder / "wide", rank=9), "wide:1")
+    target = carrier.folder / "adapters"
+    target.mkdir()
+
+    both = carrier.item("wide:1"), carrier.item("wide:1", name="other", field="the other")
+    assert carrier.run("pull", both[0], to=target, max_rank=9).code == 0
+    alone = carrier.run("pull", both[0], to=target, max_rank=8)
+    together = carrier.run("pull", *both, to=target, max_rank=16)
+
+    assert (alone.code, together.code) == (1, 1)
+    assert f"{FIELD}: {carrier.image('wide:1')}: its rank is 9, and this server" in alone.note
+    assert "has room for 8 at most: train it with a lower rank" in alone.note
+    assert together.note.startswith("the other: ")
+    assert "with it the ranks add up to 18" in together.note
+    assert "take fewer adapters" in together.note
+
+
 def test_a_registry_that_does_not_answer(carrier: Carrier) -> None:
     port = free_ports(15).registry
     note = pulled(carrier, "x", image=f"127.0.0.1:{port}/x:1").note

@@ -41,7 +41,7 @@ def test_our_images_command_is_a_program_and_no_shell(catalog: Catalog) -> None:
 
     assert {(image.runtime, *image.command[:2], image.parallel) for image in ours} == {
         ("transformers", "python", "/workspace/inference/server.py", "none"),
-        ("vllm", "vllm", "serve", "tensor"),
+        ("vllm", "python3", "/workspace/inference/vllm_server.py", "tensor"),
     }
 
 
@@ -54,7 +54,11 @@ def test_every_model_has_a_row_of_ours_and_one_of_upstreams(catalog: Catalog) ->
 def test_the_two_origins_serve_the_same_model_of_the_hub(catalog: Catalog) -> None:
     for preset in catalog.models():
         named = {image.option("--model") for image in preset.images if image.release == "v0.12.0"}
-        own = {image.command[2] for image in preset.images if image.command[0] == "vllm"}
+        own = {
+            image.command[2]
+            for image in preset.images
+            if image.origin == "kaito" and image.runtime == "vllm"
+        }
         assert own <= named
         assert {name.casefold() for name in named if name} <= {
             alias.casefold() for alias in preset.aliases

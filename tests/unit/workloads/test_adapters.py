@@ -185,14 +185,19 @@ def of(origin: str, runtime: str) -> Preset:
     return PRESET.model_copy(update={"images": (row,)})
 
 
-def test_vllms_own_server_is_told_of_each_adapter() -> None:
-    command = container(rendered(LEGAL, POLITE, preset=of("kaito", "vllm")))["command"]
-    at = command.index("--lora-modules")
-    assert command[at + 1 :] == [
-        "legal=/workspace/adapters/legal",
-        "polite=/workspace/adapters/polite",
-    ]
-    assert {"--enable-lora", "--max-loras=2", "--max-lora-rank=64"} <= set(command)
+def test_every_server_of_ours_is_told_of_the_folder() -> None:
+    for runtime in ("transformers", "vllm"):
+        made = rendered(LEGAL, POLITE, preset=of("kaito", runtime))
+
+        assert container(made)["command"][-1] == "--adapters-dir=/workspace/adapters"
+
+
+def test_a_rank_that_vllm_has_no_room_for_is_refused_where_it_is_fetched() -> None:
+    # https://docs.vllm.ai/en/stable/features/lora: the ranks that --max-lora-rank takes end at 512.
+    limit = "--max-rank=512"
+
+    assert limit in fetcher(rendered(LEGAL, preset=of("kaito", "vllm")))["command"]
+    assert limit not in fetcher(rendered(LEGAL, preset=of("kaito", "transformers")))["command"]
 
 
 def test_a_server_that_takes_no_adapters_is_said_so() -> None:

@@ -93,7 +93,8 @@ def test_vllm_is_told_how_many_nodes_there_are_and_which_it_is(
     command = container(made)["command"]
     launcher, server = command[: command.index("--")], command[command.index("--") + 1 :]
 
-    assert server[:3] == ["vllm", "serve", "ibm-granite/granite-4.1-8b"]
+    program = "/workspace/inference/vllm_server.py"
+    assert server[:3] == ["python3", program, "ibm-granite/granite-4.1-8b"]
     assert {
         "--pipeline-parallel-size=2",
         "--distributed-executor-backend=mp",

@@ -1,0 +1,141 @@
+"""The program of the image with vLLM: what it starts vLLM with, and when it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from front.launch import launch
+from serving.errors import BadAdapter
+
+PROGRAM = Path("presets/inference/vllm_server.py").absolute()
+MODEL = ("some/model", "--served-model-name=tiny", "--port=5000")
+SHOW = """
+import json, os, sys
+chat, pid = os.environ["KAITO_CHAT_MODEL"], os.getpid()
+print(json.dumps({"words": sys.argv[1:], "chat": chat, "pid": pid}))
+"""
+
+
+def an_adapter(folder: Path, *, rank: int) -> Path:
+    folder.mkdir(parents=True)
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": rank}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (folder / "adapter_model.safetensors").touch()
+    return folder
+
+
+def started(folder: Path, text: str, *words: str, named: str = "vllm") -> subprocess.Popen[str]:
+    """The program in an image whose `vllm` is that text."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / named).write_text(text)
+    (folder / "bin" / named).chmod(0o755)
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), *words],
+        env={**os.environ, "PATH": str(folder / "bin")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_without_adapters_vllm_gets_our_flags_and_the_middleware() -> None:
+    found = launch(MODEL)
+
+    assert found.command == ("vllm", "serve", *MODEL, "--middleware=front.app.Front")
+    assert found.chat_model == ""
+
+
+def test_an_empty_folder_is_no_adapter(tmp_path: Path) -> None:
+    assert launch([*MODEL, f"--adapters-dir={tmp_path}"]) == launch(MODEL)
+
+
+def test_each_adapter_and_the_sum_are_served_and_the_sum_answers_chat(tmp_path: Path) -> None:
+    for name, rank in {"legal": 8, "polite": 40, ".merged": 48}.items():
+        an_adapter(tmp_path / name, rank=rank)
+
+    found = launch([*MODEL, f"--adapters-dir={tmp_path}"])
+
+    # https://docs.vllm.ai/en/stable/features/lora: ranks are rounded up to one that it knows.
+    assert found.command[len(("vllm", "serve", *MODEL)) + 1 :] == (
+        "--enable-lora",
+        "--max-loras=3",
+        "--max-lora-rank=64",
+        "--lora-modules",
+        f"legal={tmp_path}/legal",
+        f"polite={tmp_path}/polite",
+        f".merged={tmp_path}/.merged",
+    )
+    assert found.chat_model == ".merged"
+
+
+def test_a_single_adapter_is_loaded_once_and_answers_chat(tmp_path: Path) -> None:
+    for name in ("legal", ".merged"):
+        an_adapter(tmp_path / name, rank=16)
+
+    found = launch([*MODEL, f"--adapters-dir={tmp_path}"])
+
+    assert found.command[-4:] == (
+        "--max-loras=1",
+        "--max-lora-rank=16",
+        "--lora-modules",
+        f"legal={tmp_path}/legal",
+    )
+    assert found.chat_model == "legal"
+
+
+@pytest.mark.parametrize(("rank", "said"), [(513, "its rank is 513"), (0, "its rank is 0")])
+def test_a_rank_that_vllm_cannot_serve_is_refused_by_the_adapters_name(
+    tmp_path: Path, rank: int, said: str
+) -> None:
+    an_adapter(tmp_path / "legal", rank=rank)
+
+    with pytest.raises(BadAdapter, match=f"adapter legal: .*{said}"):
+        launch([*MODEL, f"--adapters-dir={tmp_path}"])
+
+
+def test_the_program_becomes_vllm_in_its_own_process(tmp_path: Path) -> None:
+    an_adapter(tmp_path / "adapters" / "legal", rank=4)
+
+    program = started(tmp_path, SHOW, *MODEL, f"--adapters-dir={tmp_path}/adapters")
+    shown = json.loads(program.communicate()[0])
+
+    assert program.returncode == 0
+    assert shown["pid"] == program.pid
+    assert shown["words"][: len(MODEL) + 1] == ["serve", *MODEL]
+    assert shown["chat"] == "legal"
+
+
+def test_a_broken_adapter_ends_the_start_with_its_reason(tmp_path: Path) -> None:
+    an_adapter(tmp_path / "adapters" / "legal", rank=600)
+
+    program = started(tmp_path, SHOW, *MODEL, f"--adapters-dir={tmp_path}/adapters")
+    output, errors = program.communicate()
+
+    assert (program.returncode, output) == (1, "")
+    assert "adapter legal: its rank is 600" in json.loads(errors)["reason"]
+
+
+def test_an_image_without_vllm_is_said_so(tmp_path: Path) -> None:
+    program = started(tmp_path, SHOW, *MODEL, named="another")
+    _, errors = program.communicate()
+
+    assert program.returncode == 1
+    assert "no vllm" in json.loads(errors)["reason"]
+
+
+def test_a_signal_ends_it_before_vllm_has_handlers_of_its_own(tmp_path: Path) -> None:
+    waiting = "import sys, signal\nprint('here', flush=True)\nsignal.pause()\n"
+    program = started(tmp_path, waiting, *MODEL)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "here\n"
+
+    program.send_signal(signal.SIGTERM)
+    program.communicate()
+
+    assert program.returncode == 0
