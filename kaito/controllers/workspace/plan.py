@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kaito.controllers.workspace.address import early_address
 from kaito.controllers.workspace.check import check_spec
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.nodes import await_nodes
@@ -49,6 +50,7 @@ TUNE: tuple[Phase, ...] = (
 )
 REST: tuple[Phase, ...] = (ensure_finalizer, give_back, need_no_nodes, conclude)
 """What a tuning does whose result is on record."""
+_AWAITING_NODES: tuple[Phase, ...] = (ensure_claims, await_nodes)
 TEAR_DOWN: tuple[Phase, ...] = (release_workload, release_nodes, release_finalizer)
 
 
@@ -58,7 +60,8 @@ def plan(seen: Observed) -> tuple[Step, ...]:
     for phase in phases(seen):
         steps.append(phase(seen))
         if not steps[-1].satisfied and steps[-1].holds_up:
-            break
+            meanwhile = early_address(seen) if phase in _AWAITING_NODES else ()
+            return (*steps, *meanwhile)
     return tuple(steps)
 
 
