@@ -49,12 +49,13 @@ class Machines:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Boot whatever is new."""
+        """Boot whatever is new, all at once: no machine waits for another."""
         found = Answer.model_validate(self.door.instances())
-        for machine in machines(found.instances):
-            pool = machine.instance.pool
-            if machine.number not in self.joined and not re.fullmatch(self.silent, pool):
-                await self._join(machine)
+        async with asyncio.TaskGroup() as tasks:
+            for machine in machines(found.instances):
+                pool = machine.instance.pool
+                if machine.number not in self.joined and not re.fullmatch(self.silent, pool):
+                    tasks.create_task(self._join(machine))
 
     async def _join(self, machine: Machine) -> None:
         self.joined[machine.number] = machine.name
