@@ -1,7 +1,7 @@
 """Write the pages and the schemas of the catalogue, or compare them with `--check`.
 
-The pages are docs/reference/{models,skus,cli}.md. The schemas, presets/schemas/*.json, are for
-editors and for whoever writes a preset without this program at hand.
+The pages are docs/reference/{models,skus,cli,workspace}.md. The schemas, presets/schemas/*.json,
+are for editors and for whoever writes a preset without this program at hand.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from hack import fields
+from hack.fields import table
 from kaito.catalog.catalog import Catalog, read_catalog
 from kaito.catalog.entry import CatalogModel
 from kaito.catalog.preset import Preset
@@ -45,6 +47,7 @@ def rendered() -> dict[str, str]:
         "docs/reference/models.md": _models(catalogs["azure"]),
         "docs/reference/skus.md": _skus(catalogs),
         "docs/reference/cli.md": _commands(command.parsers()),
+        "docs/reference/workspace.md": fields.page(ROOT),
         "presets/schemas/model.json": _schema(Preset),
         "presets/schemas/sku.json": _schema(Sku),
     }
@@ -74,9 +77,9 @@ def _models(catalog: Catalog) -> str:
             "# Models\n\n",
             _WRITTEN.format(source="presets/models"),
             f"\n{len(models)} models. A name is found in any case. {_DASH}\n\n",
-            _table(head, (listing.model_row(model) for model in models)),
+            table(head, (listing.model_row(model) for model in models)),
             "\n## What is left out, and why\n\n",
-            _table(("model", "what", "why"), missing),
+            table(("model", "what", "why"), missing),
         ]
     )
 
@@ -91,7 +94,7 @@ def _skus(catalogs: dict[str, Catalog]) -> str:
     parts = ["# Instance types with GPUs\n\n", _WRITTEN.format(source="presets/skus"), _ORDER]
     for cloud, catalog in catalogs.items():
         rows = (listing.sku_row(sku) for sku in catalog.skus.values())
-        parts += [f"\n## {CLOUDS[cloud]}\n\n", _table(listing.SKUS, rows)]
+        parts += [f"\n## {CLOUDS[cloud]}\n\n", table(listing.SKUS, rows)]
         if cloud in NOTES:
             parts.append(f"\n{NOTES[cloud]}\n")
     return "".join(parts)
@@ -118,12 +121,6 @@ def _help(parser: argparse.ArgumentParser) -> str:
     """What `--help` prints, at a width of its own: the terminal's would change the page."""
     parser.formatter_class = partial(argparse.HelpFormatter, width=100)
     return parser.format_help()
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = (head, ["---"] * len(head), *rows)
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def main(arguments: Sequence[str]) -> int:
