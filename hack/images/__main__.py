@@ -92,7 +92,7 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_args(words)
     try:
         if options.pin:
-            for file in pin(options.pin, ROOT / "manifests" / "overlays"):
+            for file in pin(options.pin, ROOT / "manifests" / "overlays", image=options.image):
                 print(file.relative_to(ROOT))
             return 0
         workshop = Workshop(cache_folder() / "images", report=print)

@@ -1,4 +1,4 @@
-"""Write a released image's digest into the `images:` block of each overlay."""
+"""Write a released image's digest into each overlay: in `images:`, or in a setting."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ REFERENCE = re.compile(r"(?P<name>[a-z0-9][\w.:/-]*)@(?P<digest>sha256:[0-9a-f]{
 ENTRY = re.compile(
     r"^  - name: \S*kaito\n    newName: (?P<name>\S+)\n    (?:newTag|digest): \S+$", re.MULTILINE
 )
+SETTING = re.compile(r"^(?P<key> +- KAITO_ARTIFACTS_IMAGE=)(?P<name>[^:@\s]+)\S*$", re.MULTILINE)
+"""The image that pods of workspaces run is not in the manifests: a setting names it."""
 
 
-def pin(reference: str, overlays: Path) -> list[Path]:
+def pin(reference: str, overlays: Path, *, image: str = "kaito") -> list[Path]:
     """Name an image by its digest in all overlays that are released; returns their files.
 
     Args:
         reference: `NAME@sha256:…`.
         overlays: manifests/overlays.
+        image: kaito, or kaito-artifacts.
 
     Raises:
         ValueError: the reference has no digest, or an overlay has no such entry.
@@ -34,7 +37,8 @@ def pin(reference: str, overlays: Path) -> list[Path]:
     if found is None:
         raise ValueError(f"{reference!r} is not NAME@sha256:DIGEST")
     files = [overlays / name / "kustomization.yaml" for name in RELEASED]
-    texts = [pinned(file.read_text(), found["name"], found["digest"]) for file in files]
+    named = pinned if image == "kaito" else set_to
+    texts = [named(file.read_text(), found["name"], found["digest"]) for file in files]
     for file, text in zip(files, texts, strict=True):
         file.write_text(text)
     return files
@@ -55,4 +59,21 @@ def pinned(text: str, name: str, digest: str) -> str:
     changed, count = ENTRY.subn(entry, text)
     if count != 1:
         raise ValueError(f"{count} entries of the image kaito under images:, not one")
+    return changed
+
+
+def set_to(text: str, name: str, digest: str) -> str:
+    """A kustomization whose setting names the artifacts image by its digest.
+
+    Raises:
+        ValueError: it has no such setting, or several.
+    """
+
+    def setting(old: re.Match[str]) -> str:
+        given = old["name"] if MIRRORED in old["name"] else name
+        return f"{old['key']}{given}@{digest}"
+
+    changed, count = SETTING.subn(setting, text)
+    if count != 1:
+        raise ValueError(f"{count} settings KAITO_ARTIFACTS_IMAGE, not one")
     return changed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,26 @@ class Sandbox:
         config: what the image says: User, Env, WorkingDir.
         emulator: program that runs the image's programs, None on a machine of the same kind.
         scratch: whether /tmp can be written, as where the pod has a volume there.
+        shared: folders of this machine below /tmp, which can be read and written where they are.
+        lent: what is of this machine besides, to be read, by where the image would have it.
+        is_networked: whether it shares this machine's network.
     """
 
     root: Path
     config: Mapping[str, Any]
     emulator: Path | None = None
     scratch: bool = False
+    shared: tuple[Path, ...] = ()
+    lent: Mapping[str, Path] = field(default_factory=dict)
+    is_networked: bool = False
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end; without a network, and with no variables but the image's."""
-        return subprocess.run(
-            [*self._sandbox(), *self._program(words)], capture_output=True, check=False, text=True
-        )
+        """Run a program to its end, with no variables but the image's."""
+        return subprocess.run(self.command(*words), capture_output=True, check=False, text=True)
+
+    def command(self, *words: str) -> list[str]:
+        """The command line that runs a program of the image."""
+        return [*self._sandbox(), *self._program(words)]
 
     def _sandbox(self) -> Sequence[str]:
         uid, _, gid = str(self.config["User"]).partition(":")
@@ -50,6 +58,9 @@ class Sandbox:
             *("--ro-bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc"),
             *(("--tmpfs", TMP) if self.emulator or self.scratch else ()),
             *emulator,
+            *(word for each in self.shared for word in ("--bind", str(each), str(each))),
+            *(word for at, each in self.lent.items() for word in ("--ro-bind", str(each), at)),
+            *(("--share-net",) if self.is_networked else ()),
             *("--chdir", str(self.config["WorkingDir"]), "--"),
         )
 

@@ -10,8 +10,8 @@ import pytest
 
 from hack.cluster.cache import cache_folder
 from hack.images.__main__ import emulator
-from hack.images.architectures import ARCHITECTURES
-from hack.images.build import KAITO, Workshop
+from hack.images.architectures import ARCHITECTURES, own_architecture
+from hack.images.build import ARTIFACTS, KAITO, Workshop
 from hack.images.sandbox import Sandbox
 
 BUILDING_SECONDS = 600
@@ -46,3 +46,16 @@ def image(
     with storage.mounted(name) as root:
         program = emulator(ARCHITECTURES[request.param])
         yield Sandbox(root, storage.config(name)["config"], program)
+
+
+@pytest.fixture(scope="session")
+def carrying(workshop: Workshop) -> str:
+    """Name of the artifacts image, built for this machine."""
+    return workshop.build(ARTIFACTS, own_architecture())
+
+
+@pytest.fixture(scope="session")
+def carrier_image(workshop: Workshop, carrying: str) -> Iterator[Sandbox]:
+    """The file system of the artifacts image, with a volume at /tmp as its pods have one."""
+    with workshop.storage.mounted(carrying) as root:
+        yield Sandbox(root, workshop.storage.config(carrying)["config"], scratch=True)
