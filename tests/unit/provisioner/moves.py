@@ -41,10 +41,10 @@ from tests.unit.provisioner.worlds import (
 
 WAYS: Mapping[str, frozenset[str]] = {
     "as planned": frozenset(),
-    "pods": frozenset({"guests"}),
-    "cloud": frozenset({"refused", "paused", "mute", "undeletable"}),
-    "claims": frozenset({"edited", "starting", "told", "deleted"}),
     "names": frozenset({"foreign", "updated", "full"}),
+    "pods": frozenset({"guests"}),
+    "cloud": frozenset({"refused", "paused", "mute", "undeletable", "deleted"}),
+    "claims": frozenset({"edited", "starting", "told", "deleted"}),
     "nodes": frozenset({"trouble", "deleted"}),
 }
 """What goes wrong together, beside crashes, deletions and whatever vanishes: those always may."""
