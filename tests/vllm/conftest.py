@@ -1,4 +1,4 @@
-"""VLLM's own server behind our program, without a GPU, with the tiny model and two adapters."""
+"""The tiny model behind vLLM's own server and our program, without a GPU, with two adapters."""
 
 from __future__ import annotations
 

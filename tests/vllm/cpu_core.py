@@ -41,7 +41,7 @@ class CpuCore(EngineCoreClient):  # type: ignore[misc]  # vLLM is not typed here
         self._config = config
         self._base = AutoModelForCausalLM.from_pretrained(config.model_config.model).eval()
         self._models = {0: self._base}
-        self._outputs: asyncio.Queue[EngineCoreOutputs] = asyncio.Queue()
+        self._outputs: asyncio.Queue[EngineCoreOutputs | Exception] = asyncio.Queue()
         self._running: dict[str, asyncio.Task[None]] = {}
         config.cache_config.num_gpu_blocks = 1
 
@@ -61,7 +61,10 @@ class CpuCore(EngineCoreClient):  # type: ignore[misc]  # vLLM is not typed here
 
     async def get_output_async(self) -> EngineCoreOutputs:
         """The next token of any request."""
-        return await self._outputs.get()
+        found = await self._outputs.get()
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     async def add_lora_async(self, wanted: Any) -> bool:
         """Read an adapter as vLLM's workers do, and add its product to a copy of the weights."""
@@ -85,13 +88,21 @@ class CpuCore(EngineCoreClient):  # type: ignore[misc]  # vLLM is not typed here
     async def add_request_async(self, asked: Any) -> None:
         """Begin to answer."""
         request = Request.from_engine_core_request(asked, None)
-        self._running[asked.request_id] = asyncio.create_task(self._answer(request))
+        self._running[asked.request_id] = asyncio.create_task(self._ended(request))
 
     async def abort_requests_async(self, ids: list[str]) -> None:
         """Give answers up."""
         for id in ids:
             if task := self._running.pop(id, None):
                 task.cancel()
+
+    async def _ended(self, request: Any) -> None:
+        """Answer; what goes wrong ends the engine, as it would end the process of a core."""
+        try:
+            await self._answer(request)
+        except Exception as error:
+            self._outputs.put_nowait(error)
+            raise
 
     async def _answer(self, request: Any) -> None:
         adapter = request.lora_request.lora_int_id if request.lora_request else 0
@@ -123,7 +134,7 @@ class CpuCore(EngineCoreClient):  # type: ignore[misc]  # vLLM is not typed here
 def next_token(model: Any, request: Any) -> int:
     """The token after all that is there."""
     parameters = request.sampling_params
-    with torch.inference_mode():
+    with torch.no_grad():
         scores = model(torch.tensor([list(request.all_token_ids)])).logits[0, -1]
     if request.num_output_tokens < parameters.min_tokens:
         scores[list(parameters.all_stop_token_ids)] = -torch.inf

@@ -10,7 +10,7 @@ import pytest
 
 from tests.vllm.conftest import CONTEXT_TOKENS, TOKENS, Answers, Server
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(170)
 
 PROMPTS = ["What is KAITO?", "Who are you?", "What is Kubernetes?"]
 BOTH = "ships+birds"
@@ -32,6 +32,14 @@ async def chat(http: aiohttp.ClientSession, **fields: object) -> str:
     status, body = await asked(http, **fields)
     assert (status, list(body)) == (200, ["Result"]), body
     return str(body["Result"])
+
+
+async def tokens_seen(http: aiohttp.ClientSession) -> float:
+    """How many tokens were read and written so far."""
+    names = ("vllm:prompt_tokens_total{", "vllm:generation_tokens_total{")
+    async with http.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(names))
 
 
 async def test_it_answers_with_all_adapters_together(
@@ -95,15 +103,14 @@ async def test_a_conversation_goes_through_the_models_template(http: aiohttp.Cli
     assert await chat(http, messages=messages, generate_kwargs=GREEDY) == own
 
 
-async def test_two_hundred_tokens_are_the_most_of_a_bare_prompt(
+async def test_prompt_and_answer_have_two_hundred_tokens_unless_told(
     http: aiohttp.ClientSession,
 ) -> None:
-    kwargs = {"eos_token_id": 0}
+    before = await tokens_seen(http)
 
-    answer = await chat(http, prompt="Hello", return_full_text=False, generate_kwargs=kwargs)
+    await chat(http, prompt="Hello", generate_kwargs={"do_sample": False, "eos_token_id": 511})
 
-    async with http.post("/tokenize", json={"prompt": answer}) as response:
-        assert 100 < (await response.json())["count"] <= 200
+    assert await tokens_seen(http) - before == 200
 
 
 @pytest.mark.parametrize("said", ["prompt", "messages"])
@@ -150,13 +157,19 @@ async def test_a_stop_string_and_a_token_end_the_answer(
     assert 0 < len(by_token) < len(whole)
 
 
-async def test_the_answer_is_no_shorter_than_the_least(http: aiohttp.ClientSession) -> None:
-    kwargs = {**GREEDY, "min_new_tokens": TOKENS}
+@pytest.mark.parametrize("least", [{"min_new_tokens": 60}, {"min_length": 63}])
+async def test_the_answer_is_no_shorter_than_the_least(
+    http: aiohttp.ClientSession, least: Mapping[str, int]
+) -> None:
+    kwargs = {**GREEDY, "max_new_tokens": 60, **least}
+    before = await tokens_seen(http)
 
-    answer = await chat(http, prompt=PROMPTS[2], return_full_text=False, generate_kwargs=kwargs)
+    await chat(http, prompt=PROMPTS[0], generate_kwargs=kwargs)
 
-    async with http.post("/tokenize", json={"prompt": answer}) as response:
-        assert (await response.json())["count"] >= TOKENS - 3
+    async with http.post("/tokenize", json={"prompt": PROMPTS[0]}) as response:
+        prompt_tokens = (await response.json())["count"]
+    expected = 60 + prompt_tokens if "min_new_tokens" in least else 63
+    assert await tokens_seen(http) - before >= expected
 
 
 @pytest.mark.parametrize(

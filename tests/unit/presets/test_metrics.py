@@ -6,6 +6,16 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.unit.presets.series import (
+    ADAPTER_LABELS,
+    ADAPTERS,
+    BOTH,
+    EVERY_LABEL,
+    GONE,
+    VLLM_ALONE,
+    labels_of,
+)
+
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -71,3 +81,14 @@ async def test_the_description_has_the_body_of_chat(http: aiohttp.ClientSession)
     body = described["paths"]["/chat"]["post"]["requestBody"]["content"]["application/json"]
     assert body["schema"] == {"$ref": "#/components/schemas/ChatRequest"}
     assert {"ChatRequest", "GenerateKwargs", "Message"} <= set(described["components"]["schemas"])
+
+
+async def test_the_series_are_those_of_vllm_with_its_labels(http: aiohttp.ClientSession) -> None:
+    async with http.get("/metrics") as response:
+        found = labels_of(await response.text())
+
+    ours = {name for name in found if name.startswith("vllm:")}
+    assert ours >= BOTH
+    assert not ours & (GONE | VLLM_ALONE)
+    assert found[ADAPTERS] == ADAPTER_LABELS
+    assert all(found[name] >= EVERY_LABEL for name in BOTH - {ADAPTERS})
