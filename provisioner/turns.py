@@ -21,8 +21,13 @@ GAP_SECONDS = (1.0, 5.0)
 MARGIN = 1.1
 """Waits and gaps are that much longer than they need be: requests do not arrive as they leave."""
 
-LINE = 8
-"""So many turns are given out ahead; whoever comes to a longer line gets none yet."""
+LINE = 3
+"""So many turns are given out ahead; whoever comes to a longer line gets none yet. Each page of a
+list waits behind so many launches: it is how soon the end of a pool is seen while others begin."""
+
+GROWTH = 1.25
+"""By how much the gap grows with a refusal that comes in spite of it: mostly a request was late,
+and the next one on time."""
 
 CALM_SECONDS = 60.0
 """After so long without a refusal the gap is halved, and at last there is none."""
@@ -43,14 +48,20 @@ class Turns:
     _calm_since: float = float("-inf")
     _held: dict[str, float] = field(default_factory=dict)
 
-    def seconds(self, who: str) -> float:
-        """How long until it is this one's turn; 0 when it is, which uses it up."""
+    def seconds(self, who: str, *, any_line: bool = False) -> float:
+        """How long until it is this one's turn; 0 when it is, which uses it up.
+
+        Args:
+            who: any name; the turn is held under it.
+            any_line: it is given a turn however long the line is: of a hundred others that come
+                again and again it would hardly ever be the first.
+        """
         now = self.monotonic()
         self._relax(now)
         at = self._held.pop(who, None)
         if at is None or at <= now < self._closed_until:
             at = max(now, self._next, self._closed_until)
-            if at - now > LINE * self._gap:
+            if at - now > LINE * self._gap and not any_line:
                 return at - now
             self._next = at + self._gap
         if at > now:
@@ -58,9 +69,9 @@ class Turns:
         return max(0.0, at - now)
 
     async def wait(self, who: str) -> None:
-        """Wait for this one's turn, and use it up."""
+        """Wait for this one's turn however long the line is, and use it up."""
         while True:
-            left = self.seconds(who)
+            left = self.seconds(who, any_line=True)
             if left <= 0:
                 return
             await asyncio.sleep(left)
@@ -74,7 +85,7 @@ class Turns:
         now = self.monotonic()
         if now >= self._closed_until:
             least, most = (MARGIN * seconds for seconds in GAP_SECONDS)
-            self._gap = min(most, max(least, 2 * self._gap))
+            self._gap = min(most, max(least, GROWTH * self._gap))
         self._closed_until = max(self._closed_until, now + MARGIN * retry_after_seconds)
         self._calm_since = now
         self._held = {who: at for who, at in self._held.items() if at > now - CALM_SECONDS}

@@ -154,7 +154,7 @@ class AksCloud:
 
     async def _turn(self) -> None:
         """Wait for the list's turn, unless that is so long that it must be told."""
-        left = self.turns.seconds("list")
+        left = self.turns.seconds("list", any_line=True)
         if left > self._call_seconds:
             said = f"The cloud asked for a pause, of which {left:.0f} s are left"
             raise CloudThrottled("Paused", said, retry_after_seconds=left)
