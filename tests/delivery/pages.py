@@ -52,10 +52,10 @@ def block(page: str, begins: str) -> Block:
     return found[0]
 
 
-def sample(page: str) -> str:
-    """The first object in YAML that a page shows whole."""
+def sample(page: str, kind: str) -> str:
+    """The first object of a kind, in YAML, that a page shows whole."""
     found = BLOCK.findall((ROOT / page).read_text())
-    whole = (text for language, text in found if language == "yaml" and "apiVersion" in text)
+    whole = (text for language, text in found if language == "yaml" and f"kind: {kind}\n" in text)
     return str(next(whole))
 
 

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "az": "needs an Azure subscription",
     "oras": "is not installed here; tests/behaviour/test_adapters pushes such an artifact",
     "hack/demo": "is run by tests/behaviour/test_demo",
+    "docker": "is not installed here, and a model's weights come from a hub",
     "hack/image": "is run by tests/image",
     "buildah": "pushes to a registry of one's own",
     "cosign": "is not installed here, and there is no published image to sign",
@@ -208,7 +209,7 @@ async def reader(programs: Path) -> AsyncIterator[Typist]:
         try:
             came = await found.bare(f"{found.local('up')} --offline")
             assert came.code == 0, came.output + came.errors
-            (home / "tuning.yaml").write_text(found.own(sample(f"{GUIDES}/tuning.md")))
+            (home / "tuning.yaml").write_text(found.own(sample(f"{GUIDES}/tuning.md", "Workspace")))
             assert (await found.type(NEIGHBOURS)).code == 0
             yield found
         finally:

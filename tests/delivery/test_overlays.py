@@ -12,7 +12,11 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from kaito.catalog.catalog import read_catalog
+from kaito.settings import Settings
+from kaito.sizing.verdicts import verdicts
 from tests.bystander import Bystander, Finished, Json, until
+from tests.delivery.pages import sample
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
 
@@ -131,10 +135,50 @@ async def test_our_pods_are_admitted_where_restricted_is_enforced(installed: Ins
     assert [(each.code, each.errors) for each in answers] == [(0, "")] * len(answers)
 
 
-def as_pod(deployment: Json) -> str:
-    """A pod as the Deployment makes them."""
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"privileged": True, "allowPrivilegeEscalation": True}, "privileged"),
+        ({"runAsUser": 0}, "runAsUser=0"),
+        ({"capabilities": {"add": ["NET_ADMIN"]}}, "unrestricted capabilities"),
+    ],
+    ids=["privileged", "root", "capable"],
+)
+async def test_a_pod_with_more_power_is_refused_in_the_operator_s_namespace(
+    installed: Installed, change: Json, said: str
+) -> None:
+    path = "/api/v1/namespaces/kaito-system/pods?dryRun=All"
+    pod = as_pod(installed.of_kind("Deployment")[0], **change)
+
+    answer = await installed.server.kubectl("create", "--raw", path, "-f", "-", stdin=pod)
+
+    assert answer.code == 1
+    assert 'violates PodSecurity "restricted' in answer.errors
+    assert said in answer.errors
+
+
+async def test_the_guide_s_way_to_a_proxy_opens_a_port_that_is_shut(installed: Installed) -> None:
+    page = sample("docs/guides/air-gapped.md", "NetworkPolicy")
+    (opened,) = yaml.safe_load(page)["spec"]["egress"][0]["ports"]
+
+    dry = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
+    accepted = await installed.server.kubectl(*dry, stdin=page)
+
+    rules = [
+        rule
+        for policy in installed.of_kind("NetworkPolicy")
+        for rule in policy["spec"].get("egress", ())
+    ]
+    assert accepted.code == 0, accepted.errors
+    assert {port["port"] for rule in rules for port in rule["ports"]} == {53, 443, 6443}
+    assert opened["port"] not in {53, 443, 6443}
+
+
+def as_pod(deployment: Json, **security: object) -> str:
+    """A pod as the Deployment makes them, with something else in its container's security."""
     template = copy.deepcopy(deployment["spec"]["template"])
     template["metadata"]["name"] = deployment["metadata"]["name"]
+    template["spec"]["containers"][0]["securityContext"].update(security)
     return json.dumps({"apiVersion": "v1", "kind": "Pod", **template})
 
 
@@ -166,6 +210,48 @@ async def test_rights_that_are_bound_are_those_of_what_runs(installed: Installed
 
     assert subjects == runs
     assert roles - bound == PEOPLE
+
+
+async def test_admission_and_controller_read_the_same_catalogue(installed: Installed) -> None:
+    told = Settings.model_validate(
+        {key.removeprefix("KAITO_").lower(): value for key, value in settings(installed).items()}
+    )
+    catalog = read_catalog(told.presets_dir, cloud=told.cloud, origin=told.preset_images)
+    (table,) = [
+        each
+        for each in installed.of_kind("ConfigMap")
+        if each["metadata"]["name"] == "kaito-sizing"
+    ]
+
+    assert table["data"] == verdicts(catalog)
+
+
+async def test_models_come_from_a_registry_that_is_named(installed: Installed) -> None:
+    if installed.path.endswith("local"):
+        assert settings(installed) == {}
+        return
+    told = settings(installed)
+
+    assert told["KAITO_PRESET_IMAGES"] == "upstream"
+    assert told["KAITO_PRESET_REGISTRY"] == (
+        "REGISTRY_HERE/kaito"
+        if installed.path.endswith("airgapped")
+        else "mcr.microsoft.com/aks/kaito"
+    )
+    assert told["KAITO_ARTIFACTS_IMAGE"].endswith("kaito-artifacts:0.1.0")
+
+
+def settings(installed: Installed) -> dict[str, str]:
+    """What the overlay sets of the workspace controller, as its Deployment refers to it."""
+    (controller,) = [
+        each for each in installed.of_kind("Deployment") if each["metadata"]["name"] == "kaito"
+    ]
+    (source,) = controller["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+    name = source["configMapRef"]["name"]
+    found = [
+        each["data"] for each in installed.of_kind("ConfigMap") if each["metadata"]["name"] == name
+    ]
+    return dict(found[0]) if found else {}
 
 
 async def test_each_process_may_renew_the_lease_of_its_name(installed: Installed) -> None:

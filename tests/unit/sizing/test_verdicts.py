@@ -10,6 +10,7 @@ import yaml
 
 from hack import sizing as generator
 from kaito.catalog.catalog import Catalog, read_catalog
+from kaito.catalog.preset import Origin
 from kaito.settings import Settings
 from kaito.sizing.fit import fit
 from kaito.sizing.tuning import tuning_fit
@@ -31,20 +32,32 @@ def table() -> dict[str, str]:
     return found
 
 
-def test_the_committed_table_is_what_sizing_says() -> None:
-    assert generator.rendered(Settings()) == FILE.read_text()
+@pytest.mark.parametrize("origin", ["kaito", "upstream"])
+def test_each_committed_table_is_what_sizing_says(origin: Origin) -> None:
+    settings = Settings.model_validate({"preset_images": origin})
+
+    assert generator.rendered(settings) == Path(generator.FILES[origin]).read_text()
+
+
+def test_upstream_s_table_takes_the_place_of_every_key_of_ours(table: dict[str, str]) -> None:
+    patch = yaml.safe_load(Path(generator.FILES["upstream"]).read_text())
+
+    assert patch["metadata"]["name"] == yaml.safe_load(FILE.read_text())["metadata"]["name"]
+    assert set(patch["data"]) == set(table)
+    assert patch["data"]["serve"] != table["serve"]
 
 
 def test_a_table_that_was_edited_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generator, "FILE", tmp_path / "manifests" / "admission" / "sizing.yaml")
     monkeypatch.setattr(generator, "verdicts", lambda _: {"most": "8"})
-    generator.FILE.parent.mkdir(parents=True)
+    files = [tmp_path / name for name in generator.FILES.values()]
+    for file in files:
+        file.parent.mkdir(parents=True)
 
-    assert generator.main(["--check"]) == 1
-    assert generator.main([]) == 0
-    assert generator.main(["--check"]) == 0
-    generator.FILE.write_text("edited")
-    assert generator.main(["--check"]) == 1
+    assert generator.main(["--check"], root=tmp_path) == 1
+    assert generator.main([], root=tmp_path) == 0
+    assert generator.main(["--check"], root=tmp_path) == 0
+    files[1].write_text("edited")
+    assert generator.main(["--check"], root=tmp_path) == 1
 
 
 def test_every_key_and_size_is_one_that_a_config_map_may_have(table: dict[str, str]) -> None:
