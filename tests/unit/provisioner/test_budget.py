@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from random import Random
 
@@ -46,7 +47,7 @@ class Busy:
     def run(self) -> None:
         """Until every launch has been seen to end."""
         for number in range(CLAIMS):
-            self._after(self._chance.uniform(0, 0.5), lambda number=number: self._claim(number))
+            self._after(self._chance.uniform(0, 0.5), partial(self._claim, number))
         self._after(0, self._list)
         while len(self.seen) < CLAIMS:
             self.now, _, act = heapq.heappop(self._queue)
@@ -94,7 +95,7 @@ class Busy:
             if number + 1 < PAGES:
                 self._in_turn("list", lambda: page(number + 1))
                 return
-            self.seen |= {each: self.now for each in found - self.seen.keys()}
+            self.seen |= dict.fromkeys(found - self.seen.keys(), self.now)
             self._after(max(0.0, began + LOOK_SECONDS - self.now), self._list)
 
         self._in_turn("list", lambda: page(0))
