@@ -11,7 +11,7 @@ from types import ModuleType
 
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
+from prometheus_client.registry import Collector, CollectorRegistry
 
 import kaito.kube.metrics
 import provisioner.metrics
@@ -22,7 +22,9 @@ from kaito.kube.store import Store
 from provisioner.controllers.machine import metrics as claims
 from provisioner.controllers.machine.observe import Deadlines
 
-MODEL_SERVER = Path(__file__).parents[2] / "presets" / "inference" / "serving" / "metrics.py"
+_PRESETS = Path(__file__).parents[2] / "presets"
+MODEL_SERVER = _PRESETS / "inference" / "serving" / "metrics.py"
+TRAINER = _PRESETS / "tuning" / "training" / "metrics.py"
 CENSUS_LABELS = {
     "kaito_workspaces": ("state", "reason"),
     "kaito_workspace_unready_seconds": ("reason",),
@@ -82,10 +84,19 @@ def provisioner_own() -> list[Series]:
 
 def model_server() -> list[Series]:
     """Of a server of ours; vLLM has more."""
-    made = runpy.run_path(str(MODEL_SERVER))["Metrics"]("a model")
+    return _in_registry(runpy.run_path(str(MODEL_SERVER))["Metrics"]("a model").registry)
+
+
+def trainer() -> list[Series]:
+    """Of the Job of a tuning, at port 5000."""
+    return _in_registry(runpy.run_path(str(TRAINER))["Metrics"]().registry)
+
+
+def _in_registry(registry: CollectorRegistry) -> list[Series]:
+    """All of them but those of the process."""
     return [
         _series(family, tuple(sorted(family.samples[0].labels)) if family.samples else ())
-        for family in made.registry.collect()
+        for family in registry.collect()
         if not family.name.startswith("process_")
     ]
 
@@ -97,6 +108,7 @@ def page() -> str:
         ("kaito", kaito_own()),
         ("provisioner", provisioner_own()),
         ("Model servers", model_server()),
+        ("Trainers", trainer()),
     )
     return "\n".join(f"## {title}\n\n{_table(found)}" for title, found in parts)
 

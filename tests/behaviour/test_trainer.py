@@ -11,12 +11,14 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from hack.cluster import datasets
 from hack.cluster.cache import cache_folder
@@ -48,10 +50,12 @@ class Pod:
     Attributes:
         home: holds them.
         flags: beside those that every test has.
+        scrapes: its metrics, by name, after each line about the progress.
     """
 
     home: Path
     flags: list[str] = field(default_factory=list)
+    scrapes: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def work(self) -> Path:
@@ -86,11 +90,26 @@ class Pod:
 
     async def end(self) -> tuple[int, list[Any]]:
         """Run it to its end; exit code and log."""
+        entries: list[Any] = []
         async with self.start() as process:
-            _, errors = await process.communicate()
-            return process.returncode or 0, [
-                entry for line in errors.splitlines() for entry in read(line)
-            ]
+            assert process.stderr
+            async for line in process.stderr:
+                entries += read(line)
+                if b'"training.progressed"' in line:
+                    (served,) = of(entries, "metrics.served")
+                    await self._scrape(served["port"])
+            return await process.wait(), entries
+
+    async def _scrape(self, port: int) -> None:
+        """Read its metrics, unless it has ended meanwhile."""
+        with suppress(aiohttp.ClientError):
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://127.0.0.1:{port}/metrics") as answer,
+            ):
+                families = text_string_to_metric_families(await answer.text())
+                samples = [one for family in families for one in family.samples]
+                self.scrapes.append({one.name: one.value for one in samples})
 
     async def ended_at(self, event: str, number: signal.Signals) -> int:
         """Send a signal at the first line of an event; the exit code."""
@@ -132,11 +151,27 @@ async def test_a_trainer_that_is_told_to_stop_saves_first_and_goes_on_later(pod:
     assert of(entries, "training.resumed")[0]["step"] == stopped["step"]
     assert pod.note()["steps"] == 60
     assert of(rest, "training.begun") == []
+    assert_told(pod.scrapes, of(entries, "training.progressed"))
     assert {path.name for path in (pod.work / "adapter").iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
         "README.md",
     }
+
+
+def assert_told(scrapes: list[dict[str, float]], told: list[Any]) -> None:
+    """Assert that the metrics have gone on with the training, and say what its log does."""
+    first, last = scrapes[0], scrapes[-1]
+    assert first["kaito_tuning_step"] < last["kaito_tuning_step"] <= 60
+    assert 0 < first["kaito_tuning_epoch"] < last["kaito_tuning_epoch"]
+    assert {each["kaito_tuning_checkpoint_step"] for each in scrapes} <= {0, 10, 20, 30, 40, 50, 60}
+    assert {each["kaito_tuning_steps"] for each in scrapes} == {60}
+    losses = {round(each["kaito_tuning_loss"], 4) for each in scrapes}
+    left = {round(each["kaito_tuning_remaining_seconds"]) for each in scrapes}
+    assert losses <= {each["loss"] for each in told}
+    assert left <= {each["eta_seconds"] for each in told}
+    assert len(losses) > 1
+    assert told[-1]["eta_seconds"] == 0
 
 
 async def test_a_registry_that_is_away_costs_no_training(

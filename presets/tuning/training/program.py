@@ -113,11 +113,12 @@ class Run:
         """
         import torch
 
-        from training.progress import Metrics
+        from training.metrics import Metrics
+        from training.progress import serve
         from training.run import Training
 
         metrics = Metrics()
-        metrics.serve(self._settings.host, self._settings.port)
+        serve(metrics, self._settings.host, self._settings.port)
         training = Training(
             self._settings,
             wanted,

@@ -6,38 +6,21 @@ import time
 from threading import Event
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, start_http_server
+from prometheus_client import start_http_server
 from transformers import TrainerCallback
 
 from training import log
+from training.metrics import Metrics
 
 
-class Metrics:
-    """What Prometheus reads of one run."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self.step = self._gauge("kaito_tuning_step", "Optimizer steps done.")
-        self.steps = self._gauge("kaito_tuning_steps", "Optimizer steps that there will be.")
-        self.epoch = self._gauge("kaito_tuning_epoch", "Passes over the data, a fraction counts.")
-        self.loss = self._gauge("kaito_tuning_loss", "Loss of the last steps that were logged.")
-        self.left_seconds = self._gauge(
-            "kaito_tuning_remaining_seconds", "Time to the end at the present pace."
-        )
-        self.checkpoint_step = self._gauge(
-            "kaito_tuning_checkpoint_step", "Step of the last checkpoint that was written."
-        )
-
-    def serve(self, host: str, port: int) -> None:
-        """Answer GET /metrics; a port that is taken costs the metrics, not the training."""
-        try:
-            start_http_server(port, addr=host, registry=self.registry)
-        except OSError as error:
-            log.warning("metrics.failed", host=host, port=port, error=str(error))
-
-    def _gauge(self, name: str, documentation: str) -> Gauge:
-        return Gauge(name, documentation, registry=self.registry)
+def serve(metrics: Metrics, host: str, port: int) -> None:
+    """Answer GET /metrics; a port that is taken costs the metrics, not the training."""
+    try:
+        server, _ = start_http_server(port, addr=host, registry=metrics.registry)
+    except OSError as error:
+        log.warning("metrics.failed", host=host, port=port, error=str(error))
+    else:
+        log.info("metrics.served", host=host, port=server.server_port)
 
 
 class Progress(TrainerCallback):  # type: ignore[misc] # transformers has no types here

@@ -18,7 +18,8 @@ from training import checkpoints, examples, log, model
 from training.config import TrainingConfig
 from training.failure import Failure, Kind
 from training.keeper import Keep, Keeper
-from training.progress import Metrics, Progress
+from training.metrics import Metrics
+from training.progress import Progress
 from training.result import ADAPTER, Trained
 from training.settings import Settings
 
