@@ -168,10 +168,14 @@ def _check_trainer(workspace: Workspace, preset: Preset) -> Step | None:
     image = preset.image
     if not workspace.tuning or (image.origin == "kaito" and image.runtime == "transformers"):
         return None
+    remedy = (
+        "tune a model whose image is KAITO's own on transformers (`python -m kaito models`)"
+        if image.origin == "kaito"
+        else "the operator takes upstream's images, and KAITO_PRESET_IMAGES=kaito takes KAITO's own"
+    )
     return _refused(
         Reason.UNSUPPORTED,
-        f"tuning.preset.name: image {image.repository} of {preset.name} holds no trainer: tune a"
-        " model whose image is KAITO's own on transformers (`python -m kaito models`)",
+        f"tuning.preset.name: image {image.repository} of {preset.name} holds no trainer: {remedy}",
     )
 
 

@@ -263,3 +263,24 @@ def test_succeeded_ready_and_workspace_ready_come_with_the_result_alone() -> Non
         "WorkspaceReady": "True",
         "WorkspaceSucceeded": "True",
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"runtime": "vllm"}, "tune a model whose image is KAITO's own on transformers"),
+        ({"origin": "upstream"}, "KAITO_PRESET_IMAGES=kaito takes KAITO's own"),
+    ],
+    ids=["vllm", "upstream"],
+)
+def test_an_image_without_a_trainer_is_refused_with_what_has_one(
+    changes: dict[str, str], remedy: str
+) -> None:
+    image = TUNABLE.image.model_copy(update=changes)
+    preset = TUNABLE.model_copy(update={"images": (image,)})
+
+    step = plan(observed(workspace=tuner(), catalog=replace(CATALOG, presets={"phi": preset})))[0]
+
+    assert step.reason is Reason.UNSUPPORTED
+    assert "holds no trainer" in step.message
+    assert remedy in step.message
