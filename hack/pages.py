@@ -23,14 +23,6 @@ from kaito.cli import command, listing
 
 ROOT = Path(__file__).parent.parent
 CLOUDS = {"azure": "Azure", "aws": "AWS", "arc": "AKS on Azure Local (Arc)"}
-NOTES = {
-    "azure": (
-        "Standard_ND96asr_A100_v4 is upstream's spelling. Azure knows no such name and creates no"
-        " node for it: it sells Standard_ND96asr_v4."
-    )
-}
-"""What a reader of one cloud's table must know, by cloud."""
-
 _ORDER = """
 A Workspace that names no type gets the smallest one that fits and is still sold: fewest nodes, then
 least GPU memory on all of them, fewest GPUs, newest GPU (compute capability), smallest numbers in
@@ -95,8 +87,6 @@ def _skus(catalogs: dict[str, Catalog]) -> str:
     for cloud, catalog in catalogs.items():
         rows = (listing.sku_row(sku) for sku in catalog.skus.values())
         parts += [f"\n## {CLOUDS[cloud]}\n\n", table(listing.SKUS, rows)]
-        if cloud in NOTES:
-            parts.append(f"\n{NOTES[cloud]}\n")
     return "".join(parts)
 
 

@@ -124,8 +124,7 @@ def _skus(path: Path) -> dict[str, Sku]:
             raise BrokenCatalog(f"{path.name}: skus.{number}.name: {sku.name} is there twice")
         found[sku.name] = sku
     for sku in found.values():
-        if sku.successor and sku.successor not in found:
-            raise BrokenCatalog(
-                f"{path.name}: {sku.name}.successor: {sku.successor} is not in the table"
-            )
+        for field, other in (("successor", sku.successor), ("sold_as", sku.sold_as)):
+            if other and other not in found:
+                raise BrokenCatalog(f"{path.name}: {sku.name}.{field}: {other} is not in the table")
     return found

@@ -20,6 +20,7 @@ class Sku(CatalogModel):
         compute_capability: CUDA compute capability, e.g. 7.0; None for makers without CUDA.
         retired: day on which the cloud stopped selling it.
         successor: instance type to use instead.
+        sold_as: the cloud's own name, where this one is somebody else's and nothing has it.
     """
 
     name: str
@@ -29,6 +30,12 @@ class Sku(CatalogModel):
     compute_capability: float | None = Field(default=None, ge=1, le=20)
     retired: date | None = None
     successor: str | None = None
+    sold_as: str | None = None
+
+    @property
+    def is_sold(self) -> bool:
+        """Whether the cloud gives anybody a node for this name."""
+        return self.retired is None and self.sold_as is None
 
     @property
     def has_cuda(self) -> bool:

@@ -98,5 +98,12 @@ def _row(sku: Sku, found: Fit) -> tuple[str, ...]:
         parallel if found.tensor_parallel else "not computed",
         str(found.context_tokens or "not computed"),
         found.dtype,
-        f"retired {sku.retired}" if sku.retired else "",
+        _note(sku),
     )
+
+
+def _note(sku: Sku) -> str:
+    """Why nobody gets a node of a type, "" where it is sold."""
+    if sku.sold_as:
+        return f"sold as {sku.sold_as}"
+    return f"retired {sku.retired}" if sku.retired else ""

@@ -54,8 +54,8 @@ def sku_row(sku: Sku) -> tuple[str, ...]:
         f"{sku.total_memory_gib:g} GiB",
         sku.model,
         f"{sku.compute_capability:g}" if sku.compute_capability else "-",
-        str(sku.retired or "-"),
-        sku.successor or "-",
+        "never sold" if sku.sold_as else str(sku.retired or "-"),
+        sku.sold_as or sku.successor or "-",
     )
 
 

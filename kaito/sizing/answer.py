@@ -99,7 +99,9 @@ def refusal(need: str, offer: str) -> str:
 
 
 def retirement(sku: Sku) -> str:
-    """A second half of a sentence about a type that the cloud no longer sells, else ""."""
+    """A second half of a sentence about a type that the cloud does not sell, else ""."""
+    if sku.sold_as:
+        return f"; the cloud knows no such name, use {sku.sold_as}"
     if sku.retired is None:
         return ""
     instead = f", use {sku.successor}" if sku.successor else ""

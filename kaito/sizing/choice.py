@@ -23,7 +23,7 @@ def ranked(skus: Iterable[Sku], fit: Callable[[Sku], Fit]) -> tuple[tuple[Sku, F
 
 def smallest(skus: Iterable[Sku], fit: Callable[[Sku], Fit]) -> Fit | None:
     """The answer for the first in that order that is still sold; None where nothing fits."""
-    found = ranked((sku for sku in skus if sku.retired is None), fit)
+    found = ranked((sku for sku in skus if sku.is_sold), fit)
     return found[0][1] if found else None
 
 

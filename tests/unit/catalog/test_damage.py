@@ -86,6 +86,13 @@ def presets(tmp_path: Path) -> Path:
             "successor: ",
             id="successor",
         ),
+        pytest.param(
+            SKUS,
+            "sold_as: Standard_ND96asr_v4",
+            "sold_as: Standard_ND96asr",
+            "Standard_ND96asr_A100_v4.sold_as: Standard_ND96asr is not in the table",
+            id="spelling",
+        ),
         pytest.param(SKUS, "skus:", "types:", "skus: must be a list", id="no rows"),
     ],
 )

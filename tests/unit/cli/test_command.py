@@ -42,6 +42,18 @@ def test_one_type_is_explained_in_the_sentence_of_the_status() -> None:
     assert answer.text == f"{fit(catalog.presets['phi-3-mini-4k-instruct'], sku).sentence}\n"
 
 
+def test_a_spelling_that_the_cloud_does_not_have_is_told_with_its_own() -> None:
+    other, own = "Standard_ND96asr_A100_v4", "Standard_ND96asr_v4"
+
+    for words in (["fit", "phi-4"], ["skus"]):
+        (line,) = [line for line in reply(words).text.splitlines() if line.startswith(other)]
+        assert line.split()[-1] == own
+    assert (
+        f"the cloud knows no such name, use {own}"
+        in reply(["fit", "phi-4", "--instance-type", other]).text
+    )
+
+
 def test_what_does_not_fit_is_exit_code_1_with_the_numbers() -> None:
     answer = reply(FALCON)
 

@@ -65,10 +65,12 @@ def test_of_two_types_the_smaller_comes_first_in_whatever_order_they_are_given(
 
 def test_a_type_that_does_not_fit_or_is_not_sold_is_not_chosen() -> None:
     gone, misfit = like(name="T1", retired=OLD), like(name="T2", model="NVIDIA T0")
+    misspelt = like(name="T3", sold_as="T8")
+    table = (gone, misfit, misspelt, ONE)
 
-    found = smallest((gone, misfit, ONE), on)
+    found = smallest(table, on)
 
     assert found is not None
     assert found.sku == "T8"
-    assert [sku.name for sku, _ in ranked((gone, misfit, ONE), on)] == ["T1", "T8"]
-    assert smallest((gone, misfit), on) is None
+    assert [sku.name for sku, _ in ranked(table, on)] == ["T1", "T3", "T8"]
+    assert smallest((gone, misfit, misspelt), on) is None
