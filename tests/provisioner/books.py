@@ -40,3 +40,9 @@ def bought(journal: Iterable[Json], pool: str) -> int:
     least = [PAUSES.get(each["status"], 0.0) - CLOCKS_SECONDS for each in puts]
     assert [pause for pause, wait in zip(gaps(puts), least, strict=False) if pause < wait] == []
     return len(accepted(puts, "PUT", pool))
+
+
+def history(journal: Iterable[Json], pool: str) -> list[str]:
+    """What was done to a pool, in order, by what was accepted."""
+    done = (each for each in journal if each["pool"] == pool and each["operationId"])
+    return [each["operation"] for each in done if each["operation"] in {"PUT", "DELETE"}]

@@ -45,6 +45,11 @@ class Portal:
                 for pool, properties in pools.items():
                     tasks.create_task(create(pool, properties))
 
+    async def scale(self, pool: str, properties: Json, *, count: int) -> None:
+        """Begin to give a pool of these properties another number of machines."""
+        body = {"properties": {**properties, "count": count}}
+        assert await self._ask("PUT", pool, body) == HTTPStatus.OK
+
     async def abort(self, pool: str) -> None:
         """Abort the operation that a pool is in."""
         assert await self._ask("POST", f"{pool}/abort") == HTTPStatus.ACCEPTED

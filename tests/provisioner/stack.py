@@ -30,7 +30,7 @@ from hack.cluster.layout import Layout
 from hack.cluster.process import Process, Program
 from kaito.kube.client import Client
 from tests import realserver
-from tests.bystander import Bystander, Json, condition, holds, until
+from tests.bystander import LIMIT_SECONDS, Bystander, Json, condition, holds, until
 from tests.claims import KINDS, Kind, manifest
 from tests.provisioner.books import requests
 from tests.provisioner.door import Door
@@ -97,6 +97,17 @@ class Stack:
         self.process = None
         await self.start(**settings)
 
+    async def sprung(self) -> None:
+        """Wait until the trap has killed the provisioner."""
+        assert self.door.trap
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await self.door.trap.sprung.wait()
+
+    async def succeed(self, **settings: str) -> None:
+        """Wait for that, and start another provisioner in its place."""
+        await self.sprung()
+        await self.replace(**settings)
+
     async def readiness(self) -> tuple[int, str]:
         """What the provisioner says of itself; status 0 while it does not listen."""
         try:
@@ -134,14 +145,17 @@ class Stack:
         deleted = await self.see.kubectl(*words, stdin=manifest(*claims))
         assert deleted.code == 0, deleted.errors
 
+    async def tear(self, kind: Kind, name: str) -> None:
+        """Take a claim away by force, finalizer and all."""
+        claim, bare = f"{kind.name.lower()}/{name}", '{"metadata":{"finalizers":null}}'
+        await self.see.kubectl("patch", claim, "--type=merge", f"--patch={bare}")
+        await self.see.kubectl("delete", claim, "--ignore-not-found")
+
     async def raze(self) -> None:
         """Remove by force what a test that failed has left: claims, pools and nodes."""
         for kind in KINDS:
             for claim in await self.see.items(kind.path):
-                name = f"{kind.name.lower()}/{claim['metadata']['name']}"
-                bare = '{"metadata":{"finalizers":null}}'
-                await self.see.kubectl("patch", name, "--type=merge", f"--patch={bare}")
-                await self.see.kubectl("delete", name, "--ignore-not-found")
+                await self.tear(kind, claim["metadata"]["name"])
         if self.states():
             await self.see.kubectl("delete", "nodes", "--selector=kaito.sh/machine-type")
             self.door.raze()

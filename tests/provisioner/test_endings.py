@@ -8,7 +8,7 @@ import pytest
 
 from kaito.kube.kinds import NODES
 from kaito.kube.objects import Ref
-from tests.bystander import Json, condition, holds, until
+from tests.bystander import Json, holds, until
 from tests.claims import MACHINE, NODE_CLAIM, VM_SIZE, Kind
 from tests.provisioner.books import CLOCKS_SECONDS, PAUSES, accepted, gaps
 from tests.provisioner.stack import Stack
@@ -136,7 +136,7 @@ async def test_a_pool_whose_claim_was_torn_away_is_told_of_and_then_removed(stac
     await stack.apply(MACHINE.claim("orphan"))
     await stack.until_ready((MACHINE, "orphan"))
     await stack.stop()
-    await tear(stack, "orphan")
+    await stack.tear(MACHINE, "orphan")
 
     await stack.start(PROVISIONER_GARBAGE_AGE_SECONDS="1")
     await until("the pool to go", lambda: lacks(stack, "orphan"))
@@ -156,7 +156,7 @@ async def test_leftovers_stay_where_they_are_only_to_be_reported(stack: Stack) -
     await stack.apply(MACHINE.claim("keepsake"))
     await stack.until_ready((MACHINE, "keepsake"))
     await stack.stop()
-    await tear(stack, "keepsake")
+    await stack.tear(MACHINE, "keepsake")
 
     report = {"PROVISIONER_GARBAGE_ACTION": "report", "PROVISIONER_GARBAGE_AGE_SECONDS": "0"}
     await stack.start(**report)
@@ -202,14 +202,6 @@ async def asked_again(stack: Stack, operation: str, *, times: int) -> None:
         return len(await stack.asked(operation, "")) >= before + times
 
     await until(f"{times} more {operation}", has_asked)
-
-
-async def tear(stack: Stack, name: str) -> None:
-    """Take a Machine away by force, finalizer and all."""
-    patch = ("patch", "machine", name, "--type=merge", '-p={"metadata":{"finalizers":null}}')
-    assert (await stack.see.kubectl(*patch)).code == 0
-    await stack.delete(MACHINE.claim(name))
-    assert condition(await stack.claim(MACHINE, name), "Ready") == {}
 
 
 async def orphaned(stack: Stack, name: str) -> int:

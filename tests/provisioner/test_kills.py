@@ -5,7 +5,6 @@ Each story has one claim of each Kind and two deaths: one on the way up, one on 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import cycle
@@ -14,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from hack.cluster.arm.calls import Call
-from tests.bystander import LIMIT_SECONDS, until
+from tests.bystander import until
 from tests.claims import MACHINE, NODE_CLAIM
 from tests.provisioner.books import accepted, bought, gaps
 from tests.provisioner.door import Moment, Trap
@@ -125,12 +124,12 @@ async def test_a_killed_provisioner_ends_with_one_pool_and_then_none(
     await stack.apply(*claims)
     if up.call in AT_START:
         await stack.start(**GARBAGE)
-    await succeed(stack)
+    await stack.succeed(**GARBAGE)
     await stack.until_ready(*names.items())
     assert sorted(stack.states()) == sorted(names.values())
     stack.door.trap = down.trap(names[MACHINE])
     await stack.delete(*claims, wait=False)
-    await succeed(stack)
+    await stack.succeed(**GARBAGE)
     await until("all to be given back", lambda: stack.lacks(*names.values()))
 
     assert stack.states() == {}
@@ -144,7 +143,7 @@ async def test_a_request_that_arrives_when_its_claim_is_gone_leaves_nothing(stac
     stack.door.trap = Trap(Call.PUT, Moment.LATE_SECOND, "ghost")
     claim = MACHINE.claim("ghost")
     await stack.apply(claim)
-    await sprung(stack)
+    await stack.sprung()
     await stack.delete(claim, wait=False)
     await stack.replace(PROVISIONER_GARBAGE_AGE_SECONDS="1")
     await until("the claim to be released", lambda: stack.lacks("ghost"))
@@ -171,30 +170,21 @@ async def test_an_answer_that_is_lost_is_looked_up_and_not_asked_for_again(stack
     assert stack.states() == {}
 
 
-async def test_a_successor_keeps_the_whole_pause_that_a_refusal_calls_for(stack: Stack) -> None:
+async def test_a_successor_keeps_the_whole_pause_of_a_refusal_and_the_next_takes_what_it_bought(
+    stack: Stack,
+) -> None:
     stack.play({"fault": "conflict", "times": 1, "match": {"pool": "paused", "operation": "PUT"}})
     claim = NODE_CLAIM.claim("paused")
     await stack.apply(claim)
     await stack.until_told(NODE_CLAIM, "paused", "Launched", "OperationInProgress")
 
     stack.kill()
+    stack.door.trap = Trap(Call.PUT, Moment.UNANSWERED, "paused")
     await stack.replace()
+    await stack.succeed()
     await stack.until_ready((NODE_CLAIM, "paused"))
 
     journal = await stack.see.journal()
     assert bought(journal, "paused") == 1
     assert len(gaps(await stack.asked("PUT", "paused"))) == 1
     await stack.delete(claim)
-
-
-async def succeed(stack: Stack) -> None:
-    """Wait until the provisioner is dead, and start another in its place."""
-    await sprung(stack)
-    await stack.replace(**GARBAGE)
-
-
-async def sprung(stack: Stack) -> None:
-    """Wait until the provisioner is dead."""
-    assert stack.door.trap
-    async with asyncio.timeout(LIMIT_SECONDS):
-        await stack.door.trap.sprung.wait()

@@ -97,7 +97,7 @@ def applied(world: World, action: Action) -> World:
     match action:
         case Launch():
             return bought(world)
-        case Terminate(_, because):
+        case Terminate(because=because):
             pool = DELETING if world.owns else world.pool
             failure = "waiting" if because else "paused"
             return world._replace(pool=pool, fresh=False, failure=failure)
@@ -114,7 +114,7 @@ def applied(world: World, action: Action) -> World:
 def written(world: World, action: LabelNode | CordonNode | EvictPods) -> World:
     """What the API server makes of a change to a node or its pods."""
     match action:
-        case LabelNode(_, labels, taints):
+        case LabelNode(labels=labels, taints=taints):
             done = ("karpenter.sh/initialized", "true") in labels
             node = "initialized" if done else "registered"
             return world._replace(node=node, trouble="starting" if taints else world.trouble)
