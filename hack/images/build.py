@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hack.images.architectures import Architecture, own_architecture
-from hack.images.filesystems import BUILDER, NUMERIC, RUNTIME, FileSystem, archive
+from hack.images.filesystems import BUILDER, NUMERIC, RUNTIME, SLIM, FileSystem, archive
 from hack.images.storage import Storage
 from hack.images.wheels import wheels
 
@@ -25,10 +25,11 @@ class Recipe:
     Attributes:
         name: of the image.
         dockerfile: below the repository's root.
-        lock: whose packages are in it, likewise.
+        lock: whose packages are in it, likewise; "" where it is built without any.
         base: what it stands on.
         tried: command lines that must end well in it.
         scratch: whether its pods have a volume at /tmp.
+        arguments: of the build, beside those that every build has.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Recipe:
     base: FileSystem
     tried: tuple[tuple[str, ...], ...]
     scratch: bool = False
+    arguments: tuple[tuple[str, str], ...] = ()
 
 
 KAITO = Recipe(
@@ -58,6 +60,16 @@ ARTIFACTS = Recipe(
         ("python", "/workspace/tuning/check.py", "lora", "/workspace/tuning/training/lora.yaml"),
     ),
 )
+UNFURNISHED = Recipe(
+    name="kaito-inference",
+    dockerfile="presets/inference/Dockerfile",
+    lock="",
+    base=SLIM,
+    scratch=True,
+    arguments=(("PACKAGES", "lent"),),
+    tried=(),
+)
+"""The inference image without the packages of its lock: they are six gigabytes. Not for release."""
 RECIPES = {each.name: each for each in (KAITO, ARTIFACTS)}
 
 
@@ -86,9 +98,7 @@ class Workshop:
         """
         builder = self._base(BUILDER, own_architecture())
         runtime = self._base(recipe.base, architecture)
-        packages = wheels(
-            ROOT / recipe.lock, architecture, self.folder / "wheels", report=self.report
-        )
+        packages = self._wheels(recipe, architecture)
         self.report(f"building {recipe.name} for {architecture.name}")
         arguments = {
             "BUILDPLATFORM": own_architecture().platform,
@@ -98,6 +108,7 @@ class Workshop:
             "BASE": runtime,
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": WHEELS,
+            **dict(recipe.arguments),
         }
         image = f"localhost/{recipe.name}:{architecture.name}"
         self.storage.build(
@@ -109,6 +120,14 @@ class Workshop:
             ]
         )
         return image
+
+    def _wheels(self, recipe: Recipe, architecture: Architecture) -> Path:
+        """The folder of an image's wheels."""
+        folder = self.folder / "wheels"
+        if recipe.lock:
+            return wheels(ROOT / recipe.lock, architecture, folder, report=self.report)
+        (none := folder / "none").mkdir(parents=True, exist_ok=True)
+        return none
 
     def _base(self, system: FileSystem, architecture: Architecture) -> str:
         """Have a base among the images; returns its name."""

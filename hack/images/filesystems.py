@@ -58,6 +58,11 @@ RUNTIME = FileSystem("runtime", ("base-files", "ca-certificates", "python3"))
 """What the controllers run on: no shell is among it."""
 NUMERIC = FileSystem("numeric", (*RUNTIME.packages, "libstdc++6"))
 """The same for what computes: numpy's wheels leave the library of C++ to the system."""
+SLIM = FileSystem(
+    "slim",
+    (*NUMERIC.packages, "coreutils", "dash", "python3-pip", "python3-venv", "python-is-python3"),
+)
+"""In place of an image of Python's own: with a shell, and what installs packages."""
 BUILDER = FileSystem("builder", ("base-files", "coreutils", "dash", "python3-pip"))
 """What the steps of a Dockerfile run in."""
 

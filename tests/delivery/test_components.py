@@ -101,7 +101,7 @@ async def test_a_rule_that_the_prometheus_operator_does_not_know_is_refused(
     )
 
     assert tried.code != 0
-    assert "spec.groups[0].rules[0].expr: Required value" in tried.errors
+    assert 'unknown field "spec.groups[0].rules[0].expression"' in tried.errors
 
 
 async def test_grafana_finds_the_dashboards_by_their_label(monitored: Bystander) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hack.cluster.cache import cache_folder
 from hack.images.__main__ import emulator
 from hack.images.architectures import ARCHITECTURES, own_architecture
-from hack.images.build import ARTIFACTS, KAITO, Workshop
+from hack.images.build import ARTIFACTS, KAITO, UNFURNISHED, Workshop
 from hack.images.sandbox import Sandbox
 
 BUILDING_SECONDS = 600
@@ -59,3 +59,11 @@ def carrier_image(workshop: Workshop, carrying: str) -> Iterator[Sandbox]:
     """The file system of the artifacts image, with a volume at /tmp as its pods have one."""
     with workshop.storage.mounted(carrying) as root:
         yield Sandbox(root, workshop.storage.config(carrying)["config"], scratch=True)
+
+
+@pytest.fixture(scope="session")
+def serving_image(workshop: Workshop) -> Iterator[Sandbox]:
+    """The file system of the inference image, without its packages."""
+    name = workshop.build(UNFURNISHED, own_architecture())
+    with workshop.storage.mounted(name) as root:
+        yield Sandbox(root, workshop.storage.config(name)["config"], scratch=True)
