@@ -18,6 +18,7 @@ from hack.cluster.state import fresh_home
 from tests.bystander import NAMESPACE, WORKSPACE, Bystander, Json, holds, run, until
 from tests.delivery.installation import BEGINS, PAGE
 from tests.delivery.pages import Block, Typist, block, blocks, sample
+from tests.delivery.test_overlays import INSTALLED_BY, installing
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
@@ -252,6 +253,8 @@ async def test_a_block_does_what_its_page_says(reader: Typist, step: Step) -> No
 
 async def test_every_block_is_run_here_or_cannot_be() -> None:
     here = {step.block for step in STORY} | {block(README, PLAY), block(PAGE, BEGINS)}
+    # Of each overlay as it is; here the reader's own stands for the one for AKS.
+    here |= {installing(overlay) for overlay in INSTALLED_BY}
     others = [each for each in blocks() if each not in here]
 
     assert [(each.page, each.text) for each in others if each.program not in ELSEWHERE] == []

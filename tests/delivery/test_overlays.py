@@ -16,12 +16,19 @@ from kaito.catalog.catalog import read_catalog
 from kaito.settings import Settings
 from kaito.sizing.verdicts import verdicts
 from tests.bystander import Bystander, Finished, Json, until
-from tests.delivery.pages import sample
+from tests.delivery.pages import Block, block, sample
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-OVERLAYS = ("aks", "airgapped", "byo", "karpenter", "local")
+INSTALLED_BY = {
+    "aks": "docs/guides/aks.md",
+    "airgapped": "docs/guides/air-gapped.md",
+    "byo": "docs/guides/own-nodes.md",
+    "karpenter": "docs/guides/own-nodes.md",
+    "local": "",
+}
+"""The guide whose line applies each overlay; the local one is hack/local's."""
 OURS = "app.kubernetes.io/part-of=kaito"
 OPERATOR = "app.kubernetes.io/component!=crd"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -58,11 +65,19 @@ async def rendered(server: Bystander, path: str) -> tuple[Json, ...]:
     return tuple(yaml.safe_load_all(built.output))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="package", params=OVERLAYS)
+def installing(overlay: str) -> Block:
+    """The line that a guide has a reader type for an overlay, which is applied as it is."""
+    begins = f"kubectl apply -k manifests/overlays/{overlay}\n"
+    page = INSTALLED_BY[overlay]
+    return block(page, begins) if page else Block("hack/local", begins)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package", params=INSTALLED_BY)
 async def installed(empty: Bystander, request: pytest.FixtureRequest) -> AsyncIterator[Installed]:
     """One overlay after the other, each by one `kubectl apply -k`."""
     path = str(MANIFESTS / "overlays" / request.param)
-    applied = await empty.kubectl("apply", "-k", path)
+    _, *words = installing(request.param).text.split()
+    applied = await empty.kubectl(*words)
     yield Installed(empty, path, applied, await rendered(empty, path))
     gone = await empty.kubectl("delete", "-k", path, "--wait=false", "--ignore-not-found")
     assert gone.code == 0, gone.errors
