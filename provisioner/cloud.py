@@ -96,6 +96,7 @@ class Instance:
         created: when its launch was decided; None when it is not ours.
         failure: why it failed, where the cloud says so.
         capacity: what its node will report, as far as the cloud says.
+        image: that its machine starts from; "" while that is not known.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Instance:
     created: datetime | None = None
     failure: CloudError | None = None
     capacity: Mapping[str, str] = field(default_factory=dict)
+    image: str = ""
 
 
 class Cloud(Protocol):

@@ -1,4 +1,4 @@
-"""Kubernetes quantities as exact numbers, rounded up where a whole number is wanted."""
+"""Kubernetes quantities and Go durations as numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from fractions import Fraction
 GIB = 2**30
 
 _SHAPE = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([KMGTPE]i)|([numkMGTPE])|[eE]([+-]?\d+))?")
+_DURATION = re.compile(r"(\d+[smh])+")
+_PART = re.compile(r"(\d+)([smh])")
+_UNITS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600}
 _BINARY: Mapping[str, int] = {
     f"{letter}i": 1024**power for power, letter in enumerate("KMGTPE", start=1)
 }
@@ -33,6 +36,17 @@ def amount(text: str) -> Fraction:
     if decimal:
         return Fraction(number) * _DECIMAL[decimal]
     return Fraction(f"{number}e{exponent or 0}")
+
+
+def seconds(text: str) -> float:
+    """A duration such as "1h30m" or "90s", in seconds.
+
+    Raises:
+        ValueError: it is no duration.
+    """
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is no duration")
+    return float(sum(int(count) * _UNITS[unit] for count, unit in _PART.findall(text)))
 
 
 def gib(text: str) -> int:

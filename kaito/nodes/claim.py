@@ -204,7 +204,11 @@ def _class(wish: Wish, name: str) -> Manifest:
     if not wish.node_class:
         return {"machineTemplateRef": {"name": name}}
     group, kind, class_name = wish.node_class.split("/")
-    return {"nodeClassRef": {"group": group, "kind": kind, "name": class_name}}
+    return {
+        "nodeClassRef": {"group": group, "kind": kind, "name": class_name},
+        # Left out, it is 30 days, after which Karpenter deletes the node under the model.
+        "expireAfter": "Never",
+    }
 
 
 def _in(key: str, value: str) -> Manifest:

@@ -138,6 +138,7 @@ def instance(pool: Mapping[str, object]) -> Instance:
         tags=marks,
         owner=owner(marks),
         created=_time(marks.get(TAG_CREATED, "")),
+        image=str(properties.get("nodeImageVersion") or ""),
         failure=_failure(properties) if state is InstanceState.FAILED else None,
     )
 

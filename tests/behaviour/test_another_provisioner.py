@@ -86,6 +86,7 @@ async def test_a_workspace_answers_on_a_node_of_another_make(served: Bystander) 
     assert condition(workspace, "NodeClaimReady")["status"] == "True"
     assert workspace["status"]["workerNodes"] == [claim["status"]["nodeName"]]
     assert claim["spec"]["nodeClassRef"] == {"group": GROUP, "kind": KIND, "name": CLASS}
+    assert claim["spec"]["expireAfter"] == "Never"
 
 
 async def test_we_write_nothing_to_its_claim_but_the_claim_itself(served: Bystander) -> None:

@@ -88,7 +88,7 @@ class Actor:
             case ReleaseFinalizer():
                 await self._release_finalizer(seen)
             case LabelNode():
-                await self._label(action)
+                await self._label(seen, action)
             case CordonNode():
                 await self.writer.patch(NODES, action.node, {"spec": {"unschedulable": True}})
             case EvictPods():
@@ -160,7 +160,12 @@ class Actor:
         self.ledger.forget(seen.uid)
         log.info(CLAIM_RELEASED, uid=seen.uid)
 
-    async def _label(self, action: LabelNode) -> None:
+    async def _label(self, seen: Observed, action: LabelNode) -> None:
+        if action.zone:
+            shown = {"metadata": {"labels": {labels.ZONE: action.zone}}}
+            await self.writer.patch(seen.kind.resource, seen.claim, shown)
+        if not action.labels:
+            return
         patch: dict[str, object] = {"metadata": {"labels": dict(action.labels)}}
         if action.taints is not None:
             patch["spec"] = {

@@ -118,7 +118,7 @@ class ClaimController:
             nodes=nodes_of(claim, self.stores.nodes(name)),
             moment=moment,
             closed_until=ledger.closed_until,
-            deadlines=self.deadlines,
+            deadlines=self.deadlines.of(claim),
             reserved=self.actor.reservations.beside(name, listing) if listing else 0,
         )
 

@@ -11,6 +11,7 @@ from kaito.api.machine import MACHINES, Machine
 from kaito.api.nodeclaim import NODE_CLASS_GROUP, NODE_CLASS_KIND, NODECLAIMS, NodeClaim
 from kaito.kube.objects import Condition
 from kaito.kube.resource import Resource
+from provisioner.quantity import seconds
 
 Claim = Machine | NodeClaim
 
@@ -42,6 +43,7 @@ class ClaimKind:
         knative: conditions are of knative's shape: sorted by type, no observedGeneration, and
             lastTransitionTime moves with any change.
         owns: whether a claim is ours to carry out.
+        has_image: its status tells the image of the node.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ClaimKind:
     pending: tuple[str, str, str]
     knative: bool
     owns: Callable[[Claim], bool]
+    has_image: bool
 
     def condition_type(self, aspect: Aspect) -> str:
         """Name of the condition about `aspect`."""
@@ -65,6 +68,12 @@ def workspace(claim: Claim) -> str:
     """Value of the claim's ownership label; "" when it has none."""
     marks = claim.metadata.labels
     return next((marks[key] for key in OWNERSHIP_LABELS if key in marks), "")
+
+
+def grace_seconds(claim: Claim) -> float | None:
+    """How long its pods may keep the claim's machine once it is deleted; None: not said."""
+    wanted = claim.spec.termination_grace_period if isinstance(claim, NodeClaim) else None
+    return seconds(wanted) if wanted else None
 
 
 def _owns_machine(claim: Claim) -> bool:
@@ -87,6 +96,7 @@ MACHINE = ClaimKind(
     pending=("False", "MachineNotLaunched", "Machine is not launched"),
     knative=True,
     owns=_owns_machine,
+    has_image=False,
 )
 
 NODE_CLAIM = ClaimKind(
@@ -96,6 +106,7 @@ NODE_CLAIM = ClaimKind(
     pending=("Unknown", "AwaitingReconciliation", "object is awaiting reconciliation"),
     knative=False,
     owns=_owns_node_claim,
+    has_image=True,
 )
 
 KINDS = (MACHINE, NODE_CLAIM)

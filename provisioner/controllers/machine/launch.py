@@ -9,6 +9,7 @@ from kaito.kube.errors import InvalidSpec
 from provisioner.cloud import INSTANCE_LIMIT, Instance, InstanceState
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
+from provisioner.controllers.machine.order import ON_DEMAND, SPOT
 from provisioner.controllers.machine.reasons import Reason
 from provisioner.controllers.machine.step import (
     DONE,
@@ -37,12 +38,20 @@ def ensure_finalizer(seen: Observed) -> Step:
     """The finalizer is stored before anything is bought."""
     if labels.TERMINATION_FINALIZER in seen.claim.metadata.finalizers:
         return done(_ASPECT, Reason.ADOPTING)
-    order = seen.order
-    shown = () if isinstance(order, InvalidSpec) else ((labels.INSTANCE_TYPE, order.vm_size),)
     derived = seen.name != seen.claim.metadata.name
     noted = ((labels.POOL_NAME, seen.name),) if derived else ()
-    taken = AddFinalizer(shown, noted)
+    taken = AddFinalizer(_shown(seen), noted)
     return hold(_ASPECT, Reason.ADOPTING, "The claim is being taken up", taken)
+
+
+def _shown(seen: Observed) -> tuple[tuple[str, str], ...]:
+    """What is known of the machine before there is one, as labels of the claim."""
+    if isinstance(seen.order, InvalidSpec):
+        return ()
+    capacity_type = SPOT if seen.order.spot else ON_DEMAND
+    shown = ((labels.INSTANCE_TYPE, seen.order.vm_size), (labels.CAPACITY_TYPE, capacity_type))
+    zones = seen.claim.spec.values(labels.ZONE)
+    return (*shown, (labels.ZONE, zones[0])) if len(zones) == 1 else shown
 
 
 def ensure_launched(seen: Observed) -> Step:

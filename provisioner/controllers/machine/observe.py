@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kaito.kube.errors import InvalidSpec
 from kaito.kube.kinds import Node, Pod
 from kaito.kube.objects import Condition
 from provisioner.cloud import Instance, InstanceSpec
-from provisioner.controllers.machine.kinds import Aspect, Claim, ClaimKind
+from provisioner.controllers.machine.kinds import Aspect, Claim, ClaimKind, grace_seconds
 from provisioner.controllers.machine.ledger import Entry
 from provisioner.controllers.machine.order import instance_name, order
 from provisioner.controllers.machine.reasons import Reason
@@ -27,7 +27,8 @@ class Deadlines:
         registration_seconds: from then until its node joins.
         initialization_seconds: from then until the node is usable.
         deletes: a phase that is overdue has the claim deleted; else its condition says so.
-        drain_seconds: from the deletion of the claim until pods are waited for no longer.
+        drain_seconds: from the deletion of the claim until pods are waited for no longer,
+            where it does not say so itself.
     """
 
     launch_seconds: float = 1800.0
@@ -35,6 +36,11 @@ class Deadlines:
     initialization_seconds: float = 900.0
     drain_seconds: float = 300.0
     deletes: bool = False
+
+    def of(self, claim: Claim) -> Deadlines:
+        """These, where the claim does not say otherwise."""
+        grace = grace_seconds(claim)
+        return self if grace is None else replace(self, drain_seconds=grace)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from provisioner.quantity import gib
 
 STORAGE = "storage"
 SPOT = "spot"
+ON_DEMAND = "on-demand"
 NO_ZONE = "0"
 ZONE_NUMBERS = (NO_ZONE, "1", "2", "3")
 GPU_SIZE_PREFIX = "Standard_N"

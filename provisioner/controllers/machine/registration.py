@@ -72,7 +72,7 @@ def _left_seconds(seen: Observed, node: Node) -> float:
 
 
 def registration(seen: Observed, node: Node) -> LabelNode | None:
-    """What the node lacks; None when it is registered.
+    """What the node lacks, and the claim of it; None when it is registered.
 
     Startup taints are put on once, with the label that says so: whoever takes them off later
     has done what they wait for.
@@ -86,18 +86,28 @@ def registration(seen: Observed, node: Node) -> LabelNode | None:
         for key, value in sorted(wanted.items())
         if node.metadata.labels.get(key) != value
     }
+    zone = _zone(seen, node)
     if not missing:
-        return None
+        return LabelNode(node, zone=zone) if zone else None
     startup = seen.claim.spec.startup_taints
     if not startup and awaited(seen, node) is None:
         missing[labels.INITIALIZED] = TRUE  # a node that came up meanwhile needs one label less
     if labels.REGISTERED not in missing or not startup:
-        return LabelNode(node, tuple(missing.items()))
+        return LabelNode(node, tuple(missing.items()), zone=zone)
     # A node has one taint of a key and effect; what it has already stays as it is.
     taints = {(each.key, each.effect): each.value for each in startup}
     taints |= {(each.key, each.effect): each.value for each in node.spec.taints}
     stored = tuple((key, value, effect) for (key, effect), value in taints.items())
-    return LabelNode(node, tuple(missing.items()), stored)
+    return LabelNode(node, tuple(missing.items()), stored, zone)
+
+
+def _zone(seen: Observed, node: Node) -> str:
+    """The zone that the machine came to be in, where the claim does not say so; else "".
+
+    A zone is its region and number, `eastus-1`; the label of a machine in none is a fault domain.
+    """
+    zone = node.metadata.labels.get(labels.ZONE, "")
+    return zone if "-" in zone and seen.claim.metadata.labels.get(labels.ZONE) != zone else ""
 
 
 def is_ours(key: str) -> bool:

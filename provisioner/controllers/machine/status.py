@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from kaito.api.machine import MachineStatus
+from kaito.api.nodeclaim import NodeClaimStatus
 from kaito.kube.kinds import Node
 from kaito.kube.objects import Condition, Manifest
 from provisioner.controllers.machine.kinds import DEPENDENTS, Aspect, ClaimKind
@@ -36,6 +38,7 @@ def status(seen: Observed, steps: Sequence[Step]) -> Manifest | None:
         "providerID": told.provider_id,
         "capacity": told.capacity,
         "allocatable": told.allocatable,
+        "imageID": _image(told),
     }
     if wanted == _ordered(seen.kind, told.conditions) and facts == stored:
         return None
@@ -99,13 +102,20 @@ def _facts(seen: Observed, steps: Sequence[Step]) -> Mapping[str, object]:
     told = seen.claim.status
     registered = any(step.aspect is Aspect.REGISTERED and step.satisfied for step in steps)
     node = seen.nodes[0] if registered else Node()
-    promised = seen.instance.capacity if seen.instance and seen.owned else {}
+    instance = seen.instance if seen.owned else None
+    promised, image = (instance.capacity, instance.image) if instance else ({}, "")
     return {
         "nodeName": node.metadata.name or told.node_name,
         "providerID": node.spec.provider_id or told.provider_id,
         "capacity": node.status.capacity or told.capacity or promised,
         "allocatable": node.status.allocatable or told.allocatable,
+        "imageID": (image if seen.kind.has_image else "") or _image(told),
     }
+
+
+def _image(told: MachineStatus | NodeClaimStatus) -> str:
+    """The image on record; a Machine has none."""
+    return told.image_id if isinstance(told, NodeClaimStatus) else ""
 
 
 def _wire(kind: ClaimKind, condition: Condition) -> Manifest:

@@ -51,11 +51,13 @@ class LabelNode:
         node: as it was seen.
         labels: to set.
         taints: the whole list to store; None leaves it alone.
+        zone: of the node, to be shown by the claim; "" when it does so or there is none.
     """
 
     node: Node
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[tuple[str, str, str], ...] | None = None
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from kaito.kube.kinds import Pod
-from provisioner.controllers.machine.kinds import KINDS, MACHINE, ClaimKind
+from provisioner.controllers.machine.kinds import KINDS, MACHINE, NODE_CLAIM, ClaimKind
 from tests.unit.provisioner import builders
 from tests.unit.provisioner.builders import NAME
 from tests.unit.provisioner.simulation import REF, World
@@ -137,3 +137,38 @@ async def test_nothing_is_evicted_from_the_node_of_somebody_elses_pool() -> None
     assert world.api.evictions == []
     assert not world.nodes(NAME)[0].spec.unschedulable
     assert world.claim(MACHINE, REF) is None
+
+
+async def graceful(grace: str) -> World:
+    """A deleted NodeClaim that says how long its pods have, and one that may not be moved."""
+    world = World(NODE_CLAIM)
+    world.create(spec={"terminationGracePeriod": grace})
+    await world.settle()
+    world.api.objects[("pods", builders.pod("one").ref)] = builders.pod("one")
+    world.api.budgets = {"one"}
+    world.delete()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("grace", "seconds"), [("40s", 40), ("10m", 600), ("1h30m", 5400), ("0s", 0)]
+)
+async def test_a_node_claim_says_itself_how_long_its_pods_have(grace: str, seconds: int) -> None:
+    world = await graceful(grace)
+    begun = world.clock.at
+
+    while not world.cloud.terminations:
+        await world.round(seconds=10)
+
+    assert 0 <= world.clock.at - begun - seconds <= 20, "a round, and one for a newer list"
+
+
+async def test_a_node_claim_does_not_end_at_its_expiry() -> None:
+    world = World(NODE_CLAIM)
+    world.create(spec={"expireAfter": "1h"})
+    await world.settle()
+
+    await world.settle(rounds=30, seconds=600)
+
+    assert world.is_ready
+    assert not world.stored().is_deleting
