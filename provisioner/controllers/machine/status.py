@@ -98,11 +98,15 @@ def _ordered(kind: ClaimKind, stored: Sequence[Condition]) -> tuple[Condition, .
 
 
 def _facts(seen: Observed, steps: Sequence[Step]) -> Mapping[str, object]:
-    """What is known of the node; once registered, it stays on record."""
+    """What is known of the node; once registered, it stays on record.
+
+    What the cloud promises is told once the instance runs: a write of its own while it is being
+    created would tell nobody more than its size does.
+    """
     told = seen.claim.status
-    registered = any(step.aspect is Aspect.REGISTERED and step.satisfied for step in steps)
-    node = seen.nodes[0] if registered else Node()
-    instance = seen.instance if seen.owned else None
+    over = {step.aspect for step in steps if step.satisfied}
+    node = seen.nodes[0] if Aspect.REGISTERED in over else Node()
+    instance = seen.instance if seen.owned and Aspect.LAUNCHED in over else None
     promised, image = (instance.capacity, instance.image) if instance else ({}, "")
     return {
         "nodeName": node.metadata.name or told.node_name,

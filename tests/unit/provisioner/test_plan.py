@@ -24,7 +24,16 @@ from provisioner.controllers.machine.step import (
 from tests.unit.provisioner import builders
 from tests.unit.provisioner.builders import NAME
 from tests.unit.provisioner.moves import WAYS, applied, good_luck, passes, reachable
-from tests.unit.provisioner.worlds import FOREIGN, RUNNING, World, actions, seen, shown, steps_of
+from tests.unit.provisioner.worlds import (
+    FOREIGN,
+    PENDING,
+    RUNNING,
+    World,
+    actions,
+    seen,
+    shown,
+    steps_of,
+)
 
 Worlds = frozenset[World]
 Taken = dict[type[Action], list[tuple[World, Action]]]
@@ -225,17 +234,17 @@ def test_the_status_of_every_world_can_be_written(worlds: Worlds) -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "ours", "capacity"),
+    ("node", "pool", "capacity"),
     [
-        pytest.param("", True, {"cpu": "24", "nvidia.com/gpu": "1"}, id="before the node"),
-        pytest.param("initialized", True, builders.node().status.capacity, id="the node's own"),
-        pytest.param("", False, {}, id="somebody else's instance"),
+        pytest.param("", PENDING, {}, id="while it is created"),
+        pytest.param("", RUNNING, {"cpu": "24", "nvidia.com/gpu": "1"}, id="before the node"),
+        pytest.param("initialized", RUNNING, builders.node().status.capacity, id="the node's own"),
+        pytest.param("", FOREIGN, {}, id="somebody else's instance"),
     ],
 )
 def test_a_claim_says_what_the_cloud_promises_until_its_node_speaks_for_itself(
-    node: str, *, ours: bool, capacity: dict[str, str]
+    node: str, pool: str, capacity: dict[str, str]
 ) -> None:
-    pool = RUNNING if ours else FOREIGN
     world = World(MACHINE.name, finalizer=True, pool=pool, view=pool, listed=True, node=node)
     look = seen(world)
     assert look.listing is not None
