@@ -59,7 +59,7 @@ class ProcessSettings(BaseModel):
         default=2, gt=0, description="from one renewal to the next, in seconds"
     )
     workers: int = Field(
-        default=8, ge=1, le=256, description="objects of a kind reconciled at the same time, count"
+        default=16, ge=1, le=256, description="objects of a kind reconciled at the same time, count"
     )
     log_level: logs.Level = Field(
         default="info", description="least severe log line written: debug, info, warning or error"

@@ -35,7 +35,7 @@ def test_every_field_says_what_it_is_and_a_number_in_what_unit() -> None:
 def test_a_flag_wins_over_the_variable_and_that_over_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert settings.read(()).workers == 8
+    assert settings.read(()).workers == 16
 
     monkeypatch.setenv("KAITO_WORKERS", "3")
     assert settings.read(()).workers == 3
@@ -43,7 +43,7 @@ def test_a_flag_wins_over_the_variable_and_that_over_the_default(
     assert settings.read(("--workers=5",)).workers == 5
 
     monkeypatch.setenv("KAITO_WORKERS", "")
-    assert settings.read(()).workers == 8
+    assert settings.read(()).workers == 16
 
 
 def test_the_defaults_are_those_of_a_pod_in_a_cluster() -> None:
