@@ -126,6 +126,9 @@ async def test_a_node_claim_tells_the_image_and_a_machine_has_no_place_for_it(
     assert world.is_ready
     status = world.stored().status.model_dump(by_alias=True)
     assert [status[key] for key in status if key == "imageID"] == list(PLACES[kind.name])
+    version = world.stored().metadata.resource_version
+    await world.settle()
+    assert world.stored().metadata.resource_version == version
 
 
 def test_the_image_is_read_from_the_pool() -> None:
