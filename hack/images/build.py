@@ -30,6 +30,7 @@ class Recipe:
         tried: command lines that must end well in it.
         scratch: whether its pods have a volume at /tmp.
         arguments: of the build, beside those that every build has.
+        is_moved: whether the base takes the place of the image that the Dockerfile stands on.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Recipe:
     tried: tuple[tuple[str, ...], ...]
     scratch: bool = False
     arguments: tuple[tuple[str, str], ...] = ()
+    is_moved: bool = False
 
 
 KAITO = Recipe(
@@ -70,6 +72,16 @@ UNFURNISHED = Recipe(
     tried=(),
 )
 """The inference image without the packages of its lock: they are six gigabytes. Not for release."""
+BESIDE_VLLM = Recipe(
+    name="kaito-vllm",
+    dockerfile="presets/inference/vllm.Dockerfile",
+    lock="",
+    base=SLIM,
+    scratch=True,
+    is_moved=True,
+    tried=(),
+)
+"""What the image with vLLM has of ours, without vLLM's own image. Not for release."""
 RECIPES = {each.name: each for each in (KAITO, ARTIFACTS)}
 
 
@@ -116,6 +128,7 @@ class Workshop:
                 *("--platform", architecture.platform, "--timestamp", commit_time()),
                 *(f"--build-arg={name}={value}" for name, value in arguments.items()),
                 *("--volume", f"{packages}:{WHEELS}:ro", "--tag", image),
+                *(("--from", runtime) if recipe.is_moved else ()),
                 *("--file", str(ROOT / recipe.dockerfile), str(ROOT)),
             ]
         )

@@ -11,7 +11,7 @@ import pytest
 from hack.cluster.cache import cache_folder
 from hack.images.__main__ import emulator
 from hack.images.architectures import ARCHITECTURES, own_architecture
-from hack.images.build import ARTIFACTS, KAITO, UNFURNISHED, Workshop
+from hack.images.build import ARTIFACTS, BESIDE_VLLM, KAITO, UNFURNISHED, Workshop
 from hack.images.sandbox import Sandbox
 
 BUILDING_SECONDS = 600
@@ -65,5 +65,13 @@ def carrier_image(workshop: Workshop, carrying: str) -> Iterator[Sandbox]:
 def serving_image(workshop: Workshop) -> Iterator[Sandbox]:
     """The file system of the inference image, without its packages."""
     name = workshop.build(UNFURNISHED, own_architecture())
+    with workshop.storage.mounted(name) as root:
+        yield Sandbox(root, workshop.storage.config(name)["config"], scratch=True)
+
+
+@pytest.fixture(scope="session")
+def beside_vllm(workshop: Workshop) -> Iterator[Sandbox]:
+    """The file system of the image with vLLM, without vLLM."""
+    name = workshop.build(BESIDE_VLLM, own_architecture())
     with workshop.storage.mounted(name) as root:
         yield Sandbox(root, workshop.storage.config(name)["config"], scratch=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import textwrap
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -99,3 +100,34 @@ def test_code_was_compiled_where_it_can_be_written(serving_image: Sandbox) -> No
 def test_it_runs_as_an_ordinary_user(serving_image: Sandbox) -> None:
     assert serving_image.config["User"] == "65532:65532"
     assert serving_image.config["ExposedPorts"] == {"5000/tcp": {}}
+
+
+def test_beside_vllm_stand_our_programs(beside_vllm: Sandbox) -> None:
+    told = beside_vllm.run("python3", "/workspace/inference/group.py", "--help")
+
+    assert told.returncode == 0, told.stderr
+    assert "--leader" in told.stdout
+    assert beside_vllm.config["User"] == "65532:65532"
+    program = beside_vllm.config["Cmd"][1]
+    assert (beside_vllm.root / program.lstrip("/")).is_file()
+
+
+def test_what_our_program_needs_beside_vllm_is_beside_it(beside_vllm: Sandbox) -> None:
+    script = """
+        import ast, pathlib, sys
+        folder = pathlib.Path("/workspace/inference")
+        own = {each.name.removesuffix(".py") for each in folder.iterdir()}
+        wanted = {
+            (node.module or "").partition(".")[0]
+            for file in folder.rglob("*.py")
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.ImportFrom) and not node.level
+        }
+        print(*sorted(wanted - own - sys.stdlib_module_names))
+    """
+
+    said = beside_vllm.run("python3", "-c", textwrap.dedent(script))
+
+    assert said.returncode == 0, said.stderr
+    assert {"kaito", "tests", "hack", "presets"}.isdisjoint(said.stdout.split())
+    assert "fastapi" in said.stdout.split()
