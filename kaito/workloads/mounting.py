@@ -20,7 +20,10 @@ from kaito.kube.resource import Resource
 PATIENCE_SECONDS = 4.0
 """How long a pod may be without a sandbox before anybody asks why."""
 
-_REASONS = frozenset({"FailedMount", "FailedAttachVolume"})
+PODLESS_SECONDS = 10.0
+"""How long a StatefulSet, which keeps its troubles to its Events, may be without any pod."""
+
+_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreate"})
 _CURRENT = timedelta(seconds=360)
 """How far apart a kubelet reports what still holds: at last, once in five minutes."""
 _COUNT = 2

@@ -1,6 +1,6 @@
-"""Ask the Events of pods that come no further what their kubelet says of their volumes.
+"""Ask the Events of what comes no further: of pods without a sandbox, and groups without pods.
 
-Only of such pods, and only now and then: a pod that gets its sandbox in time costs no request.
+Only of those, and only now and then: a pod that gets its sandbox in time costs no request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from kaito.controllers.workspace.observe import Observed
 from kaito.kube.client import Client
 from kaito.kube.errors import Denied
 from kaito.kube.kinds import Pod
-from kaito.workloads.mounting import COMPLAINTS, complaint, due_seconds
+from kaito.kube.objects import KubeObject
+from kaito.workloads.mounting import COMPLAINTS, PODLESS_SECONDS, complaint, due_seconds
 
 _AGAIN_SECONDS = 15.0
 """How often the Events of one pod are read."""
@@ -38,39 +39,52 @@ class Witness:
     _heard: dict[str, _Heard] = field(default_factory=dict)
 
     async def completed(self, seen: Observed, client: Client) -> Observed:
-        """The same look, and with it what Events say of the pods that come no further."""
-        stuck = [pod for pod in seen.pods if _is_stuck(pod, seen.now)]
+        """The same look, and with it what Events say of what comes no further."""
+        stuck = _stuck(seen)
         if not stuck:
             return seen
-        said = {pod.metadata.name: await self._ask(pod, client, now=seen.now) for pod in stuck}
+        said = {each.metadata.name: await self._ask(each, client, now=seen.now) for each in stuck}
         return replace(seen, complaints={name: text for name, text in said.items() if text})
 
     def again_seconds(self, seen: Observed) -> float | None:
-        """How soon the next look is worth it; None while no pod waits for its sandbox."""
-        due = (due_seconds(pod, now=seen.now) for pod in seen.pods)
-        return min((each if each > 0 else _AGAIN_SECONDS for each in due if each), default=None)
+        """How soon the next look is worth it; None where nothing is waited for."""
+        due = [due_seconds(pod, now=seen.now) for pod in seen.pods]
+        again = [seconds for seconds in due if seconds is not None and seconds > 0]
+        return min([*again, _AGAIN_SECONDS] if _stuck(seen) else again, default=None)
 
-    async def _ask(self, pod: Pod, client: Client, *, now: datetime) -> str:
-        """What was said of a pod; read anew when that was a while ago."""
-        uid = pod.metadata.uid
+    async def _ask(self, subject: KubeObject, client: Client, *, now: datetime) -> str:
+        """What was said of an object; read anew when that was a while ago."""
+        uid = subject.metadata.uid
         last = self._heard.get(uid)
         if last and now - last.at < timedelta(seconds=_AGAIN_SECONDS):
             return last.said
         self._heard = {key: heard for key, heard in self._heard.items() if now - heard.at < _FORGET}
-        said = await _read(pod, client)
+        said = await _read(subject, client)
         self._heard[uid] = _Heard(now, said)
         return said
 
 
-async def _read(pod: Pod, client: Client) -> str:
-    """What the Events of a pod say of its volumes."""
-    selector = f"regarding.uid={pod.metadata.uid},type=Warning"
+async def _read(subject: KubeObject, client: Client) -> str:
+    """What the Events of an object say against it."""
+    selector = f"regarding.uid={subject.metadata.uid},type=Warning"
     try:
-        events = await client.list(COMPLAINTS, namespace=pod.metadata.namespace, fields=selector)
+        events = await client.list(
+            COMPLAINTS, namespace=subject.metadata.namespace, fields=selector
+        )
     except Denied as error:
-        log.warning("events.denied", pod=str(pod.ref), error=str(error))
+        log.warning("events.denied", about=str(subject.ref), error=str(error))
         return ""
     return complaint(events)
+
+
+def _stuck(seen: Observed) -> list[KubeObject]:
+    """Pods that have been without a sandbox for too long, and a StatefulSet without any pod."""
+    stuck: list[KubeObject] = [pod for pod in seen.pods if _is_stuck(pod, seen.now)]
+    group = seen.stateful_set
+    since = group.metadata.creation_timestamp if group else None
+    if group and since and not group.status.replicas:
+        stuck += [group] if (seen.now - since).total_seconds() >= PODLESS_SECONDS else []
+    return stuck
 
 
 def _is_stuck(pod: Pod, now: datetime) -> bool:

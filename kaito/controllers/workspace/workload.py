@@ -29,14 +29,13 @@ from kaito.workloads.drift import is_covered
 from kaito.workloads.group import is_group, leader_name, meeting_ports
 from kaito.workloads.headless import rendered_headless
 from kaito.workloads.inference import Ground, rendered_inference
+from kaito.workloads.mounting import PODLESS_SECONDS
 from kaito.workloads.service import rendered_service
 from kaito.workloads.startup import startup_limits
 from kaito.workloads.template import rendered_template
 
 Workload = Deployment | StatefulSet
 
-_PODLESS_SECONDS = 10.0
-"""How long a StatefulSet, which keeps its troubles to its Events, may be without any pod."""
 _SILENCE_SECONDS = 2.0
 """How long a workload may be there before people are told that its pods are not ready yet."""
 
@@ -148,9 +147,12 @@ def _refusal(seen: Observed, workload: Workload) -> Cause | None:
     created = workload.metadata.creation_timestamp
     if not isinstance(workload, StatefulSet) or workload.status.replicas or created is None:
         return None
-    until = created + timedelta(seconds=_PODLESS_SECONDS)
+    until = created + timedelta(seconds=PODLESS_SECONDS)
     if seen.now < until:
         return Cause(Reason.WORKLOAD_PROGRESSING, "no pod is made yet", until=until)
+    if why := seen.complaints.get(workload.metadata.name):
+        message = f"the API server refuses the pods: {why}{_root(seen)}"
+        return Cause(Reason.PODS_REFUSED, message, lasting=True)
     said = f"`kubectl describe statefulset {workload.metadata.name}` says why no pod can be made"
     return Cause(Reason.PODS_REFUSED, f"{said}{_root(seen)}")
 

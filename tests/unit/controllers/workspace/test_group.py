@@ -150,6 +150,17 @@ def test_a_stateful_set_that_makes_no_pods_says_where_to_look(
     assert step.recheck_seconds == (None if refused else 9)
 
 
+def test_a_stateful_set_whose_events_say_why_it_makes_no_pods_says_that() -> None:
+    found = made(observedGeneration=1, replicas=0)
+    metadata = found.metadata.model_copy(update={"creation_timestamp": NOW - timedelta(seconds=60)})
+    podless = found.model_copy(update={"metadata": metadata})
+
+    step = ensure_workload(seen(stateful_set=podless, complaints={"w": "exceeded quota: none"}))
+
+    assert step.reason is Reason.PODS_REFUSED
+    assert step.message.endswith("the API server refuses the pods: exceeded quota: none")
+
+
 def test_that_it_serves_is_not_kept_while_an_earlier_stage_is_not_done() -> None:
     serving = seen(stateful_set=made(**READY), **services())
     up = status(serving, (ensure_workload(serving),))

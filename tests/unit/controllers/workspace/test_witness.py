@@ -10,7 +10,7 @@ from aiohttp import web
 
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.witness import Witness
-from kaito.kube.kinds import Pod
+from kaito.kube.kinds import Pod, StatefulSet
 from tests.unit.controllers.workspace.bench import Bench
 from tests.unit.controllers.workspace.worlds import NOW, observed
 from tests.unit.kube.apiserver import Answer, refusal
@@ -36,11 +36,11 @@ def after(seconds: float) -> Observed:
     return look(NOW + timedelta(seconds=seconds))
 
 
-def events(*notes: str) -> Answer:
+def events(*notes: str, reason: str = "FailedMount") -> Answer:
     found = [
         {
             "metadata": {"name": f"e{number}", "namespace": "default", "resourceVersion": "1"},
-            "reason": "FailedMount",
+            "reason": reason,
             "note": note,
             "eventTime": NOW.isoformat(),
         }
@@ -101,3 +101,21 @@ async def test_a_right_that_is_missing_costs_the_words_and_nothing_else(bench: B
     bench.api.instead.append(refusal(403, "Forbidden"))
 
     assert (await Witness().completed(after(5), bench.client)).complaints == {}
+
+
+async def test_of_a_stateful_set_without_a_pod_it_is_told_why_none_can_be_made(
+    bench: Bench,
+) -> None:
+    refused = 'create Pod w-0 in StatefulSet w failed error: pods "w-0" is forbidden: no quota'
+    metadata = {"name": "w", "namespace": "default", "uid": "g", "creationTimestamp": NOW}
+    podless = StatefulSet.model_validate({"metadata": metadata})
+    young, old = (
+        replace(observed(stateful_set=podless), now=NOW + timedelta(seconds=seconds))
+        for seconds in (9, 10)
+    )
+    bench.api.instead.append(events(refused, reason="FailedCreate"))
+
+    assert (await Witness().completed(young, bench.client)).complaints == {}
+    assert (await Witness().completed(old, bench.client)).complaints == {"w": refused}
+    assert [asked.query["fieldSelector"][:15] for asked in bench.api.seen] == ["regarding.uid=g"]
+    assert Witness().again_seconds(old) == 15
