@@ -6,12 +6,16 @@ remedy. Only workspaces that depend on something outside the cluster have one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from kaito.api import labels
 from kaito.api.spec import TuningSpec
 from kaito.api.workspace import Workspace
 from kaito.kube.kinds import PODS
 from kaito.kube.objects import Manifest
-from kaito.workloads.adapters import adapter_items
+from kaito.workloads.adapters import CONTAINER as ADAPTERS
+from kaito.workloads.adapters import FIT, adapter_items
 from kaito.workloads.carrier import Carrier, Item, carrier_volumes, carrying
 from kaito.workloads.image import preset_of
 from kaito.workloads.owner import owned_metadata
@@ -98,6 +102,49 @@ def rendered_preflight(workspace: Workspace, carrier: Carrier) -> Manifest:
             "volumes": volumes,
         },
     }
+
+
+def beside_the_model(look: Manifest, template: Manifest) -> Manifest:
+    """The same look on a workspace's own node, and at last its adapters beside the weights there.
+
+    So pods that answer are not replaced by pods whose adapters are of another model.
+
+    Args:
+        look: as `rendered_preflight` has it.
+        template: of the pods that are to follow; where they compare nothing, `look` stays.
+    """
+    spec, wanted, metadata = (
+        _mapping(found) for found in (look["spec"], template["spec"], look["metadata"])
+    )
+    steps = [one for one in _list(wanted, "initContainers") if one["name"] in (ADAPTERS, FIT)]
+    if FIT not in {one["name"] for one in steps}:
+        return look
+    volumes = {one["name"]: one for one in (*_list(wanted, "volumes"), *_list(spec, "volumes"))}
+    used = {mount["name"] for one in steps for mount in _list(one, "volumeMounts")}
+    used |= {one["name"] for one in _list(spec, "volumes")}
+    return {
+        **look,
+        "metadata": {**metadata, "name": f"{metadata['name']}-fit"},
+        "spec": {
+            **spec,
+            "affinity": {"nodeAffinity": _mapping(wanted["affinity"])["nodeAffinity"]},
+            "tolerations": wanted["tolerations"],
+            "imagePullSecrets": wanted["imagePullSecrets"],
+            "initContainers": [*_list(spec, "containers"), *steps[:-1]],
+            "containers": steps[-1:],
+            "volumes": [volume for name, volume in volumes.items() if name in used],
+        },
+    }
+
+
+def _mapping(found: object) -> dict[str, Any]:
+    """An object of a manifest."""
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _list(within: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """A list of objects of a manifest."""
+    return list(within.get(key, ()))
 
 
 def _model_items(workspace: Workspace) -> tuple[Item, ...]:

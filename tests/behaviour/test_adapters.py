@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from hack.cluster.cache import cache_folder
 from hack.cluster.registry.server import ACCOUNT, address, credentials
+from tests.behaviour.caller import calling, load_seconds
 from tests.behaviour.lora import QUESTION, TOKENS, key_of
 from tests.bystander import Bystander, condition, run, until
 from tests.conftest import audited
@@ -200,14 +201,24 @@ async def test_the_pod_that_looked_is_gone_once_pods_have_what_it_looked_at(stag
     assert await until("the end of the preflight's pod", gone)
 
 
-async def test_two_adapters_at_once_add_up(stage: Stage) -> None:
-    await stage.adapt(
-        adapter(stage.image("ships:0.0.1"), name="ships", pull=TEAM),
-        adapter(stage.image("birds:0.0.1"), name="birds", strength="0.25", pull=TEAM),
-    )
+async def test_two_adapters_at_once_add_up_and_the_old_list_answers_until_its_pod_is_to_end(
+    stage: Stage, record_property: Callable[[str, object], None]
+) -> None:
+    (old,) = await stage.cluster.pods(NAME)
+    async with calling(stage.cluster, NAME) as calls:
+        await stage.adapt(
+            adapter(stage.image("ships:0.0.1"), name="ships", pull=TEAM),
+            adapter(stage.image("birds:0.0.1"), name="birds", strength="0.25", pull=TEAM),
+        )
+        await stage.serves()
 
-    await stage.serves()
-
+    (new,) = await stage.cluster.pods(NAME)
+    left = {pod["metadata"]["uid"]: pod["metadata"] for pod in calls.pods}
+    uid = old["metadata"]["uid"]
+    assert uid not in left or "deletionTimestamp" in left[uid]
+    assert calls.answered
+    record_property("gap_seconds", round(calls.gap_seconds, 1))
+    record_property("load_seconds", load_seconds(new))
     expected = stage.expected(ships=1.0, birds=0.25)
     assert await stage.answer() == expected
     assert expected != stage.expected(ships=1.0)
@@ -292,18 +303,41 @@ async def test_a_registry_of_an_unknown_authority_is_said_before_a_node_is_bough
     assert "--ca-bundle" in message
 
 
-async def test_an_adapter_of_another_model_is_said_before_its_server_starts(
-    stage: Stage, tmp_path: Path
-) -> None:
-    folder = tmp_path / "wide"
+async def pushed_of_another_model(stage: Stage, folder: Path) -> str:
+    """The reference of an adapter whose model is twice as wide."""
     shutil.copytree(stage.adapters / "ships", folder)
     weights = folder / "adapter_model.safetensors"
     halves = load_file(weights)
     wide = {name: np.concatenate([half, half], axis=-1) for name, half in halves.items()}
     save_file({name: wide[name] if "lora_A" in name else halves[name] for name in wide}, weights)
     await stage.push(folder, "wide:1")
+    return stage.image("wide:1")
+
+
+async def test_an_adapter_of_another_model_in_a_new_list_leaves_the_old_list_answering(
+    stage: Stage, tmp_path: Path
+) -> None:
+    before = await stage.answer()
+    pods = {pod["metadata"]["uid"] for pod in await stage.cluster.pods(NAME)}
+    image = await pushed_of_another_model(stage, tmp_path / "wide")
+    await stage.adapt(adapter(image, pull=TEAM))
+
+    async def said() -> str:
+        found = condition(await stage.cluster.workspace(NAME), "Ready")
+        fits = "does not fit the model" not in found["message"]
+        return "" if fits or found["reason"] != "PreflightFailed" else str(found["message"])
+
+    message = await until("the refusal", said)
+    assert message.startswith(f"inference.adapters[0].source.image: {image}: ")
+    assert {pod["metadata"]["uid"] for pod in await stage.cluster.pods(NAME)} == pods
+    assert await stage.answer() == before
+
+
+async def test_an_adapter_of_another_model_is_said_before_its_server_starts(
+    stage: Stage, tmp_path: Path
+) -> None:
+    image = await pushed_of_another_model(stage, tmp_path / "wide")
     name = "other-model"
-    image = stage.image("wide:1")
     await stage.apply(name, adapter(image, pull=TEAM))
 
     async def stalled() -> str:

@@ -14,14 +14,16 @@ from kaito.api.reasons import Reason
 from kaito.api.workspace import INFERENCE_READY, JOB_STARTED
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Create, Delete, Step, done, hold
+from kaito.controllers.workspace.workload import wanted_workload
 from kaito.kube.conditions import condition
 from kaito.kube.kinds import PODS, ContainerStatus, ContainerTerminated, Pod
+from kaito.kube.objects import Manifest
 from kaito.workloads.adapters import adapter_items, fetched_items
 from kaito.workloads.note import Broken, note_of
 from kaito.workloads.preflight import (
     CONTAINER,
+    beside_the_model,
     needs_preflight,
-    preflight_name,
     rendered_preflight,
 )
 from kaito.workloads.tuning import run_of
@@ -38,7 +40,9 @@ def ensure_preflight(seen: Observed) -> Step:
     """What the workspace needs from outside can be had, or a workload has it already."""
     if _is_under_way(seen):
         return _forgotten(seen) if seen.workspace.tuning else done("", Reason.RECONCILING)
-    return _looked(seen) if needs_preflight(seen.workspace) else _forgotten(seen)
+    if not needs_preflight(seen.workspace):
+        return _forgotten(seen)
+    return _looked(seen, rendered_preflight(seen.workspace, seen.options.carrier))
 
 
 def ensure_change(seen: Observed) -> Step:
@@ -47,7 +51,11 @@ def ensure_change(seen: Observed) -> Step:
         return done("", Reason.RECONCILING)
     if not adapter_items(seen.workspace) or _is_fetched(seen):
         return _forgotten(seen)
-    return _looked(seen)
+    look = rendered_preflight(seen.workspace, seen.options.carrier)
+    spec = wanted_workload(seen)["spec"]
+    return _looked(
+        seen, beside_the_model(look, spec["template"]) if isinstance(spec, dict) else look
+    )
 
 
 def _is_under_way(seen: Observed) -> bool:
@@ -71,9 +79,10 @@ def _forgotten(seen: Observed) -> Step:
     return replace(done("", Reason.RECONCILING), actions=gone)
 
 
-def _looked(seen: Observed) -> Step:
+def _looked(seen: Observed, wanted: Manifest) -> Step:
     """What the pod says; there is one for what is wanted now, and none for anything else."""
-    name = preflight_name(seen.workspace, seen.options.carrier)
+    metadata = wanted["metadata"]
+    name = str(metadata["name"]) if isinstance(metadata, dict) else ""
     others = tuple(
         Delete(PODS, pod)
         for pod in seen.preflights
@@ -81,7 +90,6 @@ def _looked(seen: Observed) -> Step:
     )
     pod = next((one for one in seen.preflights if one.metadata.name == name), None)
     if pod is None:
-        wanted = rendered_preflight(seen.workspace, seen.options.carrier)
         step = _waiting(seen, Create(PODS, wanted, seen.workspace.metadata.uid))
     elif pod.is_deleting:
         step = _waiting(seen)
@@ -94,7 +102,7 @@ def _said(seen: Observed, pod: Pod) -> Step:
     """What a pod has come to."""
     if pod.status.phase == "Succeeded":
         return done("", Reason.RECONCILING)
-    refusals = [one for one in pod.status.container_statuses if _refusal(one)]
+    refusals = [one for one in _containers(pod) if _refusal(one)]
     if refusals:
         return _failed(seen, pod, "; ".join(_refusal(one) for one in refusals))
     if pod.status.phase == "Failed":
@@ -102,7 +110,7 @@ def _said(seen: Observed, pod: Pod) -> Step:
         return _skipped(f"pod {pod.metadata.name} has failed: {why}")
     since = pod.metadata.creation_timestamp or seen.now
     left = (since + timedelta(seconds=PATIENCE_SECONDS) - seen.now).total_seconds()
-    if pod.status.phase == "Running" or left > 0:
+    if _has_begun(pod) or left > 0:
         return replace(_waiting(seen), recheck_seconds=left if left > 0 else None)
     return _skipped(f"pod {pod.metadata.name} did not run for {PATIENCE_SECONDS:.0f} s{_why(pod)}")
 
@@ -123,9 +131,7 @@ def _waiting(seen: Observed, *actions: Create) -> Step:
 
 def _failed(seen: Observed, pod: Pod, message: str) -> Step:
     """Something cannot be had; it is looked at again after a while."""
-    ended = max(
-        (end for one in pod.status.container_statuses if (end := _finished(one))), default=None
-    )
+    ended = max((end for one in _containers(pod) if (end := _finished(one))), default=None)
     again = (ended or seen.now) + timedelta(seconds=AGAIN_SECONDS)
     left = (again - seen.now).total_seconds()
     step = hold(_condition(seen), Reason.PREFLIGHT_FAILED, message)
@@ -141,6 +147,17 @@ def _skipped(why: str) -> Step:
         Reason.PREFLIGHT_SKIPPED,
         f"images, secrets and registries were not looked at before: {why}",
     )
+
+
+def _containers(pod: Pod) -> tuple[ContainerStatus, ...]:
+    """All that look, in the order in which they do."""
+    return (*pod.status.init_container_statuses, *pod.status.container_statuses)
+
+
+def _has_begun(pod: Pod) -> bool:
+    """Whether a container runs, or has run."""
+    begun = any(one.state.running or one.state.terminated for one in _containers(pod))
+    return begun or pod.status.phase == "Running"
 
 
 def _refusal(container: ContainerStatus) -> str:
@@ -159,7 +176,7 @@ def _finished(container: ContainerStatus) -> datetime | None:
 
 def _ends(pod: Pod) -> str:
     """How the containers of a pod have ended."""
-    found = (one.state.terminated for one in pod.status.container_statuses)
+    found = (one.state.terminated for one in _containers(pod))
     return ", ".join(_end(ended) for ended in found if ended)
 
 
@@ -173,7 +190,7 @@ def _why(pod: Pod) -> str:
     scheduled = condition(pod.status.conditions, "PodScheduled")
     if scheduled and scheduled.status == "False":
         return f": {scheduled.message}"
-    found = (one.state.waiting for one in pod.status.container_statuses)
+    found = (one.state.waiting for one in _containers(pod))
     said = next((f"{one.reason}: {one.message}".strip(": ") for one in found if one), "")
     return f": {said}" if said else ""
 

@@ -17,8 +17,9 @@ from kaito.controllers.workspace.status import status
 from kaito.controllers.workspace.step import Create, Delete, Step
 from kaito.kube.conditions import condition
 from kaito.kube.kinds import PODS, Deployment, Pod
-from tests.unit.controllers.workspace.worlds import NOW, UID, observed, workspace
+from tests.unit.controllers.workspace.worlds import NOW, UID, node, observed, workspace
 from tests.unit.workloads.wire import deployment
+from tests.unit.workloads.wire import pod as pod_of
 
 LEGAL = {"source": {"name": "legal", "image": "r.example/legal:1", "imagePullSecrets": ["team"]}}
 POLITE = {"source": {"name": "polite", "image": "r.example/polite:1"}}
@@ -244,6 +245,54 @@ def test_a_change_is_looked_at_before_pods_that_answer_are_replaced() -> None:
     assert created(step)["kind"] == PODS.kind
 
 
+def test_a_change_is_looked_at_beside_the_model_where_the_pods_are() -> None:
+    changed = replace(serving(LEGAL), workspace=adapted(POLITE))
+    bought = created(ensure_preflight(replace(changed, deployment=None)))["metadata"]["name"]
+    made = created(ensure_change(changed))
+    spec, pods = made["spec"], pod_of(deployment(adapted(POLITE), dedicated=False))
+
+    assert made["metadata"]["name"] != bought
+    assert [one["name"] for one in spec["initContainers"]] == ["check", "adapters"]
+    assert spec["containers"] == [one for one in pods["initContainers"] if "fit" in one["name"]]
+    assert spec["tolerations"] == pods["tolerations"]
+    assert spec["affinity"] == {"nodeAffinity": pods["affinity"]["nodeAffinity"]}
+    names = {volume["name"] for volume in spec["volumes"]}
+    assert len(names) == len(spec["volumes"])
+    for one in (*spec["initContainers"], *spec["containers"]):
+        assert {mount["name"] for mount in one["volumeMounts"]} <= names
+        assert "nvidia.com/gpu" not in one["resources"].get("limits", {})
+
+
+@pytest.mark.parametrize("name", ["check", "adapters", "adapters-fit"])
+def test_what_any_step_of_the_look_says_leaves_the_pods_alone(name: str) -> None:
+    changed = replace(serving(LEGAL), workspace=adapted(POLITE))
+    made = created(ensure_change(changed))["metadata"]
+    state = {"terminated": {"exitCode": 1, "message": SAID, "finishedAt": NOW}}
+    where = "containerStatuses" if name == "adapters-fit" else "initContainerStatuses"
+    status = {"phase": "Failed", where: [{"name": name, "state": state}]}
+    pod = Pod.model_validate({"metadata": {**made, "uid": "p"}, "status": status})
+
+    step = ensure_change(replace(changed, preflights=(pod,)))
+
+    assert (step.satisfied, step.reason, step.message) == (False, "PreflightFailed", SAID)
+    assert step.actions == ()
+
+
+def test_a_look_that_fetches_for_long_is_waited_for() -> None:
+    changed = replace(serving(LEGAL), workspace=adapted(POLITE))
+    made = created(ensure_change(changed))["metadata"]
+    since = {"creationTimestamp": NOW - timedelta(seconds=100), "uid": "p"}
+    state = {"running": {"startedAt": NOW}}
+    begun = {"phase": "Pending", "initContainerStatuses": [{"name": "adapters", "state": state}]}
+
+    def step(status: dict[str, Any]) -> Step:
+        pod = Pod.model_validate({"metadata": made | since, "status": status})
+        return ensure_change(replace(changed, preflights=(pod,)))
+
+    assert not step(begun).satisfied
+    assert step({"phase": "Pending"}).reason == "PreflightSkipped"
+
+
 def test_the_pod_that_looks_at_a_change_stays_until_it_has_looked() -> None:
     changed = replace(serving(LEGAL), workspace=adapted(POLITE))
     made = created(ensure_change(changed))
@@ -266,7 +315,7 @@ def serving(*adapters: dict[str, Any]) -> Observed:
     """A look at a workspace whose Deployment has these adapters."""
     subject = adapted(*adapters)
     made = Deployment.model_validate(deployment(subject))
-    return observed(workspace=subject, deployment=made)
+    return observed(workspace=subject, deployment=made, nodes=(node({"apps": "phi"}, name="n"),))
 
 
 def test_an_adapter_may_not_be_named_like_the_model() -> None:
