@@ -104,7 +104,8 @@ def _facts(seen: Observed, steps: Sequence[Step]) -> Mapping[str, object]:
     created would tell nobody more than its size does.
     """
     told = seen.claim.status
-    over = {step.aspect for step in steps if step.satisfied}
+    latest = {step.aspect: step for step in steps}
+    over = {aspect for aspect, step in latest.items() if step.satisfied}
     node = seen.nodes[0] if Aspect.REGISTERED in over else Node()
     instance = seen.instance if seen.owned and Aspect.LAUNCHED in over else None
     promised, image = (instance.capacity, instance.image) if instance else ({}, "")
