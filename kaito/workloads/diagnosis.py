@@ -24,6 +24,10 @@ _PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "Regi
 _START = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"}
 )
+_MISSING = (
+    ": create what is missing in the Workspace's namespace, or correct its name (the Secret of"
+    " inference.preset.presetOptions.modelAccessSecret, or one that inference.template names)"
+)
 _BACK_OFF_PULLING = re.compile(r'^Back-off pulling image "[^"]*"(: ErrImagePull: )?')
 _PULL_GRACE = timedelta(seconds=60)
 """How long a registry may be away before a pull counts as failed for good."""
@@ -155,11 +159,9 @@ def _of_container(
     if waiting and waiting.reason in _PULL:
         yield _pull_cause(container, waiting, where=where, since=since, now=now)
     if waiting and waiting.reason in _START:
-        yield Cause(
-            Reason.CONTAINER_START_ERROR,
-            f"{where} cannot be started: {waiting.reason}: {waiting.message}".rstrip(": "),
-            lasting=True,
-        )
+        said = f"{where} cannot be started: {waiting.reason}: {waiting.message}".rstrip(": ")
+        remedy = _MISSING if waiting.reason == "CreateContainerConfigError" else ""
+        yield Cause(Reason.CONTAINER_START_ERROR, f"{said}{remedy}", lasting=True)
     ended = container.state.terminated or container.last_state.terminated
     if ended and not container.ready and (refusal := _refused_adapter(container, ended)):
         lasting = container.restart_count >= 1

@@ -75,7 +75,7 @@ async def sick(cluster: Bystander) -> AsyncIterator[Bystander]:
             ("exit code 3", "no such dtype: float7", "kubectl logs --previous"),
         ),
         ("unfit", "ContainerCrashLoopBackOff", ("ended with exit code", "No such file")),
-        ("secretless", "ContainerStartError", ("CreateContainerConfigError", "hub")),
+        ("secretless", "ContainerStartError", ("hub", "create what is missing")),
         (
             "unmounted",
             "VolumeNotMounted",

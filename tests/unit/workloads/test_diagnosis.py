@@ -87,7 +87,7 @@ def cause(*pods: Pod, now: datetime = WAITING_LONG, probe: dict[str, int] | None
         (
             waiting("CreateContainerConfigError", 'secret "hub" not found'),
             "ContainerStartError",
-            ('secret "hub" not found',),
+            ('secret "hub" not found', "modelAccessSecret", "create what is missing"),
         ),
         (
             crashed(message="Traceback\n  line 3\nValueError: no such dtype\n"),
