@@ -29,6 +29,7 @@ from kaito.kube.decoding import (
 from kaito.kube.errors import Conflict, Expired, NotFound
 from kaito.kube.gate import Write, note
 from kaito.kube.objects import KubeObject, Manifest, Ref
+from kaito.kube.quiet import Quiet
 from kaito.kube.resource import Resource
 from kaito.kube.token import RotatingToken
 from kaito.kube.transport import Call, Endpoint, Transport, Wire
@@ -46,6 +47,7 @@ class Client:
         field_manager: who we are in managedFields.
         clock: time and chance of everything that is built upon this client.
         guard: raises unless this process may act; a Writer asks it right before each write.
+        quiet: whether requests are under way.
     """
 
     def __init__(self, transport: Wire, *, field_manager: str, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -53,6 +55,7 @@ class Client:
         self.field_manager = field_manager
         self.clock = clock
         self.guard: Callable[[], None] = _always
+        self.quiet = Quiet()
 
     @classmethod
     async def connect(
@@ -256,9 +259,9 @@ class Client:
             KubeError: see `kaito.kube.errors`; Undecodable when the answer is not JSON.
         """
         data = None if body is None else pydantic_core.to_json(body, fallback=_plain)
-        return decoded(
-            await self._transport.send(Call(method, path, params or {}, data, content_type))
-        )
+        with self.quiet.broken():
+            call = Call(method, path, params or {}, data, content_type)
+            return decoded(await self._transport.send(call))
 
     async def _page(self, resource: Resource[T], path: str, params: Mapping[str, str]) -> Page[T]:
         """One page, decoded before the next is asked for: the loop turns in between."""

@@ -1,7 +1,8 @@
 """Kubernetes Events: what people read in `kubectl describe`.
 
-They are a courtesy: queued, sent in the background, repeated ones counted instead of
-sent again, dropped rather than waited for. A reconcile never notices.
+They are a courtesy: queued, sent in the background when nothing else is, for a few seconds,
+repeated ones counted instead of sent again, dropped rather than waited for. A reconcile never
+notices.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _BURST = 25
 _REFILL_SECONDS = 300.0
 _TRIES = 12
 _TRY_SECONDS = 10.0
+_PATIENCE_SECONDS = 3.0
+"""How long an event lets other requests go first: in a burst it would make them slower."""
 _CLUSTER_NAMESPACE = "default"
 _SIMILAR_COUNT = 10
 _SIMILAR_SECONDS = 600.0
@@ -57,11 +60,19 @@ EVENTS = Resource("events.k8s.io", "v1", "events", "Event", KubeEvent)
 
 @dataclass(frozen=True, slots=True)
 class _Sighting:
-    """One event, as it is sent."""
+    """One event, as it is sent.
+
+    Attributes:
+        ref: where it is stored.
+        time: of the sighting, as it is stored.
+        manifest: of the event.
+        since: monotonic time of the sighting, in seconds.
+    """
 
     ref: Ref
     time: str
     manifest: Manifest
+    since: float
 
 
 class Recorder:
@@ -130,14 +141,17 @@ class Recorder:
             "type": type,
         }
         try:
-            self._queue.put_nowait(_Sighting(ref, time, manifest))
+            self._queue.put_nowait(_Sighting(ref, time, manifest, self.clock.monotonic()))
         except asyncio.QueueFull:
             metrics.EVENTS_DROPPED.labels("queue").inc()
 
     async def run(self) -> None:
         """Send what is queued until cancelled."""
         while True:
-            await self._deliver(await self._queue.get())
+            sighting = await self._queue.get()
+            age = self.clock.monotonic() - sighting.since
+            await self._client.quiet.wait(_PATIENCE_SECONDS - age)
+            await self._deliver(sighting)
 
     async def _deliver(self, sighting: _Sighting) -> None:
         """Send one event, again and again while that can help."""
