@@ -9,43 +9,8 @@ import pytest
 
 from tests import rights
 from tests.conftest import RIGHTS_USED
+from tests.excused import EXCUSED
 from tests.rights import Right
-
-ELSEWHERE = {
-    Right("kaito", "create", "tokenreviews.authentication.k8s.io"),
-    Right("kaito", "create", "subjectaccessreviews.authorization.k8s.io"),
-    Right("provisioner", "create", "tokenreviews.authentication.k8s.io"),
-    Right("provisioner", "create", "subjectaccessreviews.authorization.k8s.io"),
-}
-"""Needed when somebody scrapes, which tests/delivery does."""
-
-AFTER_A_LOSS = {
-    Right(account, "get", resource)
-    for account, resources in {
-        "kaito": (
-            *("deployments.apps", "statefulsets.apps", "jobs.batch", "pods", "services"),
-            *("machines.karpenter.sh", "nodeclaims.karpenter.sh", "workspaces.kaito.sh"),
-            "events.events.k8s.io",
-        ),
-        "provisioner": (
-            *("machines.karpenter.sh", "nodeclaims.karpenter.sh", "nodes"),
-            "events.events.k8s.io",
-        ),
-    }.items()
-    for resource in resources
-}
-"""What is read back when a name is taken or an answer was lost, which tests/chaos brings about."""
-
-BY_SETTING = {
-    Right("provisioner", "delete", "machines.karpenter.sh"),
-    Right("provisioner", "delete", "nodeclaims.karpenter.sh"),
-}
-"""Only with --deadline-action=delete, which tests/provisioner sets."""
-
-OF_A_LATE_CLOUD = {Right("provisioner", "delete", "nodes")}
-"""Of a machine whose Node outlives it: the local cloud takes both; the plans' unit tests use it."""
-
-EXCUSED = ELSEWHERE | AFTER_A_LOSS | BY_SETTING | OF_A_LATE_CLOUD
 
 
 def needed(used: set[Right]) -> set[Right]:
