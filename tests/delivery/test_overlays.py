@@ -253,7 +253,7 @@ async def test_models_come_from_a_registry_that_is_named(installed: Installed) -
         if installed.path.endswith("airgapped")
         else "mcr.microsoft.com/aks/kaito"
     )
-    assert told["KAITO_ARTIFACTS_IMAGE"].endswith("kaito-artifacts:0.1.0")
+    assert "kaito-artifacts" in told["KAITO_ARTIFACTS_IMAGE"]
 
 
 def settings(installed: Installed) -> dict[str, str]:
