@@ -16,7 +16,7 @@ EVENT = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*")
 LOGGING_DOOR = "kaito/kube/logs.py"
 """Where what libraries say through `logging` is led into structlog."""
 
-ACTING = {"__init__", "controller", "executor", "act", "report", "observe", "metrics"}
+ACTING = {"__init__", "controller", "executor", "act", "report", "observe", "witness", "metrics"}
 """Modules of a controller that do things, look at things or log; all others decide."""
 
 WORLD = ("aiohttp", "asyncio", "azure", "os", "random", "structlog", "time")
