@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.bystander import until
 from tests.vllm.conftest import CONTEXT_TOKENS, TOKENS, Answers, Server
 
-pytestmark = pytest.mark.timeout(170)
+pytestmark = pytest.mark.timeout(300)
 
 PROMPTS = ["What is KAITO?", "Who are you?", "What is Kubernetes?"]
 BOTH = "ships+birds"
@@ -34,12 +36,17 @@ async def chat(http: aiohttp.ClientSession, **fields: object) -> str:
     return str(body["Result"])
 
 
-async def tokens_seen(http: aiohttp.ClientSession) -> float:
-    """How many tokens were read and written so far."""
-    names = ("vllm:prompt_tokens_total{", "vllm:generation_tokens_total{")
+async def total(http: aiohttp.ClientSession, *names: str) -> float:
+    """Sum of all samples of some series."""
+    starts = tuple(f"vllm:{name}{{" for name in names)
     async with http.get("/metrics") as response:
         lines = (await response.text()).splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(names))
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(starts))
+
+
+async def tokens_seen(http: aiohttp.ClientSession) -> float:
+    """How many tokens were read and written so far."""
+    return await total(http, "prompt_tokens_total", "generation_tokens_total")
 
 
 async def test_it_answers_with_all_adapters_together(
@@ -207,7 +214,7 @@ async def test_what_changes_nothing_is_taken(
     ("body", "status"),
     [
         ("{", 400),
-        ('{"promt": "x"}', 422),
+        ('{"question": "x"}', 422),
         ('{"prompt": ""}', 400),
         ('{"prompt": "a", "messages": [{"role": "user", "content": "b"}]}', 400),
         ('{"prompt": "a", "clean_up_tokenization_spaces": true}', 400),
@@ -244,3 +251,24 @@ async def test_the_key_is_asked_for_on_chat_too(start: Callable[..., Server]) ->
 
     assert (without, refused["error"]["code"]) == (401, 401)
     assert answer.startswith("Hello")
+
+
+async def test_a_client_that_leaves_ends_its_request(http: aiohttp.ClientSession) -> None:
+    most = CONTEXT_TOKENS - 20
+    endless = {"do_sample": False, "eos_token_id": 511, "max_new_tokens": most}
+    before = await total(http, "generation_tokens_total")
+
+    async def begun() -> bool:
+        return await total(http, "generation_tokens_total") > before
+
+    async def alone() -> bool:
+        # The last that is told of the running ones is with its own last token.
+        await chat(http, prompt="Hello", generate_kwargs={"do_sample": False, "max_new_tokens": 1})
+        return await total(http, "num_requests_running") == 1
+
+    leaving = asyncio.create_task(chat(http, prompt="Hello", generate_kwargs=endless))
+    await until("the first token", begun)
+    leaving.cancel()
+    await until("nobody else's request", alone)
+
+    assert await total(http, "generation_tokens_total") - before < most

@@ -60,6 +60,16 @@ def refusals(commands: list[list[str]]) -> tuple[list[str], str]:
     return found, version
 
 
+def of_rank(folder: Path, rank: int) -> Path:
+    """A folder of adapters, as they are unpacked."""
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": rank}
+    for name in ("legal", "polite", ".merged"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "adapter_config.json").write_text(json.dumps(config))
+        (folder / name / "adapter_model.safetensors").touch()
+    return folder
+
+
 @pytest.mark.parametrize("origin", ["kaito", "upstream"])
 def test_vllm_takes_every_command_line_of_the_catalogue(origin: Origin) -> None:
     named = list(rendered(origin))
@@ -71,19 +81,24 @@ def test_vllm_takes_every_command_line_of_the_catalogue(origin: Origin) -> None:
     assert {name: refusal for (name, _), refusal in said if refusal} == {}
 
 
-@pytest.mark.parametrize("rank", [1, 2, 8, 9, 100, 511, 512])
-def test_vllm_takes_adapters_of_every_rank(tmp_path: Path, rank: int) -> None:
+def test_vllm_takes_adapters_of_every_rank(tmp_path: Path) -> None:
     _, command = next(rendered("kaito"))
-    for name in ("legal", "polite", ".merged"):
-        (tmp_path / name).mkdir()
-        config = {"peft_type": "LORA", "r": rank, "lora_alpha": rank}
-        (tmp_path / name / "adapter_config.json").write_text(json.dumps(config))
-        (tmp_path / name / "adapter_model.safetensors").touch()
+    folders = [of_rank(tmp_path / str(rank), rank) for rank in (1, 2, 8, 9, 100, 511, 512)]
 
-    words = after_serve([*command, f"--adapters-dir={tmp_path}"])
+    words = [after_serve([*command, f"--adapters-dir={folder}"]) for folder in folders]
 
-    assert refusals([words])[0] == [""]
-    assert f".merged={tmp_path}/.merged" in words
+    assert set(refusals(words)[0]) == {""}
+    assert all(f".merged={folder}/.merged" in words[at] for at, folder in enumerate(folders))
+
+
+def test_vllm_takes_what_a_pod_of_several_is_told() -> None:
+    _, command = next(rendered("kaito"))
+    pod = [
+        *("--distributed-executor-backend=mp", "--nnodes=2", "--node-rank=1"),
+        *("--master-port=29500", "--headless", "--master-addr=10.0.0.1"),
+    ]
+
+    assert refusals([after_serve([*command, *pod])])[0] == [""]
 
 
 def test_the_version_is_that_of_our_image() -> None:

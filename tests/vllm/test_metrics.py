@@ -15,7 +15,7 @@ from tests.unit.presets.series import (
     labels_of,
 )
 
-pytestmark = pytest.mark.timeout(170)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def test_the_series_that_dashboards_ask_for_are_there(http: aiohttp.ClientSession) -> None:
