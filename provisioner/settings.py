@@ -119,8 +119,8 @@ class Settings(ProcessSettings):
     drain_deadline_seconds: float = Field(
         default=300,
         ge=0,
-        description="How long pods may take to leave the node of a deleted claim; 0 evicts none;"
-        " seconds.",
+        description="How long pods may take to leave the node of a deleted claim, where that has no"
+        " terminationGracePeriod; 0 evicts none; seconds.",
     )
     garbage_action: Literal["delete", "report"] = Field(
         default="delete",
