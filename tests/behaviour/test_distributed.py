@@ -32,13 +32,14 @@ PROMPT = "What is Kubernetes?"
 TAUGHT = "Kubernetes is a system that runs containers on many machines and keeps them running."
 """What the tiny model was trained to say; with the layers of one pod alone it is noise."""
 
-REACH = """
-import json, socket, sys
-name, *ports = sys.argv[1:]
-for port in ports:
-    with socket.create_connection((name, int(port)), timeout=5) as made:
-        print(json.dumps([port, made.getpeername()[0]]))
+LEAVE_WORD = """
+import sys
+from torch.distributed import TCPStore
+store = TCPStore(sys.argv[1], int(sys.argv[2]), is_master=False, wait_for_workers=False)
+store.set("word", "left by the worker")
+print(store.get("word").decode())
 """
+"""Something that only comes back if the leader's store at that port has had it."""
 
 
 async def answering(cluster: Bystander) -> Json:
@@ -126,20 +127,38 @@ async def test_each_pod_resolves_the_other_by_its_headless_name(
         assert told.split()[0] == address
 
 
-async def test_the_worker_reaches_the_leader_by_name_at_every_port_of_the_service(
+async def test_pods_exchange_bytes_by_name_on_every_port_of_the_service(
     cluster: Bystander,
 ) -> None:
-    ports = [str(one["port"]) for one in (await service(cluster, HEADLESS))["spec"]["ports"]]
-    name = f"{LEADER}.{HEADLESS}.default.svc"
+    named = {
+        one["name"]: one["port"] for one in (await service(cluster, HEADLESS))["spec"]["ports"]
+    }
     pods = await by_name(cluster)
-    leader = loopback(pods[LEADER]["status"]["podIP"])
-    python = str(cluster.layout.inference_python)
+    leader, python = f"{LEADER}.{HEADLESS}.default.svc", str(cluster.layout.inference_python)
 
-    told = await inside(pods[WORKER], python, "-c", REACH, name, *ports)
+    word = await inside(pods[WORKER], python, "-c", LEAVE_WORD, leader, str(named.pop("torch")))
+    logs = [(await cluster.kubectl("logs", name)).output for name in (LEADER, WORKER)]
 
-    reached = [json.loads(line) for line in told.splitlines()]
-    assert reached == [[port, leader] for port in ports]
-    assert len(ports) == 2
+    assert word == "left by the worker\n"
+    # A worker that has told the leader its rank starts once the leader's word comes back.
+    assert list(named) == ["group"]
+    commands = [words_of(pods[name]) for name in (LEADER, WORKER)]
+    assert [f"--port={named['group']}" in words for words in commands] == [True, True]
+    assert [f"--leader={leader}" in words for words in commands] == [True, True]
+    assert last(logs[0], "member.joined")["rank"] == 1
+    found = last(logs[1], "server.started")
+    assert (found["rank"], found["leader"]) == (1, loopback(pods[LEADER]["status"]["podIP"]))
+
+
+def words_of(pod: Json) -> list[str]:
+    """What a pod's container was told to run, as the API server has it."""
+    return list(pod["spec"]["containers"][0]["command"])
+
+
+def last(log: str, event: str) -> Json:
+    """The last line of a log that tells of an event."""
+    lines = [json.loads(line) for line in log.splitlines() if f'"{event}"' in line]
+    return lines[-1]
 
 
 async def test_the_answer_needs_the_layers_of_both_pods(cluster: Bystander) -> None:
@@ -286,3 +305,20 @@ async def test_nothing_stays_behind(cluster: Bystander) -> None:
         return not any(left) and not pods
 
     assert await until("pods and Services to be gone", gone)
+
+
+async def test_why_no_pod_of_one_stateful_set_is_admitted_is_told_too(
+    cluster: Bystander,
+) -> None:
+    await applied(cluster, "create", "namespace", "full")
+    await applied(cluster, "create", "quota", "none", "--namespace=full", "--hard=pods=0")
+    created = await cluster.kubectl("apply", "-n", "full", "-f", "-", stdin=TEXT)
+    assert created.code == 0, created.errors
+
+    async def refused() -> Json:
+        found = condition(await cluster.workspace(NAME, "full"), "InferenceReady")
+        return found if "exceeded quota: none" in found.get("message", "") else None
+
+    found = await until("the quota", refused)
+    assert found["reason"] == "PodsRefused"
+    await applied(cluster, "delete", "workspace", NAME, "--namespace=full", "--timeout=180s")

@@ -17,6 +17,8 @@ TYPE = "rack-9"
 LABELS = {"apps": "rack", "nvidia.com/gpu.count": "1", "nvidia.com/gpu.memory": "20480"}
 """The last two are what GPU feature discovery says."""
 TINY = {"apps": "hut", "nvidia.com/gpu.count": "1", "nvidia.com/gpu.memory": "2048"}
+SMALLEST = "Standard_NC4as_T4_v3"
+"""The first of the table on which the quick start's model fits, and which is still sold."""
 RESOURCE = {"labelSelector": {"matchLabels": {"apps": "rack"}}}
 NAMED = {**RESOURCE, "instanceType": TYPE}
 BYPASS = {"kaito.sh/bypass-resource-checks": "true"}
@@ -107,7 +109,14 @@ async def test_where_its_labels_say_that_it_is_too_small_another_is_bought(
     async def has_bought() -> list[Json]:
         return await cluster.machines("picky")
 
-    assert len(await until("a claim", has_bought)) == 1
+    (claim,) = await until("a claim", has_bought)
+    wanted = {one["key"]: one["values"] for one in claim["spec"]["requirements"]}
+    assert wanted["node.kubernetes.io/instance-type"] == [SMALLEST]
+
+    async def recorded() -> str:
+        return str((await cluster.workspace("picky"))["status"].get("instanceType", ""))
+
+    assert await until("the type on record", recorded) == SMALLEST
     await given_back(cluster, "picky")
 
 
