@@ -29,6 +29,10 @@ least GPU memory on all of them, fewest GPUs, newest GPU (compute capability), s
 the name, shortest name, and the alphabet. Prices are not known here; memory is what one pays for.
 """
 _DASH = "`-`: left out, for a reason that stands in the second table."
+_RUN_TIMES = """
+Why `kaito` says transformers for some, and vllm for the rest, is a
+[decision](../decisions/0031-the-row-decides-who-serves.md).
+"""
 _WRITTEN = "Written by `python -m hack.pages` from {source}. Do not edit.\n"
 
 
@@ -68,7 +72,7 @@ def _models(catalog: Catalog) -> str:
         [
             "# Models\n\n",
             _WRITTEN.format(source="presets/models"),
-            f"\n{len(models)} models. A name is found in any case. {_DASH}\n\n",
+            f"\n{len(models)} models. A name is found in any case. {_DASH}\n{_RUN_TIMES}\n",
             table(head, (listing.model_row(model) for model in models)),
             "\n## What is left out, and why\n\n",
             table(("model", "what", "why"), missing),
