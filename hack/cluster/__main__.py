@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -61,7 +60,7 @@ def up(arguments: argparse.Namespace) -> None:
     bring_up(arguments.home, offline=arguments.offline, report=report)
     report(f"ready: {IN_SHELL if has_moved() else IN_PLACE}")
     if not has_moved():
-        print(_exports(Layout.load(arguments.home)))
+        print(f"  {Layout.load(arguments.home).exports}")
 
 
 def down(arguments: argparse.Namespace) -> None:
@@ -187,14 +186,6 @@ def _parser() -> argparse.ArgumentParser:
     parsers[logs].add_argument("-f", "--follow", action="store_true", help="go on as they grow")
     parsers[shell].add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
     return parser
-
-
-def _exports(layout: Layout) -> str:
-    """What a shell needs to reach the cluster, as a line to paste."""
-    config, programs = (
-        shlex.quote(str(each)) for each in (layout.admin_kubeconfig, layout.binaries)
-    )
-    return f"  export KUBECONFIG={config} PATH={programs}:$PATH"
 
 
 def _state(home: Path) -> State:

@@ -11,6 +11,7 @@ its *loopback* form, 127.a.b.c, and nothing is ever sent to the nominal one.
 
 from __future__ import annotations
 
+import shlex
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Self
@@ -180,6 +181,12 @@ class Layout(BaseModel):
     def admin_kubeconfig(self) -> Path:
         """For people: O=system:masters."""
         return self.home / "admin.kubeconfig"
+
+    @property
+    def exports(self) -> str:
+        """The line with which a shell reaches the cluster, kubectl and its plug-in on PATH."""
+        config, programs = shlex.quote(str(self.admin_kubeconfig)), shlex.quote(str(self.binaries))
+        return f"export KUBECONFIG={config} PATH={programs}:$PATH"
 
     @property
     def node_kubeconfig(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -73,3 +74,17 @@ def test_a_layout_is_read_as_it_was_written(tmp_path: Path) -> None:
     layout.save()
 
     assert Layout.load(tmp_path / "home") == layout
+
+
+def test_the_line_for_other_shells_puts_the_cluster_s_programs_first(tmp_path: Path) -> None:
+    layout = a_layout(home=tmp_path / "a cluster's")
+    layout.binaries.mkdir(parents=True)
+    program = layout.binaries / "kubectl"
+    program.write_text('#!/bin/sh\necho "$KUBECONFIG"\n')
+    program.chmod(0o755)
+
+    done = subprocess.run(
+        ["bash", "-euc", f"{layout.exports}\nkubectl"], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == f"{layout.admin_kubeconfig}\n"
