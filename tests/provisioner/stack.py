@@ -21,6 +21,7 @@ from typing import Any
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from hack.cluster import audit
 from hack.cluster import layout as names
 from hack.cluster.arm.faults import Scenario
 from hack.cluster.arm.provider import SYSTEM_POOL
@@ -29,13 +30,14 @@ from hack.cluster.arm.settings import Pace, Settings
 from hack.cluster.layout import Layout
 from hack.cluster.process import Process, Program
 from kaito.kube.client import Client
-from tests import realserver
+from tests import realserver, rights
 from tests.bystander import LIMIT_SECONDS, Bystander, Json, condition, holds, until
 from tests.claims import KINDS, Kind, manifest
 from tests.provisioner.books import requests
 from tests.provisioner.door import Door
 from tests.provisioner.machines import Machines
 from tests.provisioner.portal import Portal
+from tests.rights import Right
 
 SERVICE_ACCOUNT = "/api/v1/namespaces/kaito-system/serviceaccounts/provisioner"
 PACE = Pace(provision_seconds=0.5, delete_seconds=0.3, page_size=20)
@@ -107,6 +109,10 @@ class Stack:
         """Wait for that, and start another provisioner in its place."""
         await self.sprung()
         await self.replace(**settings)
+
+    def used(self) -> set[Right]:
+        """The rights that a provisioner has made use of so far."""
+        return rights.used(rights.requests(self.layout))
 
     async def readiness(self) -> tuple[int, str]:
         """What the provisioner says of itself; status 0 while it does not listen."""
@@ -244,7 +250,7 @@ async def stacked(evidence: Path, *, pace: Pace = PACE) -> AsyncIterator[Stack]:
         evidence: a folder.
         pace: of the cloud.
     """
-    async with realserver.serving(cached=True) as layout:
+    async with realserver.serving(cached=True, flags=_audited) as layout:
         layout.arm.mkdir()
         settings = Settings(
             home=layout.home,
@@ -273,6 +279,12 @@ async def stacked(evidence: Path, *, pace: Pace = PACE) -> AsyncIterator[Stack]:
             await client.close()
             for path in (*layout.logs.glob("*.log"), *layout.arm.glob("*.jsonl")):
                 shutil.copy(path, evidence)
+
+
+def _audited(layout: Layout) -> tuple[str, ...]:
+    """Flags of an API server that writes down what the provisioner does."""
+    audit.write_policy(layout)
+    return tuple(f"--{name}={value}" for name, value in audit.flags(layout).items())
 
 
 def token_file(layout: Layout) -> Path:

@@ -8,6 +8,7 @@ from kaito.kube.kinds import NODES
 from kaito.kube.objects import Ref
 from tests.bystander import Json, until
 from tests.claims import MACHINE, NODE_CLAIM, Kind
+from tests.excused import BY_SETTING, OF_A_LATE_CLOUD, OF_BOTH_KINDS
 from tests.provisioner.books import accepted
 from tests.provisioner.stack import Stack
 
@@ -80,6 +81,7 @@ async def test_what_is_overdue_is_deleted_where_that_is_wished(stack: Stack) -> 
     journal = (await stack.see.journal())[earlier:]
     assert [len(accepted(journal, "PUT", name)) for name in OVERDUE] == [1] * 3
     assert [len(accepted(journal, "DELETE", name)) for name in OVERDUE] == [1] * 3
+    assert sorted((BY_SETTING | OF_A_LATE_CLOUD | OF_BOTH_KINDS) - stack.used()) == []
 
 
 async def show_gpu(stack: Stack, kind: Kind, name: str) -> None:
