@@ -13,11 +13,10 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import cast
+from urllib.parse import quote
 
 import aiohttp
 from azure.core import MatchConditions
-from azure.core.async_paging import AsyncPageIterator
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import AioHttpTransport
@@ -35,6 +34,9 @@ from provisioner.azure.preflight import Preflight
 from provisioner.cloud import Instance, InstanceSpec
 from provisioner.failures import CloudDenied, CloudError, CloudThrottled, CloudUnavailable
 from provisioner.turns import Turns
+
+API_VERSION = "2026-08-01"
+"""Of agent pools: what the SDK's models are made for."""
 
 PAGE_TRIES = 10
 """Before a list is given up because one page of it is throttled again and again."""
@@ -86,6 +88,7 @@ class AksCloud:
             cluster.subscription_id,
             base_url=cluster.endpoint,
             credential_scopes=[cluster.scope],
+            api_version=API_VERSION,
             transport=kept_connections(cluster.ca_file),
             policies=pipeline(credential, cluster.scope),
         )
@@ -134,23 +137,32 @@ class AksCloud:
     async def _page(self, address: str) -> tuple[Sequence[Mapping[str, object]], str]:
         """The agent pools at that address, "" for the first page, and the address of the next.
 
-        A page that is throttled is asked for again: to begin anew would ask for more of them.
+        A page that is throttled is asked for again: to begin anew would ask for more of them. It
+        is read as it came: the SDK would first make a model of each pool, at each look.
         """
         for last in (*(False,) * (PAGE_TRIES - 1), True):
             await self._turn()
             try:
                 async with self._call("list"):
-                    pools = self._client.agent_pools.list(
-                        self._cluster.resource_group, self._cluster.name
-                    )
-                    by_page = pools.by_page(continuation_token=address or None)
-                    pages = cast("AsyncPageIterator[AgentPool]", by_page)
-                    page = [pool.as_dict() async for pool in await anext(pages)]
-                    return page, pages.continuation_token or ""
+                    version = {} if address else {"api-version": API_VERSION}
+                    request = HttpRequest("GET", address or self._pools_path(), params=version)
+                    response = await self._client.send_request(request)
+                    response.raise_for_status()
+                    page = response.json()
+                    return page["value"], page.get("nextLink") or ""
             except CloudThrottled:
                 if last or not address:
                     raise
         raise AssertionError("a page is tried at least once")
+
+    def _pools_path(self) -> str:
+        """Where the agent pools of the cluster are."""
+        cluster = self._cluster
+        return (
+            f"/subscriptions/{quote(cluster.subscription_id)}"
+            f"/resourceGroups/{quote(cluster.resource_group)}"
+            f"/providers/Microsoft.ContainerService/managedClusters/{quote(cluster.name)}/agentPools"
+        )
 
     async def _turn(self) -> None:
         """Wait for the list's turn, unless that is so long that it must be told."""

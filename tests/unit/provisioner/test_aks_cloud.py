@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
+from azure.mgmt.containerservice.aio import ContainerServiceClient
 
 from hack.cluster import layout
-from provisioner.azure.client import AksCloud, Cluster
+from provisioner.azure.client import API_VERSION, AksCloud, Cluster
 from provisioner.azure.credentials import Identity, credential
 from provisioner.cloud import Instance, InstanceSpec, InstanceState
 from provisioner.controllers.machine.kinds import MACHINE
@@ -115,6 +117,21 @@ async def test_every_page_of_the_list_is_read(cloud: AksCloud) -> None:
 
     assert set(names) < set(seen)
     assert len(seen) == len(names) + 1
+
+
+async def test_lists_and_launches_speak_the_version_that_the_sdk_is_made_for(
+    server: Server, cloud: AksCloud
+) -> None:
+    await cloud.launch(spec())
+    await cloud.instances()
+
+    spoken = {
+        str(each["apiVersion"])
+        for each in await server.requests()
+        if each["operation"] in {"PUT", "LIST"}
+    }
+    assert spoken == {API_VERSION}
+    assert f'"{API_VERSION}"' in (inspect.getdoc(ContainerServiceClient) or "")
 
 
 async def test_a_list_goes_on_at_the_page_that_was_throttled(
