@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple
 
+from kaito.kube.errors import InvalidSpec
 from kaito.kube.kinds import Node, Pod
-from provisioner.cloud import INSTANCE_LIMIT, Instance, InstanceState
+from provisioner.cloud import INSTANCE_LIMIT, Instance, InstanceSpec, InstanceState
 from provisioner.controllers.machine.kinds import KINDS, Claim
 from provisioner.controllers.machine.ledger import Entry
 from provisioner.controllers.machine.observe import Deadlines, Moment, Observed, ordered
@@ -116,6 +117,7 @@ class World(NamedTuple):
         return self.deleting and not self.finalizer
 
 
+@cache
 def steps_of(world: World) -> tuple[Step, ...]:
     """What the plan makes of a world, of which it is shown only what the process can know."""
     return _steps(shown(world))
@@ -138,8 +140,6 @@ def actions(world: World) -> tuple[Action, ...]:
 
 def seen(world: World) -> Observed:
     """The snapshot that the controller would take of this world."""
-    now = BORN + (LATE if world.late else SOON)
-    kind = KIND[world.kind]
     claim = _claim(
         world.kind,
         world.asks,
@@ -149,19 +149,29 @@ def seen(world: World) -> Observed:
         known=world.known,
     )
     return Observed(
-        kind=kind,
+        kind=KIND[world.kind],
         claim=claim,
-        order=ordered(kind, claim, now=now),
+        order=_order(world.kind, world.asks, late=bool(world.late)),
         entry=_entry(world.failure, fresh=world.fresh),
         listing=_listing(world) if world.listed else None,
         list_failure=CloudUnavailable("ServerBusy", "not now") if world.mute else None,
         nodes=_nodes(world.node, world.trouble, world.cordoned),
-        moment=Moment(now, NOW),
+        moment=Moment(_now(late=bool(world.late)), NOW),
         closed_until=NOW + 60 if world.failure == "paused" else float("-inf"),
         deadlines=Deadlines(deletes=world.late == "deleted"),
         pods=_pods(world.guests),
         reserved=INSTANCE_LIMIT if world.full else 0,
     )
+
+
+def _now(*, late: bool) -> datetime:
+    return BORN + (LATE if late else SOON)
+
+
+@cache
+def _order(kind: str, asks: str, *, late: bool) -> InstanceSpec | InvalidSpec:
+    claim = _claim(kind, asks, finalizer=True, deleting=False, told="", known=False)
+    return ordered(KIND[kind], claim, now=_now(late=late))
 
 
 @cache
