@@ -46,6 +46,13 @@ QUOTA = Class(
     remedy="Ask for more vCPU quota of this family in the Azure portal",
     waits=(60,),
 )
+FULL = Class(
+    outcome="ClusterFull",
+    reason="AgentPoolLimit",
+    status="False",
+    remedy="use a further cluster",
+    waits=(60,),
+)
 SKU = Class(
     outcome="SkuUnavailable",
     reason="SkuUnavailable",
@@ -220,6 +227,8 @@ _GIVEN: Sequence[Given] = (
     ),
     _operation(QUOTA, "QuotaExceeded", _CORES),
     _operation(QUOTA, "OperationNotAllowed", _CORES),
+    # room in the cluster
+    _answer(FULL, 400, "MaxAgentPoolCountReached"),
     # size
     _scripted(SKU, "sku", f"The VM size of {VM_SIZE} is not allowed", "'local'"),
     _answer(SKU, 400, "VMSizeNotSupported"),
@@ -255,6 +264,7 @@ _GIVEN: Sequence[Given] = (
     _answer(CLUSTER, 404, "ParentResourceNotFound", more=_FRONT),
     _answer(CLUSTER, 404, "SubscriptionNotFound", more=_FRONT),
     _answer(CLUSTER, 400, "InvalidSubscriptionId", more=_FRONT),
+    _answer(CLUSTER, 409, "MissingSubscriptionRegistration", more=_FRONT),
     # input
     _answer(INPUT, 400, "InvalidParameter"),
     _answer(INPUT, 400, "InvalidTemplateDeployment", more=_FRONT),
