@@ -1,4 +1,4 @@
-"""hack/demo as a user runs it: twice, after a run that was killed, interrupted, and not as root.
+"""hack/demo as a user runs it: with a tuning, after one that was killed, interrupted, not as root.
 
 This process adopts whatever the demo orphans, so nothing that it leaves running can hide.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from hack.cluster.datasets import LESSONS
 from tests.bystander import Finished, run
 
 pytestmark = pytest.mark.timeout(600)
@@ -124,13 +126,31 @@ def assert_told(told: Finished) -> None:
     assert "every process has stopped" in told.output
 
 
-async def test_it_works_twice_in_a_row_and_leaves_nothing_running() -> None:
+def assert_tuned(told: Finished) -> None:
+    """Assert that the loss fell, the adapter was pushed, and that it answers what it was taught."""
+    assert told.code == 0, told.output + told.errors
+    question, taught = LESSONS[0]
+    found = re.findall(r"step (\d+) of (\d+), loss ([\d.]+), \d+ s to go", told.output)
+    losses = [float(loss) for _, _, loss in found]
+    answers = dict(re.findall(r"^  (phi-3\S+) +(.+)$", told.output, flags=re.M))
+    assert found[-1][0] == found[-1][1]
+    assert losses[-1] < losses[0]
+    assert "PlaceholderNotReplaced" not in told.output
+    assert re.search(r"pushed as \S+/team/adapter:0\.0\.1@sha256:[0-9a-f]{64} after", told.output)
+    assert f"Q {question}\n" in told.output
+    assert answers["phi-3-adapter"] == taught != answers["phi-3-mini-128k-instruct"]
+    assert "the GPU node of the tuning is given back" in told.output
+    assert "machine, agent pool and node are gone; left of them: nothing" in told.output
+    assert "every process has stopped" in told.output
+
+
+async def test_it_works_twice_in_a_row_tunes_as_well_and_leaves_nothing_running() -> None:
     listening, running = sockets(), descendants()
 
-    for _ in range(2):
-        told = await demo()
+    for words, assert_seen in (((), assert_told), (("--tune",), assert_tuned)):
+        told = await run(*DEMO, *words)
 
-        assert_told(told)
+        assert_seen(told)
         assert sockets() - listening == set()
         assert descendants() - running == set()
 
