@@ -19,7 +19,7 @@ MEANINGS: Mapping[str, str] = {
     "claim.readied": "The node of a claim is there and usable.",
     "claim.released": "Nothing of a claim is left, and it may go.",
     "event.refused": "The API server did not take a Kubernetes Event; nothing else depends on it.",
-    "events.denied": "The Events of what comes no further may not be read; a role lacks `list`.",
+    "events.denied": "Events of what comes no further cannot be read; nothing else depends on it.",
     "garbage.refused": "A leftover could not be removed; it is tried again.",
     "handler.failed": "A bug: what should react to a change raised.",
     "informer.interrupted": "A resource cannot be listed or watched; the cache is kept and ages.",

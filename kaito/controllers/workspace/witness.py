@@ -12,13 +12,13 @@ import structlog
 
 from kaito.controllers.workspace.observe import Observed
 from kaito.kube.client import Client
-from kaito.kube.errors import Denied
+from kaito.kube.errors import KubeError
 from kaito.kube.kinds import Pod
 from kaito.kube.objects import KubeObject
 from kaito.workloads.mounting import COMPLAINTS, PODLESS_SECONDS, complaint, due_seconds
 
-_AGAIN_SECONDS = 15.0
-"""How often the Events of one pod are read."""
+_SOONEST, _LATEST = timedelta(seconds=15), timedelta(minutes=5)
+"""How often the Events of one object are read, at first and after twenty minutes."""
 _FORGET = timedelta(minutes=10)
 
 log = structlog.get_logger()
@@ -26,10 +26,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """What was said of one pod, and when it was asked."""
+    """What was said of one object, when it was asked, and since when it is asked about."""
 
+    since: datetime
     at: datetime
     said: str
+
+    @property
+    def pace(self) -> timedelta:
+        """How long that holds: what has been stuck for long seldom has anything new to say."""
+        return min(max((self.at - self.since) / 4, _SOONEST), _LATEST)
 
 
 @dataclass(slots=True)
@@ -50,30 +56,35 @@ class Witness:
         """How soon the next look is worth it; None where nothing is waited for."""
         due = [due_seconds(pod, now=seen.now) for pod in seen.pods]
         again = [seconds for seconds in due if seconds is not None and seconds > 0]
-        return min([*again, _AGAIN_SECONDS] if _stuck(seen) else again, default=None)
+        for each in _stuck(seen):
+            heard = self._heard.get(each.metadata.uid)
+            again.append((heard.pace if heard else _SOONEST).total_seconds())
+        return min(again, default=None)
 
     async def _ask(self, subject: KubeObject, client: Client, *, now: datetime) -> str:
         """What was said of an object; read anew when that was a while ago."""
         uid = subject.metadata.uid
         last = self._heard.get(uid)
-        if last and now - last.at < timedelta(seconds=_AGAIN_SECONDS):
+        if last and now - last.at < last.pace:
             return last.said
         self._heard = {key: heard for key, heard in self._heard.items() if now - heard.at < _FORGET}
         said = await _read(subject, client)
-        self._heard[uid] = _Heard(now, said)
+        if said is None:
+            said = last.said if last else ""
+        self._heard[uid] = _Heard(last.since if last else now, now, said)
         return said
 
 
-async def _read(subject: KubeObject, client: Client) -> str:
-    """What the Events of an object say against it."""
+async def _read(subject: KubeObject, client: Client) -> str | None:
+    """What the Events of an object say against it; None where they cannot be read."""
     selector = f"regarding.uid={subject.metadata.uid},type=Warning"
     try:
         events = await client.list(
             COMPLAINTS, namespace=subject.metadata.namespace, fields=selector
         )
-    except Denied as error:
+    except KubeError as error:
         log.warning("events.denied", about=str(subject.ref), error=str(error))
-        return ""
+        return None
     return complaint(events)
 
 

@@ -88,6 +88,31 @@ async def test_what_was_said_holds_for_a_while(bench: Bench) -> None:
     assert len(bench.api.seen) == 2
 
 
+async def test_what_has_been_stuck_for_long_is_asked_about_less_often(bench: Bench) -> None:
+    witness, asked, at = Witness(), 0, 5.0
+    while at < 3600:
+        bench.api.instead.append(events(MISSING))
+        seen = after(at)
+        assert (await witness.completed(seen, bench.client)).complaints == {"p": MISSING}
+        asked += 1
+        at += witness.again_seconds(seen) or 0
+
+    assert len(bench.api.seen) == asked
+    assert 15 < asked < 40, "every 15 seconds would be 240 times"
+
+
+async def test_words_that_were_heard_stand_while_events_cannot_be_read(bench: Bench) -> None:
+    witness = Witness()
+    bench.api.instead.extend([events(MISSING), refusal(500, "InternalError")])
+
+    said = [
+        (await witness.completed(after(seconds), bench.client)).complaints for seconds in (5, 20)
+    ]
+
+    assert said == [{"p": MISSING}] * 2
+    assert len(bench.api.seen) == 2
+
+
 @pytest.mark.parametrize(("seconds", "again"), [(1, 3), (5, 15)])
 def test_the_next_look_comes_by_itself(seconds: float, again: float) -> None:
     assert Witness().again_seconds(after(seconds)) == again
@@ -97,8 +122,11 @@ def test_pods_that_have_their_sandbox_need_no_further_look() -> None:
     assert Witness().again_seconds(look(NOW, waiting(has_sandbox=True))) is None
 
 
-async def test_a_right_that_is_missing_costs_the_words_and_nothing_else(bench: Bench) -> None:
-    bench.api.instead.append(refusal(403, "Forbidden"))
+@pytest.mark.parametrize(("status", "reason"), [(403, "Forbidden"), (500, "InternalError")])
+async def test_events_that_cannot_be_read_cost_the_words_and_nothing_else(
+    bench: Bench, status: int, reason: str
+) -> None:
+    bench.api.instead.append(refusal(status, reason))
 
     assert (await Witness().completed(after(5), bench.client)).complaints == {}
 
