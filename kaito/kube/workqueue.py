@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import deque
 from functools import partial
 from itertools import count
 
@@ -56,7 +57,8 @@ class Workqueue:
         self._heap: list[tuple[float, Ref]] = []
         self._failures: dict[Ref, int] = {}
         self._alarm: asyncio.TimerHandle | None = None
-        self._changed = asyncio.Event()
+        self._alarm_at: float | None = None
+        self._waiters: deque[asyncio.Future[None]] = deque()
         self._closed = False
         self._meter = _Meter(name, self)
 
@@ -139,8 +141,7 @@ class Workqueue:
             self._collect_due()
             if self._queued:
                 return self._take()
-            self._changed.clear()
-            await self._changed.wait()
+            await self._woken()
         raise ShutDown
 
     def done(self, key: Ref) -> None:
@@ -154,9 +155,28 @@ class Workqueue:
     def shut_down(self) -> None:
         """Hand out nothing any more; a restart looks at every object anyway."""
         self._closed = True
-        if self._alarm:
-            self._alarm.cancel()
-        self._changed.set()
+        self._set_alarm()
+        while self._waiters:
+            self._wake()
+
+    async def _woken(self) -> None:
+        """Wait for a key, an appointment or the end."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():
+                self._wake()  # what this one was woken for is somebody else's now
+            raise
+
+    def _wake(self) -> None:
+        """Wake the worker that has waited longest: a key is for one, so the others sleep on."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
 
     def _promote(self, key: Ref, priority: int) -> None:
         """Put a key to the end of a higher level."""
@@ -171,7 +191,7 @@ class Workqueue:
         rank = self._clock.monotonic() - _LEVEL_SECONDS * level
         heapq.heappush(self._queue, (rank, number, key))
         self._meter.know(level)
-        self._changed.set()
+        self._wake()
 
     def _take(self) -> Ref:
         """The first key; a place that a promoted key has left is passed over."""
@@ -196,12 +216,19 @@ class Workqueue:
 
     def _set_alarm(self) -> None:
         """Wake a worker when the first appointment is due."""
+        at = self._heap[0][0] if self._heap and not self._closed else None
+        if at == self._alarm_at:
+            return
         if self._alarm:
             self._alarm.cancel()
-            self._alarm = None
-        if self._heap and not self._closed:
-            seconds = max(0.0, self._heap[0][0] - self._clock.monotonic())
-            self._alarm = asyncio.get_running_loop().call_later(seconds, self._changed.set)
+        self._alarm, self._alarm_at = None, at
+        if at is not None:
+            seconds = max(0.0, at - self._clock.monotonic())
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = self._alarm_at = None
+        self._wake()
 
 
 class _Meter:

@@ -63,7 +63,7 @@ async def waits_after(
                 break
             if runs:
                 clock.advance(step_seconds)
-                controller.queue._changed.set()
+                controller.queue._wake()
     return runs[1] - runs[0]
 
 
@@ -214,7 +214,7 @@ async def test_c1_q6_a_recheck_is_kept_and_an_event_comes_before_it() -> None:
         second = await runs.get()
         await asyncio.sleep(0)
         clock.advance(60)
-        controller.queue._changed.set()
+        controller.queue._wake()
         third = await runs.get()
 
     assert (second - first, third - first) == (0, 60)

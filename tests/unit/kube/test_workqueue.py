@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from kaito.kube.objects import Ref
 from kaito.kube.workqueue import ShutDown, Workqueue
 from tests.unit.kube.builders import FakeClock, ref
 
@@ -99,6 +100,50 @@ async def test_q4_a_sleeping_worker_wakes_for_an_appointment() -> None:
 
     async with asyncio.timeout(30):
         assert await queue.get() == A
+
+
+async def waiting(queue: Workqueue, count: int) -> list[asyncio.Task[Ref]]:
+    """Workers that wait for a key, in that order."""
+    workers = [asyncio.create_task(queue.get()) for _ in range(count)]
+    await asyncio.sleep(0)
+    return workers
+
+
+async def test_of_many_workers_each_key_wakes_one() -> None:
+    queue = Workqueue("t")
+    first, second, third = await waiting(queue, 3)
+
+    queue.add(A)
+    queue.add(B)
+    await asyncio.sleep(0)
+
+    assert (first.result(), second.result()) == (A, B)
+    assert not third.done()
+    third.cancel()
+
+
+async def test_a_key_whose_worker_was_cancelled_is_anothers() -> None:
+    queue = Workqueue("t")
+    first, second = await waiting(queue, 2)
+
+    queue.add(A)
+    first.cancel()
+
+    async with asyncio.timeout(30):
+        assert await second == A
+    assert first.cancelled()
+
+
+async def test_a_worker_that_was_cancelled_before_holds_up_no_key() -> None:
+    queue = Workqueue("t")
+    first, second = await waiting(queue, 2)
+    first.cancel()
+    await asyncio.sleep(0)
+
+    queue.add(A)
+
+    async with asyncio.timeout(30):
+        assert await second == A
 
 
 async def test_q5_q9_failures_in_a_row_double_the_wait_with_jitter() -> None:
