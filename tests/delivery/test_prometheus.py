@@ -21,12 +21,13 @@ from hack.cluster.session import running
 from hack.cluster.state import fresh_home
 from hack.monitoring import panels, pictures
 from hack.monitoring.panels import Dashboard
-from tests import loglines
+from tests import loglines, rights
 from tests.behaviour.containers import processes
 from tests.bystander import WORKSPACE, Bystander, Json, holds, quick_start, run, until
 from tests.claims import MACHINE, manifest
 from tests.conftest import PACE
 from tests.delivery.prometheus import Prometheus, watching
+from tests.excused import BY_SCRAPES
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
@@ -127,6 +128,14 @@ async def test_both_processes_are_scraped_over_tls(watched: Prometheus) -> None:
         return {each["metric"]["container"] for each in up} == {"kaito", "provisioner"}
 
     assert await until("both to be scraped", both)
+
+
+async def test_who_scrapes_is_reviewed_with_rights_that_nothing_else_needs(
+    watched: Prometheus, cluster: Bystander
+) -> None:
+    await until("scrapes", lambda: watched.query('up{job="operator"} == 1'))
+
+    assert sorted(BY_SCRAPES - rights.used(rights.requests(cluster.layout))) == []
 
 
 async def test_nobody_reads_metrics_without_the_right_to(cluster: Bystander) -> None:
