@@ -43,18 +43,30 @@ def peaks(page: str) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("page", ["benchmarks.md", "scale.md"])
-def test_the_most_that_was_ever_measured_is_half_of_the_limit(page: str) -> None:
-    limit = mebibytes(resources("controller")["limits"]["memory"])
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [
+        ("controller", "benchmarks.md"),
+        ("controller", "scale.md"),
+        ("provisioner", "provisioner.md"),
+    ],
+)
+def test_the_most_that_was_ever_measured_is_half_of_the_limit(name: str, page: str) -> None:
+    limit = mebibytes(resources(name)["limits"]["memory"])
 
     assert peaks(page)
     assert 2 * max(peaks(page)) <= limit
 
 
-def test_a_thousand_workspaces_fit_what_is_asked_for() -> None:
-    asked = mebibytes(resources("controller")["requests"]["memory"])
+@pytest.mark.parametrize(
+    ("name", "page"), [("controller", "scale.md"), ("provisioner", "provisioner.md")]
+)
+def test_a_thousand_workspaces_and_ninety_machines_fit_what_is_asked_for(
+    name: str, page: str
+) -> None:
+    asked = mebibytes(resources(name)["requests"]["memory"])
 
-    assert max(peaks("scale.md")) <= asked
+    assert max(peaks(page)) <= asked
 
 
 @pytest.mark.parametrize("name", ["controller", "provisioner"])

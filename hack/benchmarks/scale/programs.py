@@ -17,12 +17,14 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from hack.benchmarks.provisioner import cpu_seconds, peak_mb
+from hack.benchmarks.provisioner.usage import cpu_seconds, peak_mb
 from hack.benchmarks.scale.script import Order
 from hack.cluster.layout import Layout
 from hack.cluster.process import Process, Program
 
 READY_SECONDS = 60.0
+REST_SECONDS = 4.0
+"""Longer than any request is held back."""
 _IMPORTS = """
 import kubernetes_asyncio, kaito.__main__
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
@@ -66,6 +68,15 @@ class Controller:
                 if sample.name == "rest_client_requests_total":
                     requests += sample.value
         return Used(requests, cpu_seconds(folder), peak_mb(folder))
+
+    async def rested(self) -> Used:
+        """What it has used by the time that it sends nothing more: its Events come last."""
+        used, before = await self.used(), -1.0
+        while used.requests != before:
+            before = used.requests
+            await asyncio.sleep(REST_SECONDS)
+            used = await self.used()
+        return used
 
     async def is_ready(self) -> bool:
         """Whether it has seen all there is."""

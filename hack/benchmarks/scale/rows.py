@@ -110,7 +110,7 @@ async def _controlled(ground: Ground, count: int) -> _Run:
             before = await controller.used()
             begun = await script.run()
             await arrivals.complete(LIMIT_SECONDS)
-            after = await controller.used()
+            after = await controller.rested()
         used = Used(
             after.requests - before.requests,
             after.cpu_seconds - before.cpu_seconds,

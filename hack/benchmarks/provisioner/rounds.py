@@ -1,36 +1,22 @@
-"""Ninety machines at once: how long until all are Ready, and what that costs.
-
-A local cluster of its own, with pools that take five seconds. The claims are Machines that no
-Workspace stands behind; the provisioner is the only one who acts on them. Then the same again in
-another cluster, whose ARM takes one request a second. The exit status is 1 if a pool is left.
-
-    machines          claims made at once
-    ready_seconds     until all of them were Ready
-    pool_seconds      until the last of their pools was: its PUT, and five seconds
-    arm_requests      of the provisioner until then, refused ones included
-    puts              how many of these were PUTs
-    pools_left        after all claims are deleted, the cluster's own pool not counted
-    cpu_seconds       of the provisioner until all were Ready
-    peak_mb           most memory that it ever had
-    throttled         the same figures at one request a second
-"""
+"""One round: claims up and down again, in a local cluster of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
 
+from hack.benchmarks.provisioner.usage import cpu_seconds, peak_mb
 from hack.cluster.arm import state
+from hack.cluster.arm.calls import Call
 from hack.cluster.arm.provider import SYSTEM_POOL
 from hack.cluster.cache import cache_folder
 from hack.cluster.layout import Layout
@@ -42,12 +28,34 @@ from kaito.api.machine import MACHINES, Machine
 from kaito.kube.client import Client
 from kaito.kube.objects import Manifest
 
-MACHINE_COUNT = 90
 POOL_SECONDS = 5.0
 LIMIT_SECONDS = 400.0
 SIZE = "Standard_NC24ads_A100_v4"
-Figures = dict[str, float]
-ARM_CALLS = ("PUT", "GET", "LIST", "DELETE", "POLL", "ABORT")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a round has shown.
+
+    Attributes:
+        machines: claims made at once.
+        ready_seconds: until all of them were Ready.
+        pool_seconds: until the last of their pools was: its PUT, and five seconds.
+        arm_requests: of the provisioner until then, refused ones, sizes and quota included.
+        puts: how many of these were PUTs.
+        pools_left: after all claims are deleted, the cluster's own pool not counted.
+        cpu_seconds: of the provisioner until all were Ready.
+        peak_mb: most memory that it ever had, in MiB.
+    """
+
+    machines: int
+    ready_seconds: float
+    pool_seconds: float
+    arm_requests: int
+    puts: int
+    pools_left: int
+    cpu_seconds: float
+    peak_mb: float
 
 
 def machine(number: int) -> Manifest:
@@ -110,19 +118,6 @@ def process_of(layout: Layout) -> Path | None:
     return None
 
 
-def cpu_seconds(process: Path) -> float:
-    """Time on a processor since its start."""
-    fields = (process / "stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_mb(process: Path) -> float:
-    """Most memory that it ever had resident."""
-    lines = (process / "status").read_text().splitlines()
-    kib = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    return kib / 1024
-
-
 def is_ready(claim: Machine) -> bool:
     """Whether its condition Ready says so."""
     return any(each.type == "Ready" and each.status == "True" for each in claim.status.conditions)
@@ -142,18 +137,18 @@ def moment(request: dict[str, object]) -> float:
     return datetime.fromisoformat(str(request["time"])).timestamp()
 
 
-async def measured(layout: Layout, client: Client, process: Path) -> Figures:
-    """One round: up, and down again."""
+async def measured(layout: Layout, client: Client, process: Path, *, machines: int) -> Figures:
+    """Up, and down again."""
     before = len(await journal(layout))
     cpu, begun, wall = cpu_seconds(process), time.perf_counter(), time.time()
     async with asyncio.TaskGroup() as tasks:
-        for number in range(MACHINE_COUNT):
+        for number in range(machines):
             tasks.create_task(client.create(MACHINES, machine(number)))
 
     async def ready() -> bool:
         count = sum(map(is_ready, await client.list(MACHINES)))
         print(f"{count} ready", file=sys.stderr)
-        return count == MACHINE_COUNT
+        return count == machines
 
     await until(ready)
     ready_seconds = time.perf_counter() - begun
@@ -163,16 +158,16 @@ async def measured(layout: Layout, client: Client, process: Path) -> Figures:
     await give_back(client)
     puts = [each for each in up if each["operation"] == "PUT"]
     accepted = [moment(each) for each in puts if each["status"] == HTTPStatus.CREATED]
-    return {
-        "machines": MACHINE_COUNT,
-        "ready_seconds": round(ready_seconds, 2),
-        "pool_seconds": round(max(accepted) + POOL_SECONDS - wall, 2),
-        "arm_requests": sum(each["operation"] in ARM_CALLS for each in up),
-        "puts": len(puts),
-        "pools_left": pools_left(layout),
-        "cpu_seconds": round(used, 2),
-        "peak_mb": round(peak, 1),
-    }
+    return Figures(
+        machines=machines,
+        ready_seconds=round(ready_seconds, 2),
+        pool_seconds=round(max(accepted) + POOL_SECONDS - wall, 2),
+        arm_requests=sum(each["operation"] in set(Call) for each in up),
+        puts=len(puts),
+        pools_left=pools_left(layout),
+        cpu_seconds=round(used, 2),
+        peak_mb=round(peak, 1),
+    )
 
 
 async def give_back(client: Client) -> None:
@@ -199,8 +194,8 @@ async def provisioner(layout: Layout) -> Path:
     return found
 
 
-async def round_of(scenario: object) -> Figures:
-    """Measure in a cluster of its own, whose ARM behaves so."""
+async def round_of(scenario: object, *, machines: int) -> Figures:
+    """Measure for so many machines, in a cluster of its own whose ARM behaves so."""
     home = fresh_home(cache_folder() / "clusters", "bench-")
     pace = Pace(provision_seconds=POOL_SECONDS, delete_seconds=1.0)
     async with running(home=home, pace=pace) as layout:
@@ -210,18 +205,6 @@ async def round_of(scenario: object) -> Figures:
         try:
             process = await provisioner(layout)
             await play(layout, scenario)
-            return await measured(layout, client, process)
+            return await measured(layout, client, process, machines=machines)
         finally:
             await client.close()
-
-
-async def main() -> int:
-    """Measure, and print the figures."""
-    report = await round_of({})
-    throttled = await round_of({"limits": [{"perSecond": 1}]})
-    print(json.dumps({**report, "throttled": throttled}))
-    return 1 if report["pools_left"] or throttled["pools_left"] else 0
-
-
-if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))

@@ -1,0 +1,1 @@
+"""Ninety machines at once: how long until all are Ready, and what that costs."""
