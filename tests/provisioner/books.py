@@ -43,6 +43,7 @@ def bought(journal: Iterable[Json], pool: str) -> int:
 
 
 def history(journal: Iterable[Json], pool: str) -> list[str]:
-    """What was done to a pool, in order, by what was accepted."""
-    done = (each for each in journal if each["pool"] == pool and each["operationId"])
-    return [each["operation"] for each in done if each["operation"] in {"PUT", "DELETE"}]
+    """What a pool was asked to become, in order; what was refused is marked."""
+    asked = (each for each in journal if each["pool"] == pool)
+    words = ((each["operation"], "" if each["operationId"] else " refused") for each in asked)
+    return [f"{call}{end}" for call, end in words if call in {"PUT", "DELETE"}]

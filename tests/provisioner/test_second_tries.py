@@ -26,6 +26,8 @@ SWEPT = {"PROVISIONER_GARBAGE_AGE_SECONDS": "1", "PROVISIONER_POLL_SECONDS": "0.
 BACK_OFF_SECONDS = 2.0
 """After an operation that ended in trouble of the cloud's own."""
 
+LONG_SECONDS = 4.0
+"""More than a successor takes until it sees an orphan that is being deleted."""
 AFTER_ANSWER_SECONDS = 0.02
 
 
@@ -77,9 +79,10 @@ def trap(call: Call, moment: Moment, story: Story) -> Trap:
 async def test_a_second_try_is_made_once_and_what_becomes_an_orphan_is_removed_once(
     stack: Stack, story: Story
 ) -> None:
-    match = {"pool": story.pool, "operation": "PUT"}
+    match = {"pool": story.pool}
     fails = {"fault": "allocation", "code": "InternalServerError", "times": 1, "match": match}
-    stack.play(fails)
+    lingers = {"fault": "stuck-deleting", "after": 1, "seconds": LONG_SECONDS, "match": match}
+    stack.play(fails, lingers)
     await stack.start(**KEPT)
 
     stack.door.trap = trap(Call.DELETE, story.removal, story)
@@ -104,10 +107,10 @@ async def test_a_second_try_is_made_once_and_what_becomes_an_orphan_is_removed_o
 
 async def orphan(stack: Stack, story: Story) -> None:
     """Tear the claim away while nobody looks; whoever sweeps is killed at the removal."""
-    await stack.stop()
+    stack.kill()
     await stack.tear(story.kind, story.pool)
     stack.door.trap = trap(Call.DELETE, story.sweep, story)
-    await stack.start(**SWEPT)
+    await stack.replace(**SWEPT)
 
 
 async def swept(stack: Stack) -> bool:
