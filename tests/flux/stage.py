@@ -16,6 +16,8 @@ from tests.flux.repository import NAMESPACE, Repository
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "gitops.md"
 KUSTOMIZATIONS = f"/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{NAMESPACE}/kustomizations"
+Place = tuple[str, str, str]
+"""Group, namespace and name of an object."""
 WRITES = frozenset({"create", "update", "patch", "delete"})
 
 
@@ -82,7 +84,7 @@ class Stage:
     async def is_ready(self, name: str, revision: str) -> bool:
         """Whether it is ready with a revision."""
         found = await self.kustomization(name)
-        return holds(found, "Ready") and found["status"]["lastAppliedRevision"] == revision
+        return holds(found, "Ready") and found["status"].get("lastAppliedRevision") == revision
 
     async def fails(self, name: str, *words: str) -> str:
         """Wait until it has failed with these words in its message; returns the message."""
@@ -104,10 +106,22 @@ class Stage:
         """Requests about one Workspace, from the audit log: of Flux and of the operator."""
         return [
             line
-            for line in rights.requests(self.cluster.layout)
+            for line in self.log()
             if line.get("objectRef", {}).get("resource") == "workspaces"
             and line["objectRef"].get("name") == name
         ]
+
+    def log(self) -> list[Json]:
+        """Requests of Flux and of the operator, from the audit log."""
+        return list(rights.requests(self.cluster.layout))
+
+
+def place(line: Json) -> Place:
+    """What a request is about."""
+    about = line.get("objectRef", {})
+    # A namespace is said to be in itself.
+    namespace = "" if about.get("resource") == "namespaces" else about.get("namespace", "")
+    return about.get("apiGroup", ""), namespace, about.get("name", "")
 
 
 def writes(lines: list[Json]) -> list[Json]:

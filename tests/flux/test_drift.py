@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from tests.bystander import holds, until
-from tests.flux.stage import Stage, comparisons, workspace, writes
+from tests.flux.stage import Stage, comparisons, place, workspace, writes
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+
+DRAFT = Path(__file__).parents[2] / "manifests" / "examples" / "tuning-phi-3.yaml"
 
 SERVED = "phi-3"
 SHORTEST = "100ms"
@@ -47,6 +51,36 @@ async def test_an_hour_of_reconciles_writes_nothing_to_a_workspace(served: Stage
     assert writes(lines) == []
     assert await served.cluster.workspace(SERVED) == before
     assert before["metadata"]["generation"] == 1
+
+
+async def test_an_hour_over_a_stalled_workspace_writes_nothing_to_it(served: Stage) -> None:
+    draft = yaml.safe_load(DRAFT.read_text())
+    name = draft["metadata"]["name"]
+    draft["metadata"]["namespace"] = "default"
+    served.repository.files["drafts/draft.yaml"] = json.dumps(draft).encode()
+    await served.repository.push()
+    await served.follow(
+        "drafts",
+        like="models",
+        path="./drafts",
+        dependsOn=[],
+        interval=SHORTEST,
+        retryInterval=SHORTEST,
+    )
+    await served.fails("drafts", "stalled resources", f"Workspace/default/{name} status: 'Failed'")
+    before = await served.cluster.workspace(name)
+    seen, done = len(served.log()), await served.reconciles("drafts")
+
+    async def an_hour_later() -> bool:
+        return await served.reconciles("drafts") >= done + HOUR
+
+    await until("an hour of reconciles", an_hour_later, limit_seconds=280)
+
+    lines = [line for line in served.log()[seen:] if place(line)[1:] == ("default", name)]
+    assert len(comparisons(lines)) >= HOUR
+    assert writes(lines) == []
+    assert await served.cluster.workspace(name) == before
+    await served.unfollow("drafts")
 
 
 async def test_what_somebody_edits_is_put_back(served: Stage) -> None:
