@@ -30,7 +30,8 @@ each figure, on {machine}, which they share with everything that is measured;
 - `instant`: machines are Ready, and pods run, as soon as they are seen.
 - `pools`: each machine is a pool of the ARM server, which takes five seconds; the provisioner sees
   to it. The floor asks for the same pools, without a provisioner.
-- Requests, CPU and memory are those of the workspace controller, Events included.
+- Requests, CPU and memory are those of the workspace controller until it sends nothing more: its
+  Events, which let other requests go first, are included.
 """
 _UPSTREAM = """
 KAITO v0.12 (Go) on instant infrastructure, on another machine of two cores; it sent 14.5 requests
