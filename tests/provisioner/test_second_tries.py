@@ -6,11 +6,9 @@ claim is torn away, so that its pool and its Node are nobody's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-import pytest_asyncio
 
 from hack.cluster.arm.calls import Call
 from tests.bystander import until
@@ -57,16 +55,6 @@ STORIES = (
     Story("failed1", NODE_CLAIM, Moment.UNANSWERED, Moment.ANSWERED, Moment.UNSENT),
     Story("failed2", MACHINE, Moment.ANSWERED, Moment.UNSENT, Moment.UNANSWERED),
 )
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def stack(cloud: Stack) -> AsyncIterator[Stack]:
-    """The stack; afterwards nothing runs, goes wrong or is left."""
-    yield cloud
-    cloud.door.trap = None
-    await cloud.stop()
-    cloud.play()
-    await cloud.raze()
 
 
 def trap(call: Call, moment: Moment, story: Story) -> Trap:
