@@ -125,7 +125,8 @@ def _of_pod(pod: Pod) -> Iterator[Cause]:
         yield Cause(
             Reason.UNSCHEDULABLE,
             f"pod {name} fits no node: {scheduled.message}: free the GPUs of the nodes that"
-            " resource.labelSelector selects, or look at their taints",
+            " resource.labelSelector selects, look at their taints, or create the volume claim that"
+            " is missing",
         )
     if status.phase == "Failed" and status.reason:
         yield Cause(
