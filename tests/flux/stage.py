@@ -115,6 +115,16 @@ class Stage:
         """Requests of Flux and of the operator, from the audit log."""
         return list(rights.requests(self.cluster.layout))
 
+    async def inventory(self, name: str) -> set[Place]:
+        """What a Kustomization has applied."""
+        entries = (await self.kustomization(name))["status"]["inventory"]["entries"]
+        places: set[Place] = set()
+        for entry in entries:
+            rest, group, _ = entry["id"].rsplit("_", 2)
+            namespace, called = rest.split("_", 1)
+            places.add((group, namespace, called.replace("__", ":")))
+        return places
+
 
 def place(line: Json) -> Place:
     """What a request is about."""

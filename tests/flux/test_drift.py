@@ -53,6 +53,29 @@ async def test_an_hour_of_reconciles_writes_nothing_to_a_workspace(served: Stage
     assert before["metadata"]["generation"] == 1
 
 
+async def test_an_hour_of_reconciles_writes_nothing_to_the_operator(served: Stage) -> None:
+    await served.follow("kaito", interval=SHORTEST)
+
+    async def ready() -> bool:
+        return holds(await served.kustomization("kaito"), "Ready")
+
+    await until("the operator under Flux", ready)
+    applied = await served.inventory("kaito")
+    seen, done = len(served.log()), await served.reconciles("kaito")
+
+    async def an_hour_later() -> bool:
+        return await served.reconciles("kaito") >= done + HOUR
+
+    await until("an hour of reconciles", an_hour_later, limit_seconds=280)
+    await served.change("kaito", interval="1h")
+
+    lines = [line for line in served.log()[seen:] if place(line) in applied]
+    assert len(applied) > 25
+    assert {place(line) for line in comparisons(lines)} == applied
+    assert len(comparisons(lines)) >= (HOUR - 1) * len(applied)
+    assert [(place(line), line["verb"]) for line in writes(lines)] == []
+
+
 async def test_an_hour_over_a_stalled_workspace_writes_nothing_to_it(served: Stage) -> None:
     draft = yaml.safe_load(DRAFT.read_text())
     name = draft["metadata"]["name"]
