@@ -142,6 +142,7 @@ def _refused(step: Step, reason: Reason, message: str) -> Step:
     said = f"{step.message}: {message}" if step.message else message
     return replace(
         step,
+        satisfied=False,
         reason=reason,
         message=said,
         actions=(),

@@ -6,7 +6,7 @@ import pytest
 
 from kaito.api import labels
 from kaito.kube.objects import Condition
-from tests.unit.controllers.workspace.bench import CLAIMS, WORKSPACE, Bench
+from tests.unit.controllers.workspace.bench import CLAIMS, SERVICE, WORKSPACE, Bench
 from tests.unit.kube.apiserver import refusal
 
 
@@ -51,3 +51,14 @@ async def test_what_is_allowed_later_goes_on_by_itself(bench: Bench) -> None:
 
     assert len([path for path in bench.api.objects if path.startswith(f"{CLAIMS}/")]) == 1
     assert "Stalled" not in {one.type for one in bench.workspace.status.conditions}
+
+
+async def test_a_workspace_whose_service_may_not_be_mended_is_not_ready(bench: Bench) -> None:
+    await bench.come_up()
+    bench.stored(SERVICE)["spec"]["ports"] = []
+    bench.api.instead.append(refusal(422, "Invalid"))
+
+    await bench.reconcile()
+
+    assert (ready(bench).status, ready(bench).reason) == ("False", "RefusedByAPIServer")
+    assert "Invalid was said" in ready(bench).message
