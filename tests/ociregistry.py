@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from hack.cluster.cache import cache_folder
@@ -38,6 +38,14 @@ class OciRegistry:
     def uploads(self) -> list[Path]:
         """Uploads that were begun and not finished."""
         return list((self.layout.home / "registry" / "data").rglob("_uploads/*/data"))
+
+    def upload_sizes(self) -> list[int]:
+        """How many bytes of each are there; one that ends meanwhile is passed over."""
+        sizes: list[int] = []
+        for path in self.uploads:
+            with suppress(FileNotFoundError):
+                sizes.append(path.stat().st_size)
+        return sizes
 
     def fill(self, at_bytes: int) -> None:
         """Fill its disk, until it is started again."""

@@ -56,8 +56,7 @@ async def test_a_push_outlives_a_registry_that_stops_in_the_middle(
     )
 
     async def stuck() -> bool:
-        sizes = [path.stat().st_size for path in fragile.uploads]
-        return stuck_at * MEBIBYTE in sizes
+        return stuck_at * MEBIBYTE in fragile.upload_sizes()
 
     await until("the middle of the push", stuck)
     await fragile.stop()
