@@ -88,6 +88,8 @@ def controller_manager(layout: Layout) -> Program:
         # At its own 20 requests a second, the taints of ninety new nodes take 20 s to go.
         "kube-api-qps": 200,
         "kube-api-burst": 400,
+        # A Node that is looked at before it is ready keeps a taint until the next look.
+        "node-monitor-period": "1s",
     }
     return _program(layout, "kube-controller-manager", flags)
 
