@@ -73,9 +73,11 @@ class TuningStory:
             },
         )
         async with asyncio.timeout(LIMIT_SECONDS):
-            while (await self._state(TUNED)) != "Succeeded":
-                await self._progress()
+            state = ""
+            while state != "Succeeded":
                 await asyncio.sleep(LOOK_SECONDS)
+                state = await self._state(TUNED)
+                await self._progress()
         await self._show(TUNED)
         say(f"the GPU node of the tuning is given back; left of it: {await self._gone(TUNED)}")
 
