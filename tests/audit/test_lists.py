@@ -21,6 +21,8 @@ from tests.conftest import PACE
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 GATE = "--feature-gates=WatchList=false"
+OF_STUCK_PODS = {rights.Right("kaito", "list", "events.events.k8s.io")}
+"""Never streamed, and asked for only where a volume is missing: tests/behaviour/test_causes."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -58,7 +60,7 @@ async def test_nothing_was_denied(cluster: Bystander) -> None:
 
 async def test_every_list_that_is_granted_was_used(cluster: Bystander) -> None:
     used = rights.used(rights.requests(cluster.layout))
-    granted = {right for right in rights.granted() if right.verb == "list"}
+    granted = {right for right in rights.granted() if right.verb == "list"} - OF_STUCK_PODS
 
     assert granted
     assert sorted(granted - used) == []

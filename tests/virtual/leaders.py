@@ -49,6 +49,11 @@ class Leaders:
             return
         self._say(f"{who} asked for {what} at {at:.1f} while {term.holder or 'nobody'} led")
 
+    def is_former(self, who: str) -> bool:
+        """Whether somebody else leads now: what arrives from it was sent while it led."""
+        term = self._terms.get(_program(who))
+        return term is not None and who in term.holders[:-1] and who != term.holders[-1]
+
     @property
     def leading(self) -> frozenset[str]:
         """Everybody who led last."""
