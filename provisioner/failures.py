@@ -12,7 +12,7 @@
         ├── CloudDenied            the identity may not do that, or is not accepted
         ├── ClusterMissing         the cluster itself is not where the settings say
         ├── BadRequest             the request can never be accepted as it stands
-        ├── LaunchFailed           accepted, then failed, and the cloud does not say why
+        ├── LaunchFailed           accepted, then failed, for a reason that has no class here
         └── CloudUnavailable       no answer, or one that is the cloud's own trouble
 
 A reader never looks at the text: the class carries the meaning, and `MEANINGS` is the only
@@ -90,7 +90,7 @@ class BadRequest(CloudError):
 
 
 class LaunchFailed(CloudError):
-    """The instance failed, and the cloud does not say why."""
+    """The instance failed, and the cloud gives no code for it that is known here."""
 
 
 class CloudUnavailable(CloudError):

@@ -197,7 +197,7 @@ CLAIM: Mapping[str, Remedy] = {
         "An agent pool of that name is still on its way out", f"{_WAIT}; then it is made anew"
     ),
     "InstanceGone": Remedy(
-        "The agent pool ran, and somebody else deleted it",
+        "The agent pool ran, and somebody else deleted or replaced it",
         "delete the claim; a Workspace makes another by itself",
     ),
     "Launched": Remedy("The instance runs", _WAIT),
@@ -239,8 +239,8 @@ CLAIM: Mapping[str, Remedy] = {
         "look at the instance's boot log, and that its subnet reaches the API server",
     ),
     "InitializationTimedOut": Remedy(
-        "The node joined, and had no GPUs to offer within the deadline",
-        "see that the NVIDIA device plugin and driver run on it",
+        "The node joined, and had no GPUs by its deadline, was not ready or kept a taint",
+        "do what the message says: it names the device plugin, the kubelet or the taint",
     ),
     "Ready": Remedy("The node is there and usable", "nothing to do"),
     "Draining": Remedy(
@@ -276,11 +276,12 @@ CLAIM: Mapping[str, Remedy] = {
         "delete the claim and ask for something else, as the message says",
     ),
     "LaunchFailed": Remedy(
-        "The agent pool failed, and Azure does not say why",
+        "The agent pool failed, and Azure does not say why, or with a code that has no reason here",
         "look at the cluster's activity log; it is tried again",
     ),
     "CloudUnavailable": Remedy(
-        "Azure does not answer", f"{_RETRIED}; if it lasts, check the way to the ARM endpoint"
+        "Azure does not answer, or has trouble of its own",
+        f"{_RETRIED}; if it lasts, check the way to the ARM endpoint",
     ),
 }
 """Of conditions and Events of Machines and NodeClaims; another provisioner has its own."""

@@ -28,6 +28,7 @@ from provisioner.failures import (
     ClusterFull,
     ClusterMissing,
     InstanceExists,
+    LaunchFailed,
     OperationInProgress,
     QuotaExceeded,
     SkuUnavailable,
@@ -222,6 +223,8 @@ def _kind(error: ArmError, status: int) -> type[CloudError]:
         return told
     if status in _BY_STATUS:
         return _BY_STATUS[status]
+    if status == HTTPStatus.OK:
+        return LaunchFailed
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return BadRequest
     return CloudUnavailable

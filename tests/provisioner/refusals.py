@@ -281,6 +281,7 @@ _GIVEN: Sequence[Given] = (
     _operation(TROUBLE, "ReconcileVMSSAgentPoolFailed"),
     _operation(TROUBLE, "CreateVMSSAgentPoolFailed"),
     _scripted(UNEXPLAINED, "stuck-creating", "in state Canceled", "does not say why"),
+    _operation(UNEXPLAINED, "VMExtensionProvisioningError"),
 )
 
 ROWS: Sequence[Row] = tuple(

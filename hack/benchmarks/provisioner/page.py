@@ -23,7 +23,8 @@ runs as it does in its pod. All of the cluster shares the machine with what is m
 - Machine: {machine}; {load:.1f} other processes wanted a processor when it began
 - Versions: {versions}
 - Pools: until the last of them was accepted, and {pool_seconds:g} seconds more. No machine can be
-  Ready sooner; what Ready takes longer is ours.
+  Ready sooner. What Ready takes longer is the provisioner's and the cluster's: here
+  kube-controller-manager looks at nodes each second, where its default is five.
 - ARM requests: all that the provisioner sends until every machine is Ready: PUTs, lists (a request
   for each fifty pools), questions about sizes and quota, and those that ARM refused. It signed in
   before.

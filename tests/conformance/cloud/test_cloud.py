@@ -19,6 +19,7 @@ from provisioner.failures import (
     ClusterFull,
     ClusterMissing,
     InstanceExists,
+    LaunchFailed,
     OperationInProgress,
     QuotaExceeded,
     SkuUnavailable,
@@ -193,6 +194,7 @@ FAILED_OPERATIONS = [
     ("QuotaExceeded", QuotaExceeded),
     ("ReconcileVMSSAgentPoolFailed", CloudUnavailable),
     ("InternalServerError", CloudUnavailable),
+    ("VMExtensionProvisioningError", LaunchFailed),
 ]
 
 

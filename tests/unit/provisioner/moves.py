@@ -46,6 +46,10 @@ WAYS: Mapping[str, frozenset[str]] = {
     "cloud": frozenset({"refused", "paused", "mute", "undeletable", "deleted"}),
     "claims": frozenset({"edited", "starting", "told", "deleted"}),
     "nodes": frozenset({"trouble", "deleted"}),
+    "drain": frozenset({"guests", "trouble"}),
+    "going": frozenset({"guests", "refused", "undeletable", "mute"}),
+    "overdue": frozenset({"told", "refused", "paused", "mute"}),
+    "strangers": frozenset({"foreign", "trouble"}),
 }
 """What goes wrong together, beside crashes, deletions and whatever vanishes: those always may."""
 

@@ -19,6 +19,7 @@ from provisioner.failures import (
     ClusterFull,
     ClusterMissing,
     InstanceExists,
+    LaunchFailed,
     OperationInProgress,
     QuotaExceeded,
     SkuUnavailable,
@@ -78,6 +79,8 @@ CASES: tuple[Case, ...] = (
     (500, "InternalServerError", "oops", CloudUnavailable),
     (503, "", "", CloudUnavailable),
     (200, "CreateVMSSAgentPoolFailed", "oops", CloudUnavailable),
+    (200, "VMExtensionProvisioningError", "exit status 50", LaunchFailed),
+    (200, "SomethingNew", "never heard of", LaunchFailed),
     (418, "SomethingNew", "never heard of", BadRequest),
 )
 
