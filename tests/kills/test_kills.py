@@ -91,12 +91,12 @@ async def played(stage: Stage, scenario: Scenario, kill: int) -> Run:
 
     await until(f"the goal, or a kill: {scenario.about}", over)
     writes = tuple(victim.writes)
-    if victim.killed_by:
-        await victim.until_dead()
-        await victim.start()
+    await victim.revive()
     await until(f"the goal after {victim.killed_by}", lambda: scenario.goal(scene))
-    killed_by = victim.killed_by
     end = await at_rest(scene.cluster, NAME)
+    # Events come last: it may die of one when all the rest is done.
+    await victim.revive()
+    killed_by = victim.killed_by
     victim.arm(0)
     await scene.cluster.play()
     if not await scene.gone():

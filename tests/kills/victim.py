@@ -34,10 +34,12 @@ class Victim:
     writes: list[str] = field(default_factory=list)
     _replica: Replica | None = None
     _left: int = 0
+    _is_struck: bool = False
 
     async def start(self) -> None:
         """Start it, after whatever was its end."""
         await self.end()
+        self._is_struck = False
         flags = {"node_lost_seconds": LOST_SECONDS}
         self._replica = await Replica.start(self.layout, Program.KAITO, NAME, **flags)
         self._replica.link.next(self._struck, self._is_fatal, times=1)
@@ -52,8 +54,10 @@ class Victim:
         self._left, self.killed_by = number, ""
         self.writes.clear()
 
-    async def until_dead(self) -> None:
-        """Wait until it has ended."""
+    async def revive(self) -> None:
+        """Start it again once it is dead, if a write was its end."""
+        if not self._is_struck:
+            return
         assert self._replica
         replica = self._replica
 
@@ -61,6 +65,7 @@ class Victim:
             return not replica.is_alive
 
         await until("the victim to be dead", is_dead)
+        await self.start()
 
     def said(self) -> str:
         """The end of its log."""
@@ -79,6 +84,7 @@ class Victim:
         answer = await let_through()
         assert self._replica
         self._replica.signal(signal.SIGKILL)
+        self._is_struck = True
         self.killed_by = self.writes[-1]
         assert request.transport
         request.transport.abort()
