@@ -77,7 +77,11 @@ def reconcile_id() -> str:
 def _last(format: Format) -> list[Processor]:
     """The processors that turn an event into a line."""
     if format == "console":
-        return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        # The default would tell local variables wherever rich is installed.
+        plain = structlog.dev.plain_traceback
+        return [
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)
+        ]
     return [
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(serializer=_encoded),
