@@ -15,6 +15,9 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 ADAPTERS_FLAG = "--adapters-dir="
 NAME_FLAG = "--served-model-name="
 MIDDLEWARE = "--middleware=front.app.Front"
+DRAIN_FLAG = "--shutdown-timeout="
+DRAIN = f"{DRAIN_FLAG}25"
+"""Seconds for what runs when it is told to end, as in our other server; vLLM alone breaks it off."""
 MODEL_VARIABLE = "KAITO_CHAT_MODEL"
 """Says which of the served models answers `/chat`; without it, that is the one without adapters."""
 
@@ -42,7 +45,8 @@ def launch(words: Sequence[str]) -> Launch:
         BadAdapter: one cannot be served; the message names it and says why.
     """
     own = [word for word in words if not word.startswith(ADAPTERS_FLAG)]
-    command = ("vllm", "serve", *own, MIDDLEWARE)
+    drain = () if value(own, DRAIN_FLAG) else (DRAIN,)
+    command = ("vllm", "serve", *own, *drain, MIDDLEWARE)
     folder = value(words, ADAPTERS_FLAG)
     if not folder:
         return Launch(command)

@@ -47,8 +47,15 @@ def started(folder: Path, text: str, *words: str, named: str = "vllm") -> subpro
 def test_without_adapters_vllm_gets_our_flags_and_the_middleware() -> None:
     found = launch(MODEL)
 
-    assert found.command == ("vllm", "serve", *MODEL, "--middleware=front.app.Front")
+    own = ("--shutdown-timeout=25", "--middleware=front.app.Front")
+    assert found.command == ("vllm", "serve", *MODEL, *own)
     assert found.chat_model == ""
+
+
+def test_a_drain_of_one_s_own_counts() -> None:
+    own = (*MODEL, "--shutdown-timeout=5")
+
+    assert launch(own).command == ("vllm", "serve", *own, "--middleware=front.app.Front")
 
 
 def test_an_empty_folder_is_no_adapter(tmp_path: Path) -> None:
@@ -62,7 +69,7 @@ def test_each_adapter_and_the_sum_are_served_and_the_sum_answers_chat(tmp_path: 
     found = launch([*MODEL, f"--adapters-dir={tmp_path}"])
 
     # https://docs.vllm.ai/en/stable/features/lora: ranks are rounded up to one that it knows.
-    assert found.command[len(("vllm", "serve", *MODEL)) + 1 :] == (
+    assert found.command[len(("vllm", "serve", *MODEL)) + 2 :] == (
         "--enable-lora",
         "--max-loras=3",
         "--max-lora-rank=64",
