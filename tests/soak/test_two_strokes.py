@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import pytest
 
 from tests.unit.controllers.workspace import test_lives as told
 from tests.unit.controllers.workspace.lives import Life, begin, reachable
+from tests.unit.controllers.workspace.tuninglives import begin_tuning
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -21,7 +24,15 @@ def test_there_are_thousands_of_moments(lives: list[Life]) -> None:
     assert len(lives) > 5000
 
 
+@pytest.fixture(scope="module")
+def tunings() -> list[Life]:
+    return list(reachable(begin_tuning(), strokes=2).values())
+
+
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.__name__)
-def test_what_holds_after_one_stroke_holds_after_two(test: object, lives: list[Life]) -> None:
+def test_what_holds_after_one_stroke_holds_after_two(
+    test: object, lives: list[Life], tunings: list[Life]
+) -> None:
     assert callable(test)
-    test(lives)
+    told_of = {"lives": lives, "tunings": tunings}
+    test(**{name: told_of[name] for name in signature(test).parameters})

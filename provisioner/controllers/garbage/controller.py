@@ -14,6 +14,7 @@ from kaito.kube.clock import Clock
 from kaito.kube.errors import Conflict, KubeError
 from kaito.kube.events import Recorder
 from kaito.kube.kinds import NODES, Node
+from kaito.kube.lease import NotLeading
 from kaito.kube.objects import KubeObject, ObjectMeta, Ref
 from kaito.kube.resource import Resource
 from kaito.kube.writer import Writer
@@ -150,8 +151,9 @@ class GarbageController:
                 await self._terminate(leftover)
             else:
                 await self._delete(leftover)
-        except Conflict:
-            log.debug(SWEEP_FAILED, orphan=_name(leftover), reason="Conflict")
+        except (Conflict, NotLeading) as error:
+            # It changed meanwhile, or the lease is lost: whoever leads next looks for itself.
+            log.debug(SWEEP_FAILED, orphan=_name(leftover), reason=type(error).__name__)
         except (CloudError, KubeError) as error:
             log.warning(SWEEP_FAILED, error=str(error), reason=type(error).__name__)
 

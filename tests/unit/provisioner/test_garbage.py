@@ -219,6 +219,15 @@ async def test_a_pool_goes_when_it_is_its_turn() -> None:
     assert await asked_at(world, 3) == [0]
 
 
+async def test_who_has_lost_the_lease_removes_nothing_and_does_not_end_of_it() -> None:
+    world = await orphaned()
+    world.leads = False
+
+    await asked_at(world, 90)
+
+    assert world.cloud.terminations == []
+
+
 class Busy(Skies):
     """A cloud that refuses each deletion."""
 
