@@ -17,7 +17,7 @@ NAME_FLAG = "--served-model-name="
 MIDDLEWARE = "--middleware=front.app.Front"
 DRAIN_FLAG = "--shutdown-timeout="
 DRAIN = f"{DRAIN_FLAG}25"
-"""Seconds for what runs when it is told to end, as in our other server; vLLM alone breaks it off."""
+"""Seconds for what runs when it is told to end, as in our other server; vLLM gives none."""
 MODEL_VARIABLE = "KAITO_CHAT_MODEL"
 """Says which of the served models answers `/chat`; without it, that is the one without adapters."""
 
