@@ -79,7 +79,7 @@ WORKSPACE: Mapping[str, Remedy] = {
     "CreatingMachines": Remedy("Claims for nodes are being made", _WAIT),
     "WaitingForMachines": Remedy(
         "Claims were made, and their nodes are on the way",
-        f"{_WAIT}; a GPU node takes minutes, and its deadline ends the wait",
+        f"{_WAIT}; a GPU node takes minutes, and the provisioner's deadline ends the wait",
     ),
     "ReplacingMachines": Remedy(
         "A claim came to nothing: it is given back, and another follows",
