@@ -25,6 +25,7 @@ from provisioner.controllers.machine.step import (
     DeleteClaim,
     DeleteNode,
     EvictPods,
+    LabelClaim,
     LabelNode,
     Launch,
     ReleaseFinalizer,
@@ -87,10 +88,8 @@ class Actor:
                 await self._add_finalizer(seen, action)
             case ReleaseFinalizer():
                 await self._release_finalizer(seen)
-            case LabelNode():
-                await self._label(seen, action)
-            case CordonNode():
-                await self.writer.patch(NODES, action.node, {"spec": {"unschedulable": True}})
+            case LabelNode() | LabelClaim() | CordonNode():
+                await self._patch(seen, action)
             case EvictPods():
                 await self._evict(seen, action)
             case DeleteNode() | DeleteClaim():
@@ -160,21 +159,16 @@ class Actor:
         self.ledger.forget(seen.uid)
         log.info(CLAIM_RELEASED, uid=seen.uid)
 
-    async def _label(self, seen: Observed, action: LabelNode) -> None:
-        if action.zone:
-            shown = {"metadata": {"labels": {labels.ZONE: action.zone}}}
-            await self.writer.patch(seen.kind.resource, seen.claim, shown)
-        if not action.labels:
-            return
-        patch: dict[str, object] = {"metadata": {"labels": dict(action.labels)}}
-        if action.taints is not None:
-            patch["spec"] = {
-                "taints": [
-                    {"key": key, "effect": effect, **({"value": value} if value else {})}
-                    for key, value, effect in action.taints
-                ]
-            }
-        await self.writer.patch(NODES, action.node, patch)
+    async def _patch(self, seen: Observed, action: LabelNode | LabelClaim | CordonNode) -> None:
+        """Merge into the node, or into the claim."""
+        match action:
+            case LabelNode():
+                await self.writer.patch(NODES, action.node, _labelled(action))
+            case LabelClaim():
+                shown = {"metadata": {"labels": dict(action.labels)}}
+                await self.writer.patch(seen.kind.resource, seen.claim, shown)
+            case CordonNode():
+                await self.writer.patch(NODES, action.node, {"spec": {"unschedulable": True}})
 
     async def _delete(self, seen: Observed, action: DeleteNode | DeleteClaim) -> None:
         """Delete exactly that object; a claim's finalizer gives back what is behind it."""
@@ -198,6 +192,19 @@ class Actor:
         except (Throttled, Denied, Invalid) as error:
             return _refusal(pod.ref, error)
         return ""
+
+
+def _labelled(action: LabelNode) -> dict[str, object]:
+    """What is merged into a Node."""
+    patch: dict[str, object] = {"metadata": {"labels": dict(action.labels)}}
+    if action.taints is not None:
+        patch["spec"] = {
+            "taints": [
+                {"key": key, "effect": effect, **({"value": value} if value else {})}
+                for key, value, effect in action.taints
+            ]
+        }
+    return patch
 
 
 def _refusal(pod: Ref, error: KubeError) -> str:

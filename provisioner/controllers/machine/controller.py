@@ -33,6 +33,7 @@ from provisioner.controllers.machine.reasons import Reason
 from provisioner.controllers.machine.status import status
 from provisioner.controllers.machine.step import (
     AddFinalizer,
+    LabelClaim,
     LabelNode,
     Launch,
     ReleaseFinalizer,
@@ -97,7 +98,7 @@ class ClaimController:
             metrics.TERMINATED.labels(self.kind.name).inc()
             self.instances.rest(self.kind.name, ref)
             return DONE
-        if _asks_for(steps, AddFinalizer) or _asks_for(steps, LabelNode):
+        if any(_asks_for(steps, each) for each in (AddFinalizer, LabelClaim, LabelNode)):
             # The claim or its node is another version now, which brings the key back at once.
             return DONE
         await self._report(seen, steps)

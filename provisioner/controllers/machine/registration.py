@@ -10,7 +10,15 @@ from provisioner.controllers.machine.initialization import TRUE, awaited
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.reasons import Reason
-from provisioner.controllers.machine.step import LabelNode, Step, done, failed, hold
+from provisioner.controllers.machine.step import (
+    Action,
+    LabelClaim,
+    LabelNode,
+    Step,
+    done,
+    failed,
+    hold,
+)
 
 _ASPECT = Aspect.REGISTERED
 
@@ -51,14 +59,14 @@ def _joined(seen: Observed, node: Node) -> Step:
             " Delete the claim; a new one gets a new pool"
         )
         return failed(_ASPECT, Reason.NODE_REPLACED, said)
-    patch = registration(seen, node)
-    if patch:
+    missing: tuple[Action, ...] = (*_of_claim(seen, node), *_of_node(seen, node))
+    if missing:
         said = f"Node {node.metadata.name} is being labelled"
         left = _left_seconds(seen, node)
         if left > 0:
             step = hold(_ASPECT, Reason.REGISTERING, said)
             return replace(step, is_brief=True, recheck_seconds=left)
-        return hold(_ASPECT, Reason.REGISTERING, said, patch)
+        return hold(_ASPECT, Reason.REGISTERING, said, *missing)
     return done(_ASPECT, Reason.REGISTERED)
 
 
@@ -71,8 +79,8 @@ def _left_seconds(seen: Observed, node: Node) -> float:
     return BRIEF_SECONDS - age if age >= 0 else 0.0
 
 
-def registration(seen: Observed, node: Node) -> LabelNode | None:
-    """What the node lacks, and the claim of it; None when it is registered.
+def _of_node(seen: Observed, node: Node) -> tuple[LabelNode, ...]:
+    """What the node lacks to be registered.
 
     Startup taints are put on once, with the label that says so: whoever takes them off later
     has done what they wait for.
@@ -86,28 +94,29 @@ def registration(seen: Observed, node: Node) -> LabelNode | None:
         for key, value in sorted(wanted.items())
         if node.metadata.labels.get(key) != value
     }
-    zone = _zone(seen, node)
     if not missing:
-        return LabelNode(node, zone=zone) if zone else None
+        return ()
     startup = seen.claim.spec.startup_taints
     if not startup and awaited(seen, node) is None:
         missing[labels.INITIALIZED] = TRUE  # a node that came up meanwhile needs one label less
     if labels.REGISTERED not in missing or not startup:
-        return LabelNode(node, tuple(missing.items()), zone=zone)
+        return (LabelNode(node, tuple(missing.items())),)
     # A node has one taint of a key and effect; what it has already stays as it is.
     taints = {(each.key, each.effect): each.value for each in startup}
     taints |= {(each.key, each.effect): each.value for each in node.spec.taints}
     stored = tuple((key, value, effect) for (key, effect), value in taints.items())
-    return LabelNode(node, tuple(missing.items()), stored, zone)
+    return (LabelNode(node, tuple(missing.items()), stored),)
 
 
-def _zone(seen: Observed, node: Node) -> str:
-    """The zone that the machine came to be in, where the claim does not say so; else "".
+def _of_claim(seen: Observed, node: Node) -> tuple[LabelClaim, ...]:
+    """The zone that the machine came to be in, where the claim does not show it.
 
     A zone is its region and number, `eastus-1`; the label of a machine in none is a fault domain.
     """
     zone = node.metadata.labels.get(labels.ZONE, "")
-    return zone if "-" in zone and seen.claim.metadata.labels.get(labels.ZONE) != zone else ""
+    if "-" not in zone or seen.claim.metadata.labels.get(labels.ZONE) == zone:
+        return ()
+    return (LabelClaim(((labels.ZONE, zone),)),)
 
 
 def is_ours(key: str) -> bool:

@@ -51,13 +51,22 @@ class LabelNode:
         node: as it was seen.
         labels: to set.
         taints: the whole list to store; None leaves it alone.
-        zone: of the node, to be shown by the claim; "" when it does so or there is none.
     """
 
     node: Node
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[tuple[str, str, str], ...] | None = None
-    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelClaim:
+    """Show on the claim what its machine came to be.
+
+    Attributes:
+        labels: to set.
+    """
+
+    labels: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,7 @@ Action = (
     | Launch
     | Terminate
     | LabelNode
+    | LabelClaim
     | CordonNode
     | EvictPods
     | DeleteNode

@@ -17,6 +17,7 @@ from provisioner.controllers.machine.step import (
     DeleteClaim,
     DeleteNode,
     EvictPods,
+    LabelClaim,
     LabelNode,
     Launch,
     ReleaseFinalizer,
@@ -111,17 +112,19 @@ def applied(world: World, action: Action) -> World:
             return deleted(world)
         case AddFinalizer() | ReleaseFinalizer():
             return world._replace(finalizer=isinstance(action, AddFinalizer))
-        case LabelNode() | CordonNode() | EvictPods():
+        case LabelNode() | LabelClaim() | CordonNode() | EvictPods():
             return written(world, action)
 
 
-def written(world: World, action: LabelNode | CordonNode | EvictPods) -> World:
-    """What the API server makes of a change to a node or its pods."""
+def written(world: World, action: LabelNode | LabelClaim | CordonNode | EvictPods) -> World:
+    """What the API server makes of a change to a node, its claim or its pods."""
     match action:
         case LabelNode(labels=labels, taints=taints):
             done = ("karpenter.sh/initialized", "true") in labels
             node = "initialized" if done else "registered"
             return world._replace(node=node, trouble="starting" if taints else world.trouble)
+        case LabelClaim():
+            return without_trouble(world)
         case CordonNode():
             return world._replace(cordoned=world.cordoned + 1)
         case EvictPods():

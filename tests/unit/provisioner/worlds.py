@@ -43,8 +43,13 @@ TAINTS: Mapping[str, tuple[Mapping[str, str], ...]] = {
 }
 """Two that are waited for, and the claim's own, which is there to stay."""
 
-TROUBLES = ("unready", "tainted", "reserved", "blind", "nameless", "replaced", "twin")
-"""What may be wrong with a node from outside; `starting` is what the plan itself brings about."""
+LABELS: Mapping[str, dict[str, str]] = {"zoned": {"topology.kubernetes.io/zone": "eastus-1"}}
+
+TROUBLES = ("unready", "tainted", "reserved", "zoned", "blind", "nameless", "replaced", "twin")
+"""What may be wrong with a node from outside; `starting` is what the plan itself brings about.
+
+A `zoned` node is in a zone that its claim does not show yet.
+"""
 
 
 class World(NamedTuple):
@@ -235,11 +240,7 @@ def _nodes(progress: str, trouble: str, cordoned: int) -> tuple[Node, ...]:
     if not progress:
         return ()
     wire = builders.node().model_dump(by_alias=True)
-    marks = wire["metadata"]["labels"]
-    if progress in {"registered", "initialized"}:
-        marks |= {"karpenter.sh/registered": "true", "kaito.sh/workspace": "phi", "apps": "phi-3"}
-    if progress == "initialized":
-        marks["karpenter.sh/initialized"] = "true"
+    wire["metadata"]["labels"] |= _marks(progress) | LABELS.get(trouble, {})
     wire["spec"] |= {"unschedulable": cordoned > 0, "taints": TAINTS.get(trouble, ())}
     match trouble:
         case "unready":
@@ -253,6 +254,15 @@ def _nodes(progress: str, trouble: str, cordoned: int) -> tuple[Node, ...]:
             wire["spec"]["providerID"] = f"{PROVIDER_ID}1"
     first = Node.model_validate(wire)
     return (first, _twin(cordoned)) if trouble == "twin" else (first,)
+
+
+def _marks(progress: str) -> dict[str, str]:
+    """The labels that a node has from its claim by then."""
+    if progress == "joined":
+        return {}
+    initialized = {"karpenter.sh/initialized": "true"} if progress == "initialized" else {}
+    ours = {"karpenter.sh/registered": "true", "kaito.sh/workspace": "phi", "apps": "phi-3"}
+    return ours | initialized
 
 
 def _twin(cordoned: int) -> Node:
