@@ -116,9 +116,13 @@ class Pod(KubeObject):
 
 
 class ReplicaSpec(KubeModel):
-    """How many pods are wanted, and which; the template is kept as it is on the wire."""
+    """How many pods are wanted, and which; the template is kept as it is on the wire.
+
+    A pod is available once it has been ready for `min_ready_seconds` on end.
+    """
 
     replicas: int = 1
+    min_ready_seconds: int = 0
     template: Mapping[str, object] = {}
 
 

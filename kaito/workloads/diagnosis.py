@@ -14,11 +14,17 @@ from types import MappingProxyType
 
 from kaito.api.reasons import Reason
 from kaito.kube.conditions import condition
-from kaito.kube.kinds import ContainerStatus, ContainerTerminated, ContainerWaiting, Pod
+from kaito.kube.kinds import (
+    ContainerStatus,
+    ContainerTerminated,
+    ContainerWaiting,
+    Pod,
+    ReplicaSpec,
+)
 from kaito.workloads.adapters import CONTAINER, FIT
+from kaito.workloads.bounds import UNBOUNDED, Bounds, bounds_of
 from kaito.workloads.group import LOST_EXIT_CODE
 from kaito.workloads.image import registry_setting
-from kaito.workloads.startup import StartupLimit
 
 _PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"})
 _START = frozenset(
@@ -34,7 +40,7 @@ _PULL_GRACE = timedelta(seconds=60)
 _VOLUME_GRACE = timedelta(seconds=60)
 """How long what a volume comes from may be away before that counts as lasting."""
 _NO_COMPLAINTS: Mapping[str, str] = MappingProxyType({})
-_NO_LIMITS: Mapping[str, StartupLimit] = MappingProxyType({})
+_NO_SPEC = ReplicaSpec()
 _NO_COMMAND = frozenset({126, 127})
 """Exit codes with which a shell says that it cannot run, or cannot find, a command."""
 _RESTARTS = 3
@@ -68,7 +74,7 @@ def first_cause(
     pods: Iterable[Pod],
     *,
     now: datetime,
-    startup: Mapping[str, StartupLimit] = _NO_LIMITS,
+    spec: ReplicaSpec = _NO_SPEC,
     complaints: Mapping[str, str] = _NO_COMPLAINTS,
 ) -> Cause | None:
     """The cause to speak of, None while the pods merely take their time.
@@ -79,13 +85,14 @@ def first_cause(
     Args:
         pods: of the workload's present revision.
         now: time of the look.
-        startup: when containers are ended whose startup probe does not pass, by name.
+        spec: of the workload: when its pods count, what its containers may use.
         complaints: why volumes of pods are missing, by the pod's name.
     """
+    bounds = bounds_of(spec)
     for pod in sorted(pods, key=lambda pod: (_is_left_alone(pod), pod.metadata.name)):
         said = complaints.get(pod.metadata.name)
         found = (said and _volume_cause(pod, said, now=now)) or next(
-            _causes(pod, now, startup), None
+            _causes(pod, now, bounds), None
         )
         if found:
             return found
@@ -100,7 +107,7 @@ def _is_left_alone(pod: Pod) -> bool:
     return any(end.exit_code == LOST_EXIT_CODE for end in ends if end)
 
 
-def _causes(pod: Pod, now: datetime, startup: Mapping[str, StartupLimit]) -> Iterator[Cause]:
+def _causes(pod: Pod, now: datetime, bounds: Mapping[str, Bounds]) -> Iterator[Cause]:
     """Everything that is wrong with one pod, the earliest in its life first."""
     if pod.is_deleting:
         return
@@ -113,7 +120,7 @@ def _causes(pod: Pod, now: datetime, startup: Mapping[str, StartupLimit]) -> Ite
             where=where,
             since=status.start_time,
             now=now,
-            startup=startup.get(container.name),
+            bounds=bounds.get(container.name, UNBOUNDED),
         )
 
 
@@ -153,7 +160,7 @@ def _of_container(
     where: str,
     since: datetime | None,
     now: datetime,
-    startup: StartupLimit | None,
+    bounds: Bounds,
 ) -> Iterator[Cause]:
     """What is wrong with one container."""
     waiting = container.state.waiting
@@ -164,12 +171,13 @@ def _of_container(
         remedy = _MISSING if waiting.reason == "CreateContainerConfigError" else ""
         yield Cause(Reason.CONTAINER_START_ERROR, f"{said}{remedy}", lasting=True)
     ended = container.state.terminated or container.last_state.terminated
-    if ended and not container.ready and (refusal := _refused_adapter(container, ended)):
+    is_down = not bounds.is_settled(container, now=now)
+    if ended and is_down and (refusal := _refused_adapter(container, ended)):
         lasting = container.restart_count >= 1
         yield Cause(Reason.ADAPTER_FAILED, refusal, lasting=lasting)
-    elif ended and not container.ready and _is_failure(ended, waiting, startup):
+    elif ended and is_down and _is_failure(ended, waiting, bounds):
         lasting = container.restart_count >= _RESTARTS
-        yield _end_cause(ended, where=where, lasting=lasting, startup=startup)
+        yield _end_cause(ended, where=where, lasting=lasting, bounds=bounds)
     elif container.state.running and container.started and not container.ready:
         yield Cause(
             Reason.NOT_ANSWERING,
@@ -220,30 +228,27 @@ def _refused_adapter(container: ContainerStatus, ended: ContainerTerminated) -> 
 
 
 def _is_failure(
-    ended: ContainerTerminated, waiting: ContainerWaiting | None, startup: StartupLimit | None
+    ended: ContainerTerminated, waiting: ContainerWaiting | None, bounds: Bounds
 ) -> bool:
     """Whether an end speaks of trouble: a server that ends well is restarted as well."""
     is_looping = bool(waiting and waiting.reason == "CrashLoopBackOff")
-    is_late = bool(startup and startup.is_met(ended))
+    is_late = bool(bounds.startup and bounds.startup.is_met(ended))
     return is_looping or is_late or ended.exit_code not in (0, LOST_EXIT_CODE)
 
 
-def _end_cause(
-    ended: ContainerTerminated, *, where: str, lasting: bool, startup: StartupLimit | None
-) -> Cause:
+def _end_cause(ended: ContainerTerminated, *, where: str, lasting: bool, bounds: Bounds) -> Cause:
     """A container that has ended and will be, or was, started again."""
-    reason, remedy = _end(ended, startup)
+    reason, remedy = _end(ended, bounds)
     said = f": {last}" if (last := _last_lines(ended.message)) else ""
     message = f"{where} ended with exit code {ended.exit_code}{said}: {remedy}"
     return Cause(reason, message, lasting=lasting)
 
 
-def _end(ended: ContainerTerminated, startup: StartupLimit | None) -> tuple[Reason, str]:
+def _end(ended: ContainerTerminated, bounds: Bounds) -> tuple[Reason, str]:
     """What an end means, and what to do about it."""
     if ended.reason == "OOMKilled":
-        remedy = "it used more memory than it may: choose a larger instance type or a smaller model"
-        return Reason.CONTAINER_OOM_KILLED, remedy
-    if startup and startup.is_met(ended):
+        return Reason.CONTAINER_OOM_KILLED, _memory_remedy(bounds.memory)
+    if bounds.startup and bounds.startup.is_met(ended):
         remedy = (
             "its startup probe did not pass in time: `kubectl logs --previous` says how far it got"
         )
@@ -252,6 +257,16 @@ def _end(ended: ContainerTerminated, startup: StartupLimit | None) -> tuple[Reas
         remedy = "the image does not hold the command: use an image built for this preset"
         return Reason.CONTAINER_CRASH_LOOP, remedy
     return Reason.CONTAINER_CRASH_LOOP, "`kubectl logs --previous` of the pod shows the whole log"
+
+
+def _memory_remedy(limit: str) -> str:
+    """What to do about a container that needs more memory than it may use, or than there is."""
+    if limit:
+        return (
+            f"it used more memory than its limit of {limit}: raise resources.limits.memory of the"
+            " container, or have it use less"
+        )
+    return "it used more memory than it may: choose a larger instance type or a smaller model"
 
 
 def _last_lines(log: str) -> str:

@@ -40,7 +40,7 @@ def startup_limits(template: Mapping[str, object]) -> Mapping[str, StartupLimit]
     grace = _number(spec, "terminationGracePeriodSeconds", _GRACE_SECONDS)
     return {
         str(container.get("name")): _limit(probe, grace_seconds=grace)
-        for container in _containers(spec)
+        for container in containers_of(template)
         if (probe := _mapping(container.get("startupProbe")))
     }
 
@@ -56,8 +56,9 @@ def _limit(probe: Mapping[str, object], *, grace_seconds: float) -> StartupLimit
     return StartupLimit(first + period * (count - 1), latest)
 
 
-def _containers(spec: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    """All containers of a pod, those that run before the others first."""
+def containers_of(template: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    """All containers of a pod template, those that run before the others first."""
+    spec = _mapping(template.get("spec"))
     for key in ("initContainers", "containers"):
         listed = spec.get(key)
         yield from map(_mapping, listed if isinstance(listed, list) else ())

@@ -10,6 +10,8 @@ from kaito.workloads.placement import TOLERATIONS, affinity
 
 _DEADLINE_SECONDS = 1800
 """How long pods of which we know nothing may load."""
+_SETTLING_SECONDS = 10
+"""How long a pod has to run that is ready as soon as it runs, for nothing probes it."""
 
 
 def rendered_template(workspace: Workspace, *, dedicated: bool) -> Manifest:
@@ -36,7 +38,17 @@ def rendered_template(workspace: Workspace, *, dedicated: bool) -> Manifest:
             "tolerations": [*(own if isinstance(own, list) else ()), *TOLERATIONS],
         },
     }
-    return deployment_of(workspace, made, deadline_seconds=_DEADLINE_SECONDS)
+    settling = 0 if _is_probed(spec) else _SETTLING_SECONDS
+    return deployment_of(
+        workspace, made, deadline_seconds=_DEADLINE_SECONDS, settling_seconds=settling
+    )
+
+
+def _is_probed(spec: Manifest) -> bool:
+    """Whether the user says when each container is ready."""
+    containers = spec.get("containers")
+    listed = containers if isinstance(containers, list) else []
+    return all(isinstance(each, dict) and each.get("readinessProbe") for each in listed)
 
 
 def _mapping(within: Manifest, key: str) -> Manifest:

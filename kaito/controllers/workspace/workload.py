@@ -31,7 +31,6 @@ from kaito.workloads.headless import rendered_headless
 from kaito.workloads.inference import Ground, rendered_inference
 from kaito.workloads.mounting import PODLESS_SECONDS
 from kaito.workloads.service import rendered_service
-from kaito.workloads.startup import startup_limits
 from kaito.workloads.template import rendered_template
 
 Workload = Deployment | StatefulSet
@@ -51,6 +50,9 @@ def ensure_service(seen: Observed) -> Step:
     missing = [manifest for manifest, found in services if found is None]
     if missing:
         message = f"creating Service {', '.join(_name(manifest) for manifest in missing)}"
+        if seen.is_addressed and not _is_group(seen, preset):
+            waits = hold(INFERENCE_READY, Reason.APPLYING, message)
+            return replace(waits, holds_up=False, told=False)
         uid = seen.workspace.metadata.uid
         creations = (Create(SERVICES, manifest, uid) for manifest in missing)
         step = hold(INFERENCE_READY, Reason.APPLYING, message, *creations)
@@ -119,17 +121,26 @@ def _progress(seen: Observed, workload: Workload) -> Step:
     cause = _refusal(seen, workload) or first_cause(
         seen.pods,
         now=seen.now,
-        startup=startup_limits(workload.spec.template),
+        spec=workload.spec,
         complaints=seen.complaints,
     )
-    message = f"{workload.status.ready_replicas} of {count} pods are ready"
+    message = f"{workload.status.available_replicas} of {count} pods are ready"
     if cause is None:
+        message = _settling(workload, count=count) or message
         step = hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
         is_new = 0 <= _age_seconds(seen, workload) < _SILENCE_SECONDS
         return replace(step, told=False, recheck_seconds=_SILENCE_SECONDS) if is_new else step
     step = hold(INFERENCE_READY, cause.reason, f"{message}: {cause.message}")
     left = (cause.until - seen.now).total_seconds() if cause.until else 0
     return replace(step, lasting=cause.lasting, recheck_seconds=left if left > 0 else None)
+
+
+def _settling(workload: Workload, *, count: int) -> str:
+    """That pods are ready, and not yet for long enough; "" where that is not all."""
+    status, seconds = workload.status, workload.spec.min_ready_seconds
+    if status.ready_replicas == status.available_replicas:
+        return ""
+    return f"{status.available_replicas} of {count} pods have been ready for {seconds} seconds"
 
 
 def _age_seconds(seen: Observed, workload: Workload) -> float:
@@ -195,12 +206,12 @@ def wanted_workload(seen: Observed) -> Manifest:
 
 
 def is_serving(workload: Workload, *, count: int) -> bool:
-    """Whether `count` pods, all of the present revision, are ready."""
+    """Whether `count` pods, all of the present revision, are ready, and have been long enough."""
     status = workload.status
     return (
         status.observed_generation >= workload.metadata.generation
         and status.updated_replicas == status.replicas == workload.spec.replicas == count
-        and status.ready_replicas == count
+        and status.ready_replicas == status.available_replicas == count
     )
 
 

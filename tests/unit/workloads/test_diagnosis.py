@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kaito.api.reasons import TERMINAL
-from kaito.kube.kinds import Pod
+from kaito.kube.kinds import Pod, ReplicaSpec
 from kaito.workloads.diagnosis import Cause, first_cause
-from kaito.workloads.startup import startup_limits
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING_LONG = BEGAN + timedelta(hours=1)
@@ -70,7 +69,7 @@ def ran_for(seconds: int) -> Pod:
 def cause(*pods: Pod, now: datetime = WAITING_LONG, probe: dict[str, int] | None = None) -> Cause:
     """The cause; `probe` is the startup probe of the container."""
     template = {"spec": {"containers": [{"name": "w", "startupProbe": probe or {}}]}}
-    found = first_cause(pods, now=now, startup=startup_limits(template))
+    found = first_cause(pods, now=now, spec=ReplicaSpec(template=template))
     assert found
     return found
 
@@ -199,6 +198,37 @@ def test_what_the_server_says_of_an_adapter_is_no_mere_crash(said: str, reason: 
 )
 def test_a_pod_that_takes_its_time_or_has_recovered_has_no_cause(well: Pod) -> None:
     assert first_cause([well], now=WAITING_LONG) is None
+
+
+def test_a_crash_is_told_until_the_container_has_run_for_as_long_as_it_has_to() -> None:
+    again = container(
+        state={"running": {"startedAt": BEGAN.isoformat()}},
+        ready=True,
+        restartCount=3,
+        lastState={"terminated": {"exitCode": 3}},
+    )
+    template = {"spec": {"containers": [{"name": "w"}]}}
+    spec = ReplicaSpec(template=template, min_ready_seconds=10)
+    looks = [
+        first_cause([again], now=BEGAN + timedelta(seconds=seconds), spec=spec)
+        for seconds in (9, 10)
+    ]
+
+    assert [(look.reason, look.lasting) if look else None for look in looks] == [
+        ("ContainerCrashLoopBackOff", True),
+        None,
+    ]
+
+
+def test_a_container_that_was_too_large_is_told_with_its_limit() -> None:
+    bounded = {"name": "w", "resources": {"limits": {"memory": "64Mi"}}}
+    spec = ReplicaSpec(template={"spec": {"containers": [bounded]}})
+
+    found = first_cause([crashed(exitCode=137, reason="OOMKilled")], now=WAITING_LONG, spec=spec)
+
+    assert found
+    assert "its limit of 64Mi" in found.message
+    assert "raise resources.limits.memory" in found.message
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,21 @@ def test_a_changed_template_is_another_revision() -> None:
 
     assert at(rendered(other), *name) != at(rendered(TEMPLATE), *name)
     assert at(rendered(copy.deepcopy(TEMPLATE)), *name) == at(rendered(TEMPLATE), *name)
+
+
+@pytest.mark.parametrize(
+    ("containers", "seconds"),
+    [
+        pytest.param([{"name": "a"}], 10, id="nothing says when it is ready"),
+        pytest.param([{"name": "a", "readinessProbe": {"httpGet": {}}}], None, id="probed"),
+        pytest.param(
+            [{"name": "a", "readinessProbe": {"httpGet": {}}}, {"name": "b"}], 10, id="one"
+        ),
+    ],
+)
+def test_a_pod_that_nothing_probes_counts_only_when_it_lasts(
+    containers: list[Any], seconds: int | None
+) -> None:
+    made = rendered({"spec": {"containers": containers}})
+
+    assert made["spec"].get("minReadySeconds") == seconds

@@ -204,7 +204,9 @@ class Bench:
 
     def start_pods(self) -> None:
         """Play the Deployment's controller: every pod is ready."""
-        counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas"), 1)
+        counts = dict.fromkeys(
+            ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), 1
+        )
         seen = {"observedGeneration": self.stored(DEPLOYMENT)["metadata"]["generation"]}
         self.api.put(DEPLOYMENT, status={**counts, **seen})
 

@@ -307,7 +307,11 @@ def with_replicas(seen: Observed, ready: int) -> Observed:
     counts = {"observed_generation": 1, "replicas": COUNT, "updated_replicas": COUNT}
     changed: dict[str, Any] = {
         name: found.model_copy(
-            update={"status": found.status.model_copy(update={**counts, "ready_replicas": ready})}
+            update={
+                "status": found.status.model_copy(
+                    update={**counts, "ready_replicas": ready, "available_replicas": ready}
+                )
+            }
         )
         for name, found in (("deployment", seen.deployment), ("stateful_set", seen.stateful_set))
         if found

@@ -164,6 +164,7 @@ def serving(seen: Observed) -> Observed:
             "replicas": 1,
             "updated_replicas": 1,
             "ready_replicas": 1,
+            "available_replicas": 1,
         }
     )
     return replace(made, deployment=made.deployment.model_copy(update={"status": ready}))

@@ -80,7 +80,13 @@ def services() -> dict[str, Service]:
     }
 
 
-READY = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2}
+READY = {
+    "observedGeneration": 1,
+    "replicas": 2,
+    "updatedReplicas": 2,
+    "readyReplicas": 2,
+    "availableReplicas": 2,
+}
 
 
 def test_both_services_are_made_before_any_pod() -> None:
@@ -128,7 +134,9 @@ def test_the_stateful_set_is_created() -> None:
 
 @pytest.mark.parametrize(("ready", "satisfied"), [(0, False), (1, False), (2, True)])
 def test_it_serves_only_when_every_pod_is_ready(ready: int, *, satisfied: bool) -> None:
-    step = ensure_workload(seen(stateful_set=made(**{**READY, "readyReplicas": ready})))
+    step = ensure_workload(
+        seen(stateful_set=made(**{**READY, "readyReplicas": ready, "availableReplicas": ready}))
+    )
 
     assert step.satisfied is satisfied
     if not satisfied:
@@ -165,7 +173,11 @@ def test_that_it_serves_is_not_kept_while_an_earlier_stage_is_not_done() -> None
     serving = seen(stateful_set=made(**READY), **services())
     up = status(serving, (ensure_workload(serving),))
     subject = serving.workspace.model_copy(update={"status": up})
-    lost = replace(serving, workspace=subject, stateful_set=made(**{**READY, "readyReplicas": 1}))
+    lost = replace(
+        serving,
+        workspace=subject,
+        stateful_set=made(**{**READY, "readyReplicas": 1, "availableReplicas": 1}),
+    )
 
     found = {one.type: one.status for one in status(lost, ()).conditions}
 
@@ -215,7 +227,7 @@ def worlds() -> list[Observed]:
             None,
             old,
             made(),
-            made(**{**READY, "readyReplicas": 1}),
+            made(**{**READY, "readyReplicas": 1, "availableReplicas": 1}),
             made(**READY),
         )
     ]

@@ -78,7 +78,7 @@ async def test_a_deployment_that_somebody_scales_down_is_mended_and_not_called_r
 ) -> None:
     await bench.come_up()
     spec = {**bench.stored(DEPLOYMENT)["spec"], "replicas": 0}
-    counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas"), 0)
+    counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), 0)
     bench.api.put(DEPLOYMENT, spec=spec, status=counts)
 
     await bench.reconcile()

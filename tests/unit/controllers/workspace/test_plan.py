@@ -68,6 +68,7 @@ def good_luck(seen: Observed) -> list[Observed]:
                 "replicas": 1,
                 "updated_replicas": 1,
                 "ready_replicas": 1,
+                "available_replicas": 1,
             }
         )
         moves.append(

@@ -42,7 +42,7 @@ DEPLOYMENT = Deployment.model_validate(
 )
 SERVING = Deployment.model_validate(
     DEPLOYMENT.model_dump(by_alias=True)
-    | {"status": {"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1}}
+    | {"status": {"replicas": 1, "readyReplicas": 1, "availableReplicas": 1, "updatedReplicas": 1}}
 )
 
 EMPTY = observed()

@@ -25,6 +25,7 @@ ALL_READY = {
     "observedGeneration": 3,
     "replicas": 1,
     "readyReplicas": 1,
+    "availableReplicas": 1,
     "updatedReplicas": 1,
 }
 
@@ -44,10 +45,14 @@ def test_a_deployment_serves_when_every_pod_is_new_and_ready() -> None:
     "lag",
     [
         pytest.param({"observedGeneration": 2}, id="its controller has not seen the spec"),
-        pytest.param({"readyReplicas": 0}, id="the pod loads"),
+        pytest.param({"readyReplicas": 0, "availableReplicas": 0}, id="the pod loads"),
+        pytest.param({"availableReplicas": 0}, id="the pod has been ready for a moment"),
         pytest.param({"updatedReplicas": 0}, id="the pod is of the old revision"),
         pytest.param({"replicas": 2}, id="an old pod is still there"),
-        pytest.param({"replicas": 0, "readyReplicas": 0, "updatedReplicas": 0}, id="no pod"),
+        pytest.param(
+            {"replicas": 0, "readyReplicas": 0, "availableReplicas": 0, "updatedReplicas": 0},
+            id="no pod",
+        ),
     ],
 )
 def test_a_deployment_that_lags_behind_does_not_serve(lag: Mapping[str, int]) -> None:
