@@ -35,6 +35,8 @@ class Reason(StrEnum):
 
     CREATING_MACHINES = "CreatingMachines"
     WAITING_FOR_MACHINES = "WaitingForMachines"
+    NO_PROVISIONER = "NoProvisioner"
+    """A claim is there, and nobody carries it out."""
     REPLACING_MACHINES = "ReplacingMachines"
     """A claim came to nothing: it is given back, and another follows."""
     MACHINES_READY = "MachinesReady"
@@ -100,6 +102,7 @@ WARNINGS = frozenset(
         Reason.PREFLIGHT_SKIPPED,
         Reason.ADAPTER_FAILED,
         Reason.MACHINE_FAILED,
+        Reason.NO_PROVISIONER,
         Reason.IMAGE_PULL_ERROR,
         Reason.VOLUME_NOT_MOUNTED,
         Reason.CONTAINER_START_ERROR,
@@ -122,6 +125,7 @@ WARNINGS = frozenset(
 """Reasons that a person may have to act on: their Events are Warnings."""
 
 TERMINAL = WARNINGS - {
+    Reason.NO_PROVISIONER,
     Reason.NOT_ANSWERING,
     Reason.POD_EVICTED,
     Reason.PREFLIGHT_SKIPPED,

@@ -81,6 +81,10 @@ WORKSPACE: Mapping[str, Remedy] = {
         "Claims were made, and their nodes are on the way",
         f"{_WAIT}; a GPU node takes minutes, and the provisioner's deadline ends the wait",
     ),
+    "NoProvisioner": Remedy(
+        "Claims were made, and no provisioner has taken them up",
+        "start one that serves their Kind and class, or set `--claim-kind`; it is seen at once",
+    ),
     "ReplacingMachines": Remedy(
         "A claim came to nothing: it is given back, and another follows",
         f"{_WAIT}; `status.attempts` keeps what was tried",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from kaito.api.reasons import Reason
@@ -32,6 +32,7 @@ from kaito.nodes.claim import (
 )
 from kaito.nodes.hardware import acceptable_types, instance_type
 from kaito.nodes.loss import Absence, absences
+from kaito.nodes.uptake import unheard, uptake_due
 
 _SILENCE_SECONDS = 2.0
 """How long the first claims may be there before people are told what these wait for.
@@ -163,7 +164,17 @@ def _awaited(seen: Observed) -> Step:
         return replace(step, told=False, recheck_seconds=_SILENCE_SECONDS)
     if not failed and _moves(seen, waiting):
         return replace(step, told=False, recheck_seconds=_STAGE_SECONDS)
-    return replace(step, lasting=_is_lasting(failed))
+    return replace(step, lasting=_is_lasting(failed)) if failed else _unheard(seen, waiting, step)
+
+
+def _unheard(seen: Observed, waiting: Sequence[Claim], step: Step) -> Step:
+    """The step, or what is said instead of claims that no provisioner has taken up in its time."""
+    moments = [(claim, moment) for claim in waiting if (moment := uptake_due(claim))]
+    late = [claim for claim, moment in moments if moment <= seen.now]
+    if late:
+        step = hold(step.condition, Reason.NO_PROVISIONER, unheard(late))
+    ahead = [(moment - seen.now).total_seconds() for _, moment in moments if moment > seen.now]
+    return replace(step, recheck_seconds=min(ahead, default=None))
 
 
 def _is_new(seen: Observed, waiting: Iterable[Claim]) -> bool:

@@ -1,0 +1,44 @@
+"""Whether anybody carries a claim out, and what a person is told while nobody does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from kaito.api.nodeclaim import NodeClaim
+from kaito.nodes.claim import Claim
+
+UPTAKE_SECONDS = 30.0
+"""How long a claim may be there before a provisioner leaves its first mark.
+
+One that runs takes a second; while its replicas change places, a lease has to run out first.
+"""
+
+
+def uptake_due(claim: Claim) -> datetime | None:
+    """When a claim should have been taken up at the latest; None of one that has been.
+
+    Every provisioner puts its finalizer, or conditions, on a claim before it buys anything.
+    """
+    created, said = claim.metadata.creation_timestamp, claim.status
+    if created is None or claim.metadata.finalizers or said.conditions or said.provider_id:
+        return None
+    return created + timedelta(seconds=UPTAKE_SECONDS)
+
+
+def unheard(claims: Sequence[Claim]) -> str:
+    """What is said of claims that nobody takes up, and what to look at; there is one at least."""
+    names = ", ".join(claim.metadata.name for claim in claims)
+    return (
+        f"nobody has taken up {names} for {UPTAKE_SECONDS:g} s: is a provisioner running that"
+        f" serves {_kind(claims[0])}? `kubectl get deployments -A` shows it; with nodes of your own"
+        " no claim is needed: label one as resource.labelSelector says"
+    )
+
+
+def _kind(claim: Claim) -> str:
+    """What a provisioner has to serve."""
+    if not isinstance(claim, NodeClaim):
+        return "Machines"
+    ref = claim.spec.node_class_ref
+    return f"NodeClaims of the class {ref.group}/{ref.kind}/{ref.name}"
