@@ -2,7 +2,8 @@
 
 A container has a mount, pid, ipc and uts namespace of its own and shares the network. Its
 root is an empty tmpfs: it gets this machine's /usr and a little of /etc as a base image, the
-folders of its image, and its volumes. Resource limits are not enforced.
+folders of its image, and its volumes. Of its resource limits only that on memory is enforced
+(memory.py).
 """
 
 from __future__ import annotations

@@ -35,10 +35,12 @@ class Exit:
     Attributes:
         code: 0 to 255, as a shell counts.
         failure: why the command could not even be started; "" when it was.
+        is_out_of_memory: it was killed, for it held more memory than it may.
     """
 
     code: int
     failure: str = ""
+    is_out_of_memory: bool = False
 
 
 class ContainerProcess:
@@ -49,6 +51,7 @@ class ContainerProcess:
         self._child = child
         self._reports = reports
         self._log = log
+        self._is_out_of_memory = False
         self._ended = asyncio.create_task(self._watch())
 
     @classmethod
@@ -88,6 +91,11 @@ class ContainerProcess:
         await reports.begun.wait()
         return cls(sandbox, child, reports, log)
 
+    @property
+    def pid(self) -> int:
+        """Of the container's process 1, as this machine numbers it; 0 if it never began."""
+        return self._reports.pid
+
     async def wait(self) -> Exit:
         """Wait for the end; may be asked any number of times."""
         return await asyncio.shield(self._ended)
@@ -96,6 +104,11 @@ class ContainerProcess:
         """Send a signal to the container's process 1; nothing happens when it has ended."""
         if self._child.returncode is None and self._reports.pid:
             os.kill(self._reports.pid, number)
+
+    def kill_out_of_memory(self) -> None:
+        """End it as a kernel does whose limit it has passed."""
+        self._is_out_of_memory = True
+        self.send(signal.SIGKILL)
 
     async def stop(self, remaining: Callable[[], float]) -> Exit:
         """SIGTERM, then SIGKILL when no seconds remain.
@@ -158,9 +171,9 @@ class ContainerProcess:
         outer = await self._child.wait()
         await self._reports.ended.wait()
         if self._reports.exit_code is not None:
-            return Exit(self._reports.exit_code)
+            return Exit(self._reports.exit_code, is_out_of_memory=self._is_out_of_memory)
         if outer < 0:
-            return Exit(KILLED_EXIT_CODE)
+            return Exit(KILLED_EXIT_CODE, is_out_of_memory=self._is_out_of_memory)
         said = last_text(self._log.path, lines=1, size=OUTPUT_BYTES).strip()
         if outer == 1 and said.startswith("bwrap: "):
             return Exit(START_FAILED_EXIT_CODE, said.removeprefix("bwrap: "))

@@ -37,6 +37,7 @@ class Pace:
         cap_seconds: the longest of those delays.
         retry_seconds: before a failed mount or a missing ConfigMap is looked at again.
         refresh_seconds: between looks at changed volumes and old tokens.
+        memory_seconds: between looks at the memory of a container that has a limit.
         lease_seconds: between renewals of a node's Lease.
         status_seconds: between writes of a node's unchanged status.
         boot_seconds: between a node's registration and its first Ready.
@@ -48,6 +49,7 @@ class Pace:
     cap_seconds: float = 300.0
     retry_seconds: float = 2.0
     refresh_seconds: float = 60.0
+    memory_seconds: float = 0.5
     lease_seconds: float = 10.0
     status_seconds: float = 300.0
     boot_seconds: float = 0.2

@@ -9,6 +9,7 @@ IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
 CONFIG_FAILED = "CreateContainerConfigError"
 CRASH_LOOP = "CrashLoopBackOff"
 START_FAILED = "StartError"
+OUT_OF_MEMORY = "OOMKilled"
 
 PULLED = "Pulled"
 CREATED = "Created"

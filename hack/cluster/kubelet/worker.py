@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from hack.cluster.kubelet import reasons
+from hack.cluster.kubelet import memory, reasons
 from hack.cluster.kubelet.container import ContainerProcess, Exit
 from hack.cluster.kubelet.fields import Unresolvable
 from hack.cluster.kubelet.history import is_over
@@ -190,6 +190,7 @@ class ContainerWorker:
         if self._stopping:
             process.send(signal.SIGKILL)
         self._probing = asyncio.create_task(self._probe())
+        bounding = asyncio.create_task(self._bound(process))
         try:
             result = await process.wait()
         except asyncio.CancelledError:
@@ -199,7 +200,8 @@ class ContainerWorker:
         finally:
             self._process = None
             self._probing.cancel()
-            await asyncio.wait({self._probing})
+            bounding.cancel()
+            await asyncio.wait({self._probing, bounding})
             self.is_started.clear()
         return self._ended(launch, result, started_at)
 
@@ -208,7 +210,7 @@ class ContainerWorker:
             result.code,
             started_at=started_at,
             finished_at=datetime.now(UTC),
-            reason=reasons.START_FAILED if result.failure else "",
+            reason=_reason(result),
             message=result.failure or self._last_words(launch, result),
             container_id=self.view.container_id,
         )
@@ -222,6 +224,13 @@ class ContainerWorker:
             code=result.code,
         )
         return end
+
+    async def _bound(self, process: ContainerProcess) -> None:
+        """Keep it to its limit on memory, if it has one."""
+        limit = memory.limit_bytes(self.container)
+        if limit is not None:
+            seconds = self._sandbox.host.pace.memory_seconds
+            await memory.enforce(process, limit, look_seconds=seconds)
 
     def _identifier(self) -> str:
         uid = self._sandbox.pod.metadata.uid
@@ -328,3 +337,10 @@ class ContainerWorker:
     def _show(self, view: View) -> None:
         self.view = view
         self._sandbox.changed()
+
+
+def _reason(result: Exit) -> str:
+    """The reason of an end that its exit code does not tell; "" for the usual one."""
+    if result.failure:
+        return reasons.START_FAILED
+    return reasons.OUT_OF_MEMORY if result.is_out_of_memory else ""

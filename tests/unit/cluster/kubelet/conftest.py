@@ -26,6 +26,7 @@ QUICK = Pace(
     cap_seconds=1.0,
     retry_seconds=0.05,
     refresh_seconds=0.05,
+    memory_seconds=0.05,
     shutdown_seconds=0.5,
 )
 

@@ -201,6 +201,25 @@ async def test_a_crashing_container_is_started_again_and_again(
     assert "BackOff" in told.reasons
 
 
+@pytest.mark.parametrize(("limit", "reason"), [("32Mi", "OOMKilled"), ("1Gi", None)])
+async def test_a_container_that_holds_more_memory_than_it_may_is_killed(
+    host: Host, api: PodsApi, limit: str, reason: str | None
+) -> None:
+    # In a child of process 1, which holds next to nothing itself.
+    eats = "sh -c 'x=$(head -c 64000000 /dev/zero | tr \\\\0 x); touch /up; read word < /door; :'"
+    greedy = script(
+        f"mkfifo /door; {eats}; :",
+        resources={"limits": {"memory": limit}},
+        readinessProbe={"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 0.05},
+    )
+
+    async with living(host, api, a_wire_pod(greedy, restartPolicy="Never")):
+        await api.until(lambda: phase(api) == "Failed" or first(api).get("ready") is True)
+
+    ended = cast("Json", state(api).get("terminated") or {})
+    assert (ended.get("reason"), ended.get("exitCode")) == (reason, reason and 137)
+
+
 async def test_an_unknown_image_is_told_and_tried_again(host: Host, api: PodsApi) -> None:
     wire = a_wire_pod({"name": "main", "image": "nowhere/nothing:1"})
 
