@@ -1,9 +1,10 @@
-"""A real Prometheus beside the local cluster: it scrapes over TLS, as a ServiceAccount that may."""
+"""A real Prometheus beside the local cluster: it scrapes what our PodMonitors tell it to."""
 
 from __future__ import annotations
 
+import base64
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,13 @@ import yaml
 from hack import debian
 from hack.benchmarks.scale.programs import free_port
 from hack.cluster.cache import cache_folder
-from hack.cluster.layout import loopback
 from hack.cluster.process import Process, Program
-from tests.bystander import Bystander, Json
+from tests.bystander import Bystander, Json, until
+from tests.delivery import podmonitors
 
 RULES = Path(__file__).parents[2] / "manifests" / "components" / "monitoring"
-OPERATOR = "kaito-system"
+PODS = "pods.yaml"
+SECRETS = "/api/v1/namespaces/kaito-system/secrets"
 SECOND = "1s"
 SHORTER = {"> 600": "> 1", "> 10": "> 2", "> 300": "> 120"}
 """Thresholds of alerts that nobody can wait for here, and what they are instead."""
@@ -55,12 +57,10 @@ class Prometheus:
     async def aim(self) -> None:
         """Scrape the pods that there are now."""
         pods = await self.cluster.items("/api/v1/pods")
-        groups = [found for pod in pods if (found := _target(pod))]
-        for job in ("operator", "models"):
-            path = self.folder / f"{job}.yaml"
-            own = [each for each in groups if each["labels"]["role"] == job]
-            path.with_suffix(".new").write_text(yaml.safe_dump(own))
-            path.with_suffix(".new").replace(path)
+        groups = [each for pod in pods for each in podmonitors.discovered(pod)]
+        path = self.folder / PODS
+        path.with_suffix(".new").write_text(yaml.safe_dump(groups))
+        path.with_suffix(".new").replace(path)
 
     async def _get(self, path: str) -> Json:
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}") as answer:
@@ -75,7 +75,7 @@ async def watching(cluster: Bystander) -> AsyncIterator[Prometheus]:
     layout, port = cluster.layout, free_port()
     folder = layout.home / "prometheus"
     folder.mkdir()
-    (folder / "token").write_text(await reader_token(cluster))
+    await allow(cluster, folder)
     (folder / "rules.yaml").write_text(quick_rules())
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration(folder)))
     program = Program(
@@ -98,20 +98,18 @@ async def watching(cluster: Bystander) -> AsyncIterator[Prometheus]:
         await process.stop()
 
 
-async def reader_token(cluster: Bystander) -> str:
-    """The token of a ServiceAccount that may read the metrics."""
-    for words in (
-        ("create", "namespace", "monitoring"),
-        ("create", "serviceaccount", "prometheus", "--namespace=monitoring"),
-        (
-            *("create", "clusterrolebinding", "prometheus", "--clusterrole=kaito-metrics-reader"),
-            "--serviceaccount=monitoring:prometheus",
-        ),
-        ("create", "token", "prometheus", "--namespace=monitoring"),
-    ):
-        done = await cluster.kubectl(*words)
-        assert done.code == 0, done.errors
-    return done.output.strip()
+async def allow(cluster: Bystander, folder: Path) -> None:
+    """Let Prometheus in as the component does; each key of its Secrets becomes a file NAME.KEY."""
+    deployed = [each for each in podmonitors.documents() if each["kind"] != "PodMonitor"]
+    done = await cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(deployed))
+    assert done.code == 0, done.errors
+    for name in (each["metadata"]["name"] for each in deployed if each["kind"] == "Secret"):
+
+        async def data(path: str = f"{SECRETS}/{name}") -> dict[str, str]:
+            return dict((await cluster.get(path)).get("data", {}))
+
+        for key, value in (await until(f"the Secret {name} to be filled", data)).items():
+            (folder / f"{name}.{key}").write_bytes(base64.b64decode(value))
 
 
 def quick_rules() -> str:
@@ -128,46 +126,18 @@ def quick_rules() -> str:
     return yaml.safe_dump({"groups": groups})
 
 
-def configuration(folder: Path) -> Mapping[str, object]:
-    """What the Prometheus operator would make of our PodMonitors."""
-    secure = {
-        "scheme": "https",
-        "tls_config": {"insecure_skip_verify": True},
-        "authorization": {"credentials_file": str(folder / "token")},
-    }
+def configuration(folder: Path) -> Json:
+    """What the Prometheus operator would make of our PodMonitors, and quicker."""
+    monitors = podmonitors.monitors().values()
+    found = [
+        job | {"scrape_interval": SECOND}
+        for each in monitors
+        for job in podmonitors.jobs(each, pods=folder / PODS, secrets=folder)
+    ]
     return {
         "global": {"scrape_interval": SECOND, "evaluation_interval": SECOND},
         "rule_files": [str(folder / "rules.yaml")],
-        "scrape_configs": [
-            {
-                "job_name": job,
-                "file_sd_configs": [{"files": [str(folder / f"{job}.yaml")]}],
-                **more,
-            }
-            for job, more in (("operator", secure), ("models", {}))
-        ],
-    }
-
-
-def _target(pod: Json) -> Json | None:
-    """Where a pod of ours shows metrics; None where it does not, or not yet."""
-    meta, address = pod["metadata"], pod["status"].get("podIP")
-    if not address or pod["status"]["phase"] != "Running" or meta.get("deletionTimestamp"):
-        return None
-    is_operator = meta["namespace"] == OPERATOR
-    if not is_operator and "kaito.sh/workspace" not in meta.get("labels", {}):
-        return None
-    (container, *_) = pod["spec"]["containers"]
-    names = {each["name"]: each["containerPort"] for each in container.get("ports", ())}
-    port = names.get("metrics" if is_operator else "http")
-    return {
-        "targets": [f"{loopback(address)}:{port}"],
-        "labels": {
-            "role": "operator" if is_operator else "models",
-            "namespace": meta["namespace"],
-            "pod": meta["name"],
-            "container": container["name"],
-        },
+        "scrape_configs": found,
     }
 
 

@@ -26,7 +26,7 @@ from tests.behaviour.containers import processes
 from tests.bystander import WORKSPACE, Bystander, Json, holds, quick_start, run, until
 from tests.claims import MACHINE, manifest
 from tests.conftest import PACE
-from tests.delivery.prometheus import Prometheus, watching
+from tests.delivery.prometheus import RULES, Prometheus, watching
 from tests.excused import BY_SCRAPES
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
@@ -44,7 +44,9 @@ SOON = (
 )
 """Deadlines that are over at once, and leftovers that stay to be seen."""
 LATE = "kaito:time_to_first_token_seconds:p95_5m"
-UNSEEN = 'count_over_time((up{job="models"} == 0)[20s:1s]) >= 3'
+OPERATOR, MODELS = 'job="kaito-system/kaito"', 'job="kaito-system/kaito-models"'
+UNSEEN = f"count_over_time((up{{{MODELS}}} == 0)[20s:1s]) >= 3"
+FIRED = 'ALERTS{alertstate="firing"}'
 LONG = {
     "model": "phi-3-mini-4k-instruct",
     "prompt": "What is KAITO?",
@@ -52,7 +54,7 @@ LONG = {
     "max_tokens": 256,
 }
 BOTH = {"kaito", "provisioner"}
-EVERY = 'job="operator",namespace="kaito-system"'
+EVERY = f'{OPERATOR},namespace="kaito-system"'
 CROWD = 64
 """More than are generated at once."""
 
@@ -124,7 +126,7 @@ def raises(prometheus: Prometheus, alert: str) -> Callable[[], Awaitable[bool]]:
 
 async def test_both_processes_are_scraped_over_tls(watched: Prometheus) -> None:
     async def both() -> bool:
-        up = await watched.query('up{job="operator"} == 1')
+        up = await watched.query(f"up{{{OPERATOR}}} == 1")
         return {each["metric"]["container"] for each in up} == {"kaito", "provisioner"}
 
     assert await until("both to be scraped", both)
@@ -133,7 +135,7 @@ async def test_both_processes_are_scraped_over_tls(watched: Prometheus) -> None:
 async def test_who_scrapes_is_reviewed_with_rights_that_nothing_else_needs(
     watched: Prometheus, cluster: Bystander
 ) -> None:
-    await until("scrapes", lambda: watched.query('up{job="operator"} == 1'))
+    await until("scrapes", lambda: watched.query(f"up{{{OPERATOR}}} == 1"))
 
     assert sorted(BY_SCRAPES - rights.used(rights.requests(cluster.layout))) == []
 
@@ -240,7 +242,7 @@ async def test_no_series_has_the_name_of_an_object(watched: Prometheus, cluster:
     paths = [f"/api/v1/{each}" for each in there]
     paths += ["/apis/kaito.sh/v1alpha1/workspaces", "/apis/karpenter.sh/v1alpha5/machines"]
     names = {each["metadata"]["name"] for path in paths for each in await cluster.items(path)}
-    series = await watched.query('{job="operator"}')
+    series = await watched.query(f"{{{OPERATOR}}}")
     values = {
         value
         for each in series
@@ -327,6 +329,20 @@ async def test_a_cache_that_may_not_be_filled_is_told(
     await done(cluster, "delete", "pod", OURS, "--selector=app.kubernetes.io/name=kaito")
 
     assert await until("the cache", raises(watched, "KaitoCacheStale"))
+
+
+async def test_every_alert_there_is_has_fired_above(watched: Prometheus) -> None:
+    there = {
+        rule["alert"]
+        for path in RULES.rglob("rules.yaml")
+        for group in yaml.safe_load(path.read_text())["spec"]["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+
+    fired = await watched.query(f"count by (alertname) (last_over_time({FIRED}[1h]))")
+
+    assert {each["metric"]["alertname"] for each in fired} == there
 
 
 async def lose(cluster: Bystander, resource: str) -> None:
