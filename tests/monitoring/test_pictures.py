@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
+
+import pytest
 
 from hack.monitoring.panels import DASHBOARDS, Dashboard, Panel, Query
-from hack.monitoring.pictures import Line, drawn
+from hack.monitoring.pictures import FOLDER, Line, drawn
 
 LINE = re.compile(r'<polyline points="([^"]*)"')
 BOARD = Dashboard(
@@ -42,3 +45,13 @@ def test_every_dashboard_can_be_drawn() -> None:
     pictures = [drawn(board, ask) for board in DASHBOARDS]
 
     assert [len(LINE.findall(each)) >= 7 for each in pictures] == [True] * 3
+
+
+@pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board.name)
+def test_the_picture_in_the_pages_shows_every_panel_of_its_dashboard(board: Dashboard) -> None:
+    picture = (FOLDER / f"{board.name}.svg").read_text()
+    (title,) = re.findall(r'font-size="16">([^<]*)<', picture)
+    panels = re.findall(r'font-weight="bold">([^<]*)<', picture)
+
+    assert title == escape(board.title)
+    assert panels == [escape(panel.title) for panel in board.panels]

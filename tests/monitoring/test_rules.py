@@ -13,6 +13,7 @@ import yaml
 
 from hack import debian
 from hack.cluster.cache import cache_folder
+from hack.monitoring.panels import DASHBOARDS
 from tests.bystander import Json
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +80,17 @@ def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not()
     silent = {case["alertname"] for case in cases if not case.get("exp_alerts")}
 
     assert fires == silent == {alert["alert"] for alert in alerts()}
+
+
+def test_whatever_is_recorded_is_read_by_a_rule_or_a_dashboard() -> None:
+    read = [rule["expr"] for rule in rules()]
+    read += [
+        query.expression for one in DASHBOARDS for panel in one.panels for query in panel.queries
+    ]
+    recorded = [rule["record"] for rule in rules() if "record" in rule]
+
+    assert recorded
+    assert [name for name in recorded if not any(name in each for each in read)] == []
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert["alert"]))
