@@ -29,10 +29,10 @@ EVENTS = f"""\
 # Log events
 
 {WRITTEN}
-Each line of a log is one JSON object (`--log-format=json`) or one line for people (`console`). Its
-`event` is a constant of this table, and whatever varies is a key. Within a reconcile every line
-carries the keys of its object as well: `controller`, `namespace`, `name`, and `reconcile`, the id
-of that one pass.
+Each line of a log is one JSON object (`--log-format=json`), or a line for people (`console`), which a
+traceback may follow. Its `event` is a constant of this table, and whatever varies is a key. Within a
+reconcile every line carries the keys of its object as well: `controller`, `namespace`, `name`, and
+`reconcile`, the id of that one pass.
 
 A pass of `kaito` that creates a claim leaves its id on it, as the annotation `kaito.sh/reconcile`.
 The provisioner says it in every line about that claim, as `created_by`, beside `workspace` and
@@ -52,12 +52,21 @@ METRICS = f"""\
 # Metrics
 
 {WRITTEN}
-Both processes serve `/metrics` over TLS, to whom the API server lets `get` that path: bind the
-ClusterRole `kaito-metrics-reader` to Prometheus's ServiceAccount. Names and labels of
-controller-runtime and client-go mean what they mean there, so that their dashboards work; all
-labels are bounded. Model servers serve vLLM's names on their own port, without TLS.
-[Alerts](alerts.md) say what to watch; the component `manifests/components/monitoring` brings them,
-and the dashboards.
+Both processes serve `/metrics` over TLS, to whom the API server lets `get` that path. The component
+`manifests/components/monitoring` brings a ServiceAccount that may, and PodMonitors that present its
+token. A Prometheus that comes with a ServiceAccount of its own is bound to the ClusterRole, and its
+namespace let through; the last line says `yes`:
+
+```sh
+kubectl create clusterrolebinding prometheus-reads-kaito \\
+  --clusterrole kaito-metrics-reader --serviceaccount monitoring:prometheus
+kubectl label namespace monitoring metrics=enabled --overwrite
+kubectl auth can-i get /metrics --as system:serviceaccount:monitoring:prometheus
+```
+
+Names and labels of controller-runtime and client-go mean what they mean there, so that their
+dashboards work; all labels are bounded. Model servers serve vLLM's names on their own port, without
+TLS. [Alerts](alerts.md) say what to watch; the component brings them, and the dashboards.
 """
 
 

@@ -86,6 +86,11 @@ async def is_followed(seen: Seen) -> None:
     }
 
 
+async def is_allowed(seen: Seen) -> None:
+    """Prometheus may read the metrics, as the last line asked."""
+    assert seen.output.splitlines()[-1] == "yes"
+
+
 async def is_beside(seen: Seen) -> None:
     """Both checks are among Argo CD's settings, and what was there before."""
     path = "/api/v1/namespaces/argocd/configmaps/argocd-cm"
@@ -178,6 +183,7 @@ class Step:
 STORY = (
     Step(f"{GUIDES}/aks.md", "kubectl apply -k"),
     Step(f"{GUIDES}/aks.md", "kubectl label namespace"),
+    Step("docs/reference/metrics.md", "kubectl create clusterrolebinding", is_allowed),
     Step("manifests/argocd/README.md", "health=", is_beside),
     Step(FIRST, "kubectl apply"),
     Step(FIRST, "kubectl kaito status"),
