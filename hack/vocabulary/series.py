@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
@@ -84,7 +84,19 @@ def provisioner_own() -> list[Series]:
 
 def model_server() -> list[Series]:
     """Of a server of ours; vLLM has more."""
-    return _in_registry(runpy.run_path(str(MODEL_SERVER))["Metrics"]("a model").registry)
+    code = runpy.run_path(str(MODEL_SERVER))
+    metrics = code["Metrics"]("a model")
+    metrics.watch(
+        SimpleNamespace(
+            running={},
+            waiting={},
+            waiting_by_reason=dict.fromkeys(code["WAITING"], 0),
+            cache_share=0,
+        )
+    )
+    metrics.show_adapters(0)
+    metrics.show_cache(**dict.fromkeys(code["CACHE_LABELS"][1:], ""))
+    return _in_registry(metrics.registry)
 
 
 def trainer() -> list[Series]:

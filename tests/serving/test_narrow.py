@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.presets.program import Program
 
@@ -71,3 +72,47 @@ async def test_who_has_to_make_room_goes_on_where_he_was(narrow: Program) -> Non
     expected = [body["choices"][0]["text"] for _, body in one_by_one]
     assert [body["choices"][0]["text"] for _, body in at_once] == expected * 3
     assert {body["usage"]["completion_tokens"] for _, body in at_once} == {TOKENS}
+    assert await shown(narrow, "vllm:num_preemptions_total") > 0
+
+
+async def test_who_waits_is_told_by_what_he_waits_for(narrow: Program) -> None:
+    many = [asyncio.create_task(stream(narrow, {})) for _ in range(12)]
+    capacity = await waiting(narrow, "capacity")
+    for one in many:
+        one.cancel()
+    await asyncio.wait(many)
+    # What is not for the batch has the model to itself.
+    alone = asyncio.create_task(stream(narrow, {"repetition_penalty": 1.1}))
+    while await shown(narrow, "vllm:num_requests_running") != 1:
+        assert not alone.done()
+    other = asyncio.create_task(stream(narrow, {}))
+    deferred = await waiting(narrow, "deferred")
+    await asyncio.gather(alone, other)
+
+    assert capacity > 0
+    assert deferred == 1
+
+
+async def stream(narrow: Program, fields: dict[str, object]) -> bytes:
+    body = {"model": "tiny", "prompt": "Hello", "max_tokens": TOKENS, "ignore_eos": True} | fields
+    async with (
+        aiohttp.ClientSession(narrow.url) as http,
+        http.post("/v1/completions", json=body | {"stream": True}) as response,
+    ):
+        return await response.read()
+
+
+async def waiting(narrow: Program, reason: str) -> float:
+    """How many wait for this, as soon as there are any."""
+    while not (found := await shown(narrow, "vllm:num_requests_waiting_by_reason", reason=reason)):
+        pass
+    return found
+
+
+async def shown(narrow: Program, name: str, **labels: str) -> float:
+    """One sample of the server's metrics."""
+    async with aiohttp.ClientSession(narrow.url) as http, http.get("/metrics") as response:
+        families = text_string_to_metric_families(await response.text())
+    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    (found,) = (each.value for each in samples if labels.items() <= each.labels.items())
+    return found

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from serving.job import Job, Piece, Sink
+from serving.job import Job, Piece, Sink, Steps
 
 LOOK_SECONDS = 0.02
 
@@ -39,6 +39,7 @@ class Alone:
         *,
         batch: Pausable,
         switch: Callable[[str], None],
+        steps: Steps,
     ) -> None:
         """Wait for jobs.
 
@@ -47,12 +48,14 @@ class Alone:
             tokenizer: the model's.
             batch: stands still while a job runs, and then has as long for itself.
             switch: makes an adapter the model's.
+            steps: is told of each token, in the thread of the jobs.
         """
         self._model = model
         self._tokenizer = tokenizer
         self._batch = batch
         self._took = self._ended = 0.0
         self._switch = switch
+        self._steps = steps
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="alone")
         self._gone: dict[str, threading.Event] = {}
         self._running = ""
@@ -78,7 +81,8 @@ class Alone:
                 invalid = isinstance(error, ValueError)
                 pass_on(Piece((), time.perf_counter(), "error", str(error), invalid=invalid))
 
-        self._executor.submit(self._run, id, job, Watch(gone, pass_on)).add_done_callback(settle)
+        watch = Watch(gone, pass_on, self._steps, prompt_tokens=len(job.token_ids))
+        self._executor.submit(self._run, id, job, watch).add_done_callback(settle)
 
     def cancel(self, id: str, _: Job) -> None:
         """Stop a job at its next token; nothing more comes of it."""
@@ -132,14 +136,25 @@ class Alone:
 class Watch:
     """A stopping criterion that passes each token on, and stops when nobody waits any more."""
 
-    def __init__(self, gone: threading.Event, pass_on: Callable[[Piece], None]) -> None:
+    def __init__(
+        self,
+        gone: threading.Event,
+        pass_on: Callable[[Piece], None],
+        steps: Steps,
+        *,
+        prompt_tokens: int,
+    ) -> None:
         self.gone = gone
         self._pass_on = pass_on
+        self._steps = steps
+        self._unread = prompt_tokens
         self.begun = 0.0
         self._passed = 0
 
     def __call__(self, input_ids: Any, scores: Any, **_: object) -> Any:
         """One truth value a row of the batch."""
+        self._steps.made((self._unread + 1) * len(input_ids))
+        self._unread = 0
         if len(input_ids) == 1:
             self._passed += 1
             self._pass_on(Piece((int(input_ids[0, -1]),), self.begun))

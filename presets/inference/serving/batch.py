@@ -10,18 +10,15 @@ from typing import Any
 
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
-from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPPING, FIFOScheduler
+from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPPING
 
 from serving.errors import NotReady
-from serving.job import Job, Piece, Sink
+from serving.job import Cache, Job, Piece, Sink, Steps
 from serving.memory import PAGE_TOKENS
 from serving.sampling import Drawing
-from serving.turns import Turns
+from serving.scheduler import TurnScheduler, job_of, request_id_of
 
-BATCHES_A_TURN = 8
 TURNS = "turns"
-SEPARATOR = "/"
-"""Between an adapter's name and the rest of a request's id: no name holds one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,43 +30,17 @@ class BatchSize:
     pages: int
 
 
-class TurnScheduler(FIFOScheduler):  # type: ignore[misc]  # the library has no types
-    """First come, first served, among the requests of the adapter whose turn it is."""
-
-    def __init__(
-        self,
-        cache: Any,
-        safety_margin: float | None,
-        max_requests_per_batch: int,
-        switch: Callable[[str], None],
-    ) -> None:
-        super().__init__(cache, safety_margin, max_requests_per_batch)
-        self._switch = switch
-        self._turns = Turns(BATCHES_A_TURN)
-
-    def _process_candidates(self, candidates: list[Any], *others: Any) -> Any:
-        if candidates:
-            adapter = self._turns.next(adapter_of(state.request_id) for state in candidates)
-            self._switch(adapter)
-            candidates = [state for state in candidates if adapter_of(state.request_id) == adapter]
-        return super()._process_candidates(candidates, *others)
-
-
-def request_id_of(id: str, job: Job) -> str:
-    """A job's id in the batch, where the scheduler reads the adapter from it."""
-    return f"{job.adapter}{SEPARATOR}{id}"
-
-
-def adapter_of(request_id: str) -> str:
-    """The adapter that a request of the batch is for."""
-    return request_id.partition(SEPARATOR)[0]
-
-
 class Batch:
     """One model's running batch, in a thread of its own."""
 
     def __init__(
-        self, model: Any, size: BatchSize, *, switch: Callable[[str], None], shared: bool
+        self,
+        model: Any,
+        size: BatchSize,
+        *,
+        switch: Callable[[str], None],
+        shared: bool,
+        steps: Steps,
     ) -> None:
         """Allocate the cache.
 
@@ -78,8 +49,9 @@ class Batch:
             size: how much.
             switch: makes an adapter the model's; called between batches, in the batch's thread.
             shared: whether requests with the same beginning may share its part of the cache.
+            steps: is told of each batch, in the batch's thread.
         """
-        SCHEDULER_MAPPING[TURNS] = functools.partial(TurnScheduler, switch=switch)
+        SCHEDULER_MAPPING[TURNS] = functools.partial(TurnScheduler, switch=switch, steps=steps)
         ends = model.generation_config.eos_token_id
         self._manager = model.init_continuous_batching(
             generation_config=GenerationConfig(do_sample=True, eos_token_id=ends),
@@ -106,11 +78,29 @@ class Batch:
         self._drawing.runner = runner
         self._scheduler = self._manager.batch_processor.scheduler
         self._cache = self._manager.batch_processor.cache
+        room = self._manager.batch_processor.offloading_manager
+        room.offload_requests = self._scheduler.making_room(room.offload_requests)
 
     @property
     def cache_tokens(self) -> int:
         """How many tokens the cache holds."""
         return int(self._cache.max_tokens_read)
+
+    @property
+    def cache(self) -> Cache:
+        """How the cache is divided."""
+        return Cache(
+            page_tokens=PAGE_TOKENS,
+            pages=int(self._cache.num_blocks),
+            dtype=str(self._cache.dtype).removeprefix("torch."),
+            is_shared=bool(self._cache.use_prefix_sharing),
+        )
+
+    @property
+    def turn(self) -> str | None:
+        """The adapter whose requests go into the next batch; None before the first."""
+        turn: str | None = self._scheduler.turn
+        return turn
 
     @property
     def cache_share(self) -> float:
@@ -121,7 +111,7 @@ class Batch:
     def running(self) -> frozenset[str]:
         """Ids of the requests that are past the queue."""
         # One call, hence one consistent look at what the other thread changes.
-        return frozenset(id.partition(SEPARATOR)[2] for id in list(self._scheduler.active_requests))
+        return frozenset(job_of(id) for id in list(self._scheduler.active_requests))
 
     @property
     def is_busy(self) -> bool:

@@ -58,6 +58,30 @@ Sink = Callable[[Piece], None]
 """Called in the event loop, once for each piece, in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """How the KV cache is divided."""
+
+    page_tokens: int
+    pages: int
+    dtype: str
+    is_shared: bool
+    """Whether prompts with the same beginning share it."""
+
+
+class Steps(Protocol):
+    """Who is told what the model does, in the thread that does it."""
+
+    def made(self, tokens: int) -> None:
+        """One pass through the model: tokens of prompts that it read, and those that it wrote."""
+
+    def looked_up(self, tokens: int, found: int) -> None:
+        """The cache was searched for a prompt of so many tokens, and held the first of them."""
+
+    def preempted(self, requests: int) -> None:
+        """Requests were taken out of the batch, to begin anew later."""
+
+
 class Engine(Protocol):
     """A loaded model."""
 
@@ -80,6 +104,13 @@ class Engine(Protocol):
     @property
     def cache_share(self) -> float:
         """The used part of the KV cache, 0 to 1."""
+
+    @property
+    def cache(self) -> Cache:
+        """How the KV cache is divided."""
+
+    def is_deferred(self, job: Job) -> bool:
+        """Whether a job that waits waits for others to have had their turn, not for room."""
 
     @property
     def failure(self) -> str:

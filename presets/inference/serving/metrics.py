@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ LABELS = ("model_name", "engine")
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144)
+STEP_TOKENS = (1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+WAITING = ("capacity", "deferred")
 REASONS = ("stop", "length", "abort", "error")
+CACHE_LABELS = ("engine", "block_size", "num_gpu_blocks", "cache_dtype", "enable_prefix_caching")
 ADAPTER_LABELS = ("max_lora", "running_lora_adapters", "waiting_lora_adapters")
 
 
@@ -51,6 +55,10 @@ class Queue(Protocol):
     @property
     def waiting(self) -> Mapping[str, int]:
         """How many requests wait for their turn."""
+
+    @property
+    def waiting_by_reason(self) -> Mapping[str, int]:
+        """The same by what they wait for, `capacity` or `deferred`."""
 
     @property
     def cache_share(self) -> float:
@@ -85,6 +93,7 @@ class Metrics:
             self._finished.labels(**self._labels, finished_reason=reason)
         self.rejected = self._counter("kaito_inference_requests_rejected", "Requests answered 429.")
         self._measure_requests()
+        self._measure_steps()
 
     def _measure_requests(self) -> None:
         self.first_token = self._histogram(
@@ -120,16 +129,65 @@ class Metrics:
             "vllm:request_generation_tokens", "Tokens written for one request.", TOKENS
         )
 
+    def _measure_steps(self) -> None:
+        self._steps = self._histogram(
+            "vllm:iteration_tokens_total",
+            "Tokens of prompts that one pass through the model read, and those that it wrote.",
+            STEP_TOKENS,
+        )
+        self._queries = self._counter(
+            "vllm:prefix_cache_queries", "Tokens of prompts that were looked for in the KV cache."
+        )
+        self._hits = self._counter(
+            "vllm:prefix_cache_hits", "Those that were there already, and not read again."
+        )
+        self._preemptions = self._counter(
+            "vllm:num_preemptions", "Requests that were taken out of the batch, to make room."
+        )
+        self._reasons = Gauge(
+            "vllm:num_requests_waiting_by_reason",
+            "Requests that wait: for room (capacity), or for others to have their turn (deferred).",
+            (*LABELS, "reason"),
+            registry=self.registry,
+        )
+        self._cache_config = Gauge(
+            "vllm:cache_config_info",
+            "How the KV cache is divided; its labels say so.",
+            CACHE_LABELS,
+            registry=self.registry,
+        )
+
+    def made(self, tokens: int) -> None:
+        """Count one pass through the model; from any thread, as the two below."""
+        self._steps.observe(tokens)
+
+    def looked_up(self, tokens: int, found: int) -> None:
+        """Count a look for a prompt's beginning in the cache."""
+        self._queries.inc(tokens)
+        self._hits.inc(found)
+
+    def preempted(self, requests: int) -> None:
+        """Count requests that have to begin anew."""
+        self._preemptions.inc(requests)
+
     def watch(self, queue: Queue) -> None:
         """Show what is under way whenever somebody asks."""
         self._running.set_function(lambda: sum(queue.running.values()))
         self._waiting.set_function(lambda: sum(queue.waiting.values()))
+        for reason in WAITING:
+            self._reasons.labels(**self._labels, reason=reason).set_function(
+                functools.partial(_waiting_for, queue, reason)
+            )
         self._cache.set_function(lambda: queue.cache_share)
         self._watched = queue
 
     def show_adapters(self, count: int) -> None:
         """Show which adapters are under way, of so many."""
         self.registry.register(Adapters(self._watched, count))
+
+    def show_cache(self, **config: str) -> None:
+        """Show the cache, by the labels of vLLM's own settings: all but `engine`."""
+        self._cache_config.labels(engine=self._labels["engine"], **config).set(1)
 
     def count(self, tally: Tally) -> None:
         """Add one request that was generated, fully, in part or not at all."""
@@ -163,6 +221,10 @@ class Metrics:
     def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
         histogram = Histogram(name, documentation, LABELS, registry=self.registry, buckets=buckets)
         return histogram.labels(**self._labels)
+
+
+def _waiting_for(queue: Queue, reason: str) -> int:
+    return queue.waiting_by_reason[reason]
 
 
 class Adapters(Collector):

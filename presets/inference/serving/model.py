@@ -19,7 +19,7 @@ from serving.adapters import AdapterFolder, adapter_folder, load_adapters
 from serving.alone import Alone
 from serving.batch import Batch, BatchSize
 from serving.encoder import Defaults, Encoder, Limits
-from serving.job import Job, Sink
+from serving.job import Cache, Job, Sink, Steps
 from serving.memory import Geometry, budget_bytes, cache_pages, container_limit_bytes
 from serving.settings import Dtype, Settings
 
@@ -60,6 +60,16 @@ class TransformersEngine:
         return self._batch.cache_share
 
     @property
+    def cache(self) -> Cache:
+        """How the KV cache is divided."""
+        return self._batch.cache
+
+    def is_deferred(self, job: Job) -> bool:
+        """Whether others have the model: another adapter, or a request that goes alone."""
+        is_alone = job.alone is not None or bool(self._alone.running)
+        return is_alone or self._batch.turn not in (None, job.adapter)
+
+    @property
     def failure(self) -> str:
         """Why nothing can be generated any more."""
         return self._batch.failure
@@ -73,8 +83,8 @@ class TransformersEngine:
         (self._batch if job.alone is None else self._alone).cancel(id, job)
 
 
-def load(settings: Settings) -> TransformersEngine:
-    """The model of the settings, in memory and ready to generate.
+def load(settings: Settings, steps: Steps) -> TransformersEngine:
+    """The model of the settings, in memory and ready to generate; `steps` hears what it does.
 
     Raises:
         OSError: a file is missing.
@@ -95,14 +105,14 @@ def load(settings: Settings) -> TransformersEngine:
     switch = load_adapters(model, folder, adapters)
     size = batch_size(model, settings)
     # What one adapter wrote into the cache is of no use to another.
-    batch = Batch(model, size, switch=switch, shared=not adapters.names)
+    batch = Batch(model, size, switch=switch, shared=not adapters.names, steps=steps)
     log.info(
         "cache.allocated", pages=size.pages, batch_tokens=size.tokens, tokens=batch.cache_tokens
     )
     encoder = Encoder(
         tokenizer, limits(model, batch.cache_tokens), defaults(model.generation_config)
     )
-    alone = Alone(model, tokenizer, batch=batch, switch=switch)
+    alone = Alone(model, tokenizer, batch=batch, switch=switch, steps=steps)
     freeze()
     batch.start()
     return TransformersEngine(encoder=encoder, adapters=adapters, batch=batch, alone=alone)

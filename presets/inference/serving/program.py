@@ -77,7 +77,7 @@ def serve(chosen: Settings) -> int:
     def load() -> Engine:
         from serving.model import load as load_model
 
-        return load_model(chosen)
+        return load_model(chosen, metrics)
 
     failures: list[str] = []
 

@@ -48,6 +48,18 @@ class Worker:
         return self._counted(running=False)
 
     @property
+    def waiting_by_reason(self) -> dict[str, int]:
+        """How many of them wait for room, and how many for others to have had their turn."""
+        found = {"capacity": 0, "deferred": 0}
+        if self._engine is None:
+            return found
+        begun = self._engine.running
+        for id, ticket in list(self._open.items()):
+            if id not in begun:
+                found["deferred" if self._engine.is_deferred(ticket.job) else "capacity"] += 1
+        return found
+
+    @property
     def cache_share(self) -> float:
         """The used part of the KV cache, 0 to 1."""
         return self._engine.cache_share if self._engine else 0.0
@@ -147,6 +159,13 @@ class Worker:
         seconds = time.monotonic() - self._started
         self._metrics.load_seconds.set(seconds)
         self._metrics.show_adapters(len(engine.adapters))
+        cache = engine.cache
+        self._metrics.show_cache(
+            block_size=str(cache.page_tokens),
+            num_gpu_blocks=str(cache.pages),
+            cache_dtype=cache.dtype,
+            enable_prefix_caching=str(cache.is_shared),
+        )
         log.info("model.loaded", seconds=round(seconds, 3), adapters=engine.adapters)
 
     def _close(self, error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 BOTH = frozenset(
@@ -23,11 +24,6 @@ BOTH = frozenset(
         "vllm:request_prompt_tokens_count",
         "vllm:request_generation_tokens_count",
         "vllm:lora_requests_info",
-    }
-)
-"""What both engines have."""
-VLLM_ALONE = frozenset(
-    {
         "vllm:num_requests_waiting_by_reason",
         "vllm:prefix_cache_queries_total",
         "vllm:prefix_cache_hits_total",
@@ -36,7 +32,7 @@ VLLM_ALONE = frozenset(
         "vllm:cache_config_info",
     }
 )
-"""What the transformers library does not tell."""
+"""What both engines have."""
 GONE = frozenset(
     {
         "vllm:gpu_cache_usage_perc",
@@ -49,9 +45,29 @@ GONE = frozenset(
 )
 """What old dashboards ask for."""
 EVERY_LABEL = {"model_name", "engine"}
-"""Labels of every series but one, whose own labels are what it says."""
-ADAPTERS = "vllm:lora_requests_info"
-ADAPTER_LABELS = {"max_lora", "running_lora_adapters", "waiting_lora_adapters"}
+"""Labels of every series but these, whose own labels are what they say."""
+OWN_LABELS = {
+    "vllm:lora_requests_info": {"max_lora", "running_lora_adapters", "waiting_lora_adapters"},
+    "vllm:cache_config_info": {
+        *("engine", "block_size", "num_gpu_blocks", "cache_dtype", "enable_prefix_caching"),
+    },
+}
+
+
+async def asked(http: aiohttp.ClientSession) -> dict[str, set[str]]:
+    """The series of a server after a request, each with its labels."""
+    body = {"prompt": "Hello", "generate_kwargs": {"do_sample": False, "max_new_tokens": 4}}
+    async with http.post("/chat", json=body) as response:
+        assert response.status == 200
+    async with http.get("/metrics") as response:
+        return labels_of(await response.text())
+
+
+def assert_named(found: dict[str, set[str]]) -> None:
+    """Assert that a server's series are vLLM's, with its labels."""
+    assert found.keys() >= BOTH
+    assert not found.keys() & GONE
+    assert all(found[name] >= OWN_LABELS.get(name, EVERY_LABEL) for name in BOTH)
 
 
 def labels_of(text: str) -> dict[str, set[str]]:

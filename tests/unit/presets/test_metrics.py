@@ -6,15 +6,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.presets.series import (
-    ADAPTER_LABELS,
-    ADAPTERS,
-    BOTH,
-    EVERY_LABEL,
-    GONE,
-    VLLM_ALONE,
-    labels_of,
-)
+from tests.unit.presets.series import BOTH, OWN_LABELS, asked, assert_named
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -44,6 +36,9 @@ async def test_one_request_is_counted_once_in_every_metric(http: aiohttp.ClientS
 
     assert grown("vllm:request_success_total", "length") == 1
     assert grown("vllm:prompt_tokens_total") + grown("vllm:generation_tokens_total") == 9
+    assert grown("vllm:iteration_tokens_total_sum") == 9
+    assert grown("vllm:iteration_tokens_total_count") == grown("vllm:generation_tokens_total")
+    assert grown("vllm:prefix_cache_queries_total") == grown("vllm:prompt_tokens_total")
     assert grown("vllm:time_to_first_token_seconds_count") == 1
     assert (
         grown("vllm:inter_token_latency_seconds_count") == grown("vllm:generation_tokens_total") - 1
@@ -60,9 +55,8 @@ async def test_every_request_metric_names_the_model(http: aiohttp.ClientSession)
     async with http.get("/metrics") as response:
         families = list(text_string_to_metric_families(await response.text()))
 
-    # This one has other labels in vLLM itself: which adapters are under way.
-    named = [f for f in families if f.name.startswith("vllm:") and "lora" not in f.name]
-    labels = [s.labels for f in named for s in f.samples]
+    found = [sample for family in families for sample in family.samples]
+    labels = [s.labels for s in found if s.name in BOTH - OWN_LABELS.keys()]
 
     assert labels
     assert all(one["model_name"] == "tiny" and one["engine"] == "0" for one in labels)
@@ -84,11 +78,4 @@ async def test_the_description_has_the_body_of_chat(http: aiohttp.ClientSession)
 
 
 async def test_the_series_are_those_of_vllm_with_its_labels(http: aiohttp.ClientSession) -> None:
-    async with http.get("/metrics") as response:
-        found = labels_of(await response.text())
-
-    ours = {name for name in found if name.startswith("vllm:")}
-    assert ours >= BOTH
-    assert not ours & (GONE | VLLM_ALONE)
-    assert found[ADAPTERS] == ADAPTER_LABELS
-    assert all(found[name] >= EVERY_LABEL for name in BOTH - {ADAPTERS})
+    assert_named(await asked(http))
