@@ -10,7 +10,8 @@ from kaito.api import labels
 from kaito.api.machine import MACHINES, Machine
 from kaito.api.nodeclaim import NODECLAIMS, NodeClaim
 from kaito.api.workspace import WORKSPACES, Workspace
-from kaito.catalog.catalog import read_catalog
+from kaito.catalog.catalog import Catalog, read_catalog
+from kaito.controllers.workspace.address import WORKERS, AddressReconciler
 from kaito.controllers.workspace.controller import WorkspaceReconciler
 from kaito.controllers.workspace.metrics import census
 from kaito.controllers.workspace.observe import (
@@ -125,20 +126,8 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
         )
         recorder = Recorder(client, controller=NAME, instance=settings.identity)
         informers = _informers(manager)
-        reconciler = WorkspaceReconciler(
-            stores=informers.stores(),
-            client=client,
-            recorder=recorder,
-            catalog=catalog,
-            options=Options(
-                settings.preset_registry,
-                node_class=settings.new_node_class,
-                node_lost_seconds=settings.node_lost_seconds,
-                carrier=settings.carrier,
-            ),
-            now=clock.now,
-        )
-        manager.add(_controller(informers, reconciler, settings, clock))
+        for controller in _controllers(informers, client, recorder, catalog, settings, clock):
+            manager.add(controller)
         manager.background("events", recorder.run)
         manager.background("census", Census(census(informers.stores(), clock.now)).run)
         return await manager.run()
@@ -165,6 +154,43 @@ def _informers(manager: Manager) -> Informers:
     )
 
 
+def _controllers(
+    informers: Informers,
+    client: Client,
+    recorder: Recorder,
+    catalog: Catalog,
+    settings: Settings,
+    clock: Clock,
+) -> tuple[Controller, ...]:
+    """That of workspaces, and beside it that of their addresses; each is told of the other."""
+    options = Options(
+        settings.preset_registry,
+        node_class=settings.new_node_class,
+        node_lost_seconds=settings.node_lost_seconds,
+        carrier=settings.carrier,
+    )
+    addresses = AddressReconciler(
+        stores=informers.stores(),
+        client=client,
+        catalog=catalog,
+        options=options,
+        now=clock.now,
+        leave=lambda ref: whole.nudge(ref),
+    )
+    beside = _addressing(informers, addresses, clock)
+    reconciler = WorkspaceReconciler(
+        stores=informers.stores(),
+        client=client,
+        recorder=recorder,
+        catalog=catalog,
+        options=options,
+        now=clock.now,
+        is_addressed=beside.is_busy,
+    )
+    whole = _controller(informers, reconciler, settings, clock)
+    return whole, beside
+
+
 def _controller(
     informers: Informers, reconciler: WorkspaceReconciler, settings: Settings, clock: Clock
 ) -> Controller:
@@ -182,4 +208,13 @@ def _controller(
     controller.watch(informers.jobs, workspace_of)
     controller.watch(informers.pods, workspace_of)
     controller.watch(informers.preflights, workspace_of)
+    return controller
+
+
+def _addressing(informers: Informers, reconciler: AddressReconciler, clock: Clock) -> Controller:
+    """A workspace without a Service is looked at as soon as it is there."""
+    controller = Controller("address", reconciler.reconcile, workers=WORKERS, clock=clock)
+    controller.watch(informers.workspaces, lambda workspace: reconciler.due((workspace.ref,)))
+    controller.watch(informers.services, lambda service: reconciler.due(workspace_of(service)))
+    controller.watch(informers.preflights, lambda pod: reconciler.due(workspace_of(pod)))
     return controller

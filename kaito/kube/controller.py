@@ -85,6 +85,10 @@ class Controller:
         if ref not in self._said:
             self.queue.add(ref)
 
+    def is_busy(self, ref: Ref) -> bool:
+        """Whether the key waits, is worked on, or its last write has yet to be heard of."""
+        return ref in self.queue or not self._gate.is_open(ref)
+
     async def run(self) -> None:
         """Work until `stop`, and then until what is in work has ended."""
         for synced in self._informers:

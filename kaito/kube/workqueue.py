@@ -66,6 +66,10 @@ class Workqueue:
         """Keys that a worker could take now."""
         return len(self._queued)
 
+    def __contains__(self, key: Ref) -> bool:
+        """Whether the key waits for a worker, or has one; one that is merely appointed does not."""
+        return key in self._dirty or key in self._processing
+
     def depth(self, level: int) -> int:
         """Keys of one priority that a worker could take now."""
         return sum(self._levels[key] == level for key in self._queued)

@@ -45,6 +45,7 @@ class WorkspaceReconciler:
         options: settings that shape what is rendered.
         now: the present, UTC.
         witness: what was said of pods that come no further.
+        is_addressed: whether the Service of a workspace is being made, beside.
     """
 
     stores: Stores
@@ -54,6 +55,7 @@ class WorkspaceReconciler:
     options: Options
     now: Callable[[], datetime]
     witness: Witness = field(default_factory=Witness)
+    is_addressed: Callable[[Ref], bool] = lambda _: False
 
     async def reconcile(self, ref: Ref) -> Outcome:
         """Bring one workspace one step closer to its spec."""
@@ -62,6 +64,8 @@ class WorkspaceReconciler:
         if seen is None:
             return DONE
         seen = await self.witness.completed(seen, self.client)
+        if seen.service is None and self.is_addressed(ref):
+            seen = replace(seen, is_addressed=True)
         steps = plan(seen)
         steps = await self._act(steps)
         await self._report(seen, steps)

@@ -70,6 +70,7 @@ class Observed:
         job: its Job, None when absent.
         preflights: pods that look at registries for it.
         complaints: why the volumes of a pod that comes no further are missing, by its name.
+        is_addressed: whether its Service is being made at this moment, beside.
     """
 
     workspace: Workspace
@@ -88,6 +89,7 @@ class Observed:
     job: Job | None = None
     preflights: tuple[Pod, ...] = ()
     complaints: Mapping[str, str] = field(default_factory=dict)
+    is_addressed: bool = False
     _answers: dict[object, object] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

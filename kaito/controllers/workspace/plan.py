@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kaito.controllers.workspace.address import early_address
 from kaito.controllers.workspace.check import check_spec
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.nodes import await_nodes
@@ -50,7 +49,6 @@ TUNE: tuple[Phase, ...] = (
 )
 REST: tuple[Phase, ...] = (ensure_finalizer, give_back, need_no_nodes, conclude)
 """What a tuning does whose result is on record."""
-_AWAITING_NODES: tuple[Phase, ...] = (ensure_claims, await_nodes)
 TEAR_DOWN: tuple[Phase, ...] = (release_workload, release_nodes, release_finalizer)
 
 
@@ -60,8 +58,7 @@ def plan(seen: Observed) -> tuple[Step, ...]:
     for phase in phases(seen):
         steps.append(phase(seen))
         if not steps[-1].satisfied and steps[-1].holds_up:
-            meanwhile = early_address(seen) if phase in _AWAITING_NODES else ()
-            return (*steps, *meanwhile)
+            break
     return tuple(steps)
 
 

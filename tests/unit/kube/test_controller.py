@@ -125,6 +125,31 @@ async def test_q2_no_two_workers_ever_hold_the_same_key() -> None:
     assert runs > 5
 
 
+async def test_a_key_is_busy_while_it_waits_and_is_worked_on_but_not_when_it_is_appointed() -> None:
+    told: list[bool] = []
+    ended = asyncio.Event()
+
+    async def reconcile(key: Ref) -> Outcome:
+        told.append(controller.is_busy(key))
+        ended.set()
+        return Outcome(recheck_seconds=60)
+
+    controller = Controller("t", reconcile, clock=FakeClock())
+    told.append(controller.is_busy(A))
+    controller.queue.add(A)
+    told.append(controller.is_busy(A))
+    task = asyncio.create_task(controller.run())
+    async with asyncio.timeout(30):
+        await ended.wait()
+        for _ in range(3):
+            await asyncio.sleep(0)
+    told.append(controller.is_busy(A))
+    controller.stop()
+    await task
+
+    assert told == [False, True, True, False]
+
+
 async def logged(
     reconcile: Callable[[Ref], Awaitable[Outcome]], *, until: asyncio.Event
 ) -> list[MutableMapping[str, Any]]:

@@ -206,11 +206,12 @@ async def test_y4_no_reconcile_runs_on_a_cache_older_than_the_last_write(
     async with working(api, informer, controller), asyncio.timeout(30):
         await deferred(controller)
         count = len(looks)
+        is_busy = controller.is_busy(KEY)
         api.muted = False
         api.end_watches()
         await again.wait()
 
-    assert count == 1
+    assert (count, is_busy) == (1, True)
     assert looks == [2, 3]
 
 

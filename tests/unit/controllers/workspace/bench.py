@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -88,15 +88,21 @@ class Bench:
     def __post_init__(self) -> None:
         self.recorder = Notebook(self.client)
 
-    async def reconcile(self, *, without: Resource[KubeObject] | None = None) -> Outcome:
+    async def reconcile(
+        self,
+        *,
+        without: Resource[KubeObject] | None = None,
+        is_addressed: Callable[[Ref], bool] = lambda _: False,
+    ) -> Outcome:
         """One pass, with caches that are up to date except for the kind `without`."""
         reconciler = WorkspaceReconciler(
-            stores=self._caches(without),
+            stores=self.caches(without),
             client=self.client,
             recorder=self.recorder,
             catalog=CATALOG,
             options=Options(registry=""),
             now=lambda: self.now,
+            is_addressed=is_addressed,
         )
         return await reconciler.reconcile(REF)
 
@@ -118,7 +124,8 @@ class Bench:
         self.start_pods()
         await self.settle()
 
-    def _caches(self, without: Resource[KubeObject] | None) -> Stores:
+    def caches(self, without: Resource[KubeObject] | None = None) -> Stores:
+        """Caches that are up to date except for the kind `without`."""
         return Stores(
             workspaces=self._cache(
                 WORKSPACES, without, {BY_NODE: by_node, BY_TRAIT: wanted_traits}

@@ -23,7 +23,6 @@ async def test_nodes_of_a_namesake_of_old_are_given_back(bench: Bench) -> None:
     await bench.settle()
     (old,) = claims(bench)
     bench.change_metadata(WORKSPACE, uid="another", finalizers=[])
-    bench.api.remove(SERVICE)  # as the garbage collector does with what the one of old owned
 
     await bench.settle()
 
@@ -37,7 +36,6 @@ async def test_a_namesake_s_node_that_is_on_its_way_out_is_not_waited_for(bench:
     (old,) = claims(bench)
     bench.mark_deleted(old)
     bench.change_metadata(WORKSPACE, uid="another", finalizers=[])
-    bench.api.remove(SERVICE)  # as the garbage collector does with what the one of old owned
 
     await bench.settle()
 

@@ -335,8 +335,8 @@ async def test_a_pass_that_changes_the_world_leaves_the_word_to_the_next(bench: 
     assert requests == [
         ("PATCH", "w"),
         ("POST", "machines"),
-        ("POST", "services"),
         ("PATCH", "status"),
+        ("POST", "services"),
         ("POST", "deployments"),
         ("PATCH", "status"),
         ("PATCH", "status"),
