@@ -55,7 +55,7 @@ def up(arguments: argparse.Namespace) -> None:
     # Ended in either way, it stops what it has started so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     check_ground()
-    prepare(offline=arguments.offline, report=report)
+    prepare(cache_folder(), offline=arguments.offline, report=report)
     ensure_low_ports(_again(sys.argv[1:]))
     bring_up(arguments.home, offline=arguments.offline, report=report)
     report(f"ready: {IN_SHELL if has_moved() else IN_PLACE}")

@@ -5,25 +5,22 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
-import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from hack.cluster import binaries, models
-from hack.cluster.cache import cache_folder
+from hack.cluster import binaries, models, modules
 from hack.cluster.failures import ClusterFailed, Unobtainable
 from hack.cluster.registry.binary import registry_program
 from hack.cluster.session import REPO
 
 
-def prepare(*, offline: bool, report: Callable[[str], None]) -> None:
+def prepare(cache: Path, *, offline: bool, report: Callable[[str], None]) -> None:
     """Build, download or make what is missing.
 
     Raises:
         ClusterFailed: something cannot be had; the message says what to do.
     """
-    cache = cache_folder()
     binaries.sources(REPO, cache, offline=offline, report=report).commands()
     try:
         registry_program(cache, offline=offline, report=report)
@@ -38,17 +35,5 @@ def prepare(*, offline: bool, report: Callable[[str], None]) -> None:
         raise ClusterFailed(f"the tiny model could not be made: {error.stderr}") from error
 
 
-def main() -> int:
-    """Prepare; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m hack.cluster.prepare", description=__doc__)
-    parser.add_argument("--offline", action="store_true", help="download nothing")
-    try:
-        prepare(offline=parser.parse_args().offline, report=print)
-    except ClusterFailed as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(modules.main(prepare, "hack.cluster.prepare", __doc__))

@@ -5,14 +5,10 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import sys
 from pathlib import Path
 
-from hack.cluster.binaries import only_one
-from hack.cluster.cache import cache_folder
-from hack.cluster.failures import ClusterFailed
+from hack.cluster import modules
 from hack.cluster.golang import Builder, Report, pinned_version
 
 SOURCES = Path(__file__).parent
@@ -27,38 +23,17 @@ def kinds(cache: Path, *, offline: bool, report: Report) -> Path:
     Raises:
         Unobtainable: there is no toolchain, or the module cannot be had.
     """
-    folder = cache / "bin" / f"prometheus-operator-{pinned_version(SOURCES, MODULE)}"
-    with only_one(cache / "bin", report):
-        if not folder.exists():
-            _fetch(Builder(SOURCES, cache, offline=offline, report=report), folder)
-    return folder
+    builder = Builder(SOURCES, cache, offline=offline, report=report)
 
+    def fetch(folder: Path) -> None:
+        found = modules.files(builder, MODULE) / FOLDER
+        folder.mkdir()
+        for plural in PLURALS:
+            name = f"monitoring.coreos.com_{plural}.yaml"
+            shutil.copyfile(found / name, folder / name)
 
-def _fetch(builder: Builder, folder: Path) -> None:
-    builder.run([builder.toolchain(), "mod", "download", MODULE])
-    modules = Path(builder.environment()["GOMODCACHE"])
-    module = modules / f"{MODULE}@{pinned_version(SOURCES, MODULE)}"
-    scratch = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    for plural in PLURALS:
-        name = f"monitoring.coreos.com_{plural}.yaml"
-        shutil.copyfile(module / FOLDER / name, scratch / name)
-    scratch.replace(folder)
-    shutil.rmtree(builder.cache / "go", ignore_errors=True)
-
-
-def main() -> int:
-    """Have them; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m hack.monitoring.kinds", description=__doc__)
-    parser.add_argument("--offline", action="store_true", help="download nothing")
-    try:
-        kinds(cache_folder(), offline=parser.parse_args().offline, report=print)
-    except ClusterFailed as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    return 0
+    return modules.kept(builder, f"prometheus-operator-{pinned_version(SOURCES, MODULE)}", fetch)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(modules.main(kinds, "hack.monitoring.kinds", __doc__))

@@ -42,7 +42,7 @@ def main() -> int:
     try:
         check_ground()
         _check_curl()
-        prepare(offline=arguments.offline, report=say)
+        prepare(cache_folder(), offline=arguments.offline, report=say)
         ensure_low_ports([sys.executable, "-m", "hack.cluster.demo", *sys.argv[1:]])
         asyncio.run(_until_signal(_demo(offline=arguments.offline, tune=arguments.tune)))
     except ClusterFailed as failure:

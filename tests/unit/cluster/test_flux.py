@@ -14,7 +14,7 @@ set -e
 echo "$*" >> "$0.log"
 case $1 in
   env) echo go1.26.0 ;;
-  -C)
+  mod)
     for each in kustomize-controller@v1.7.3 source-controller@v1.8.5; do
       mkdir -p "$GOMODCACHE/github.com/fluxcd/$each/config/crd/bases"
       touch "$GOMODCACHE/github.com/fluxcd/$each/config/crd/bases/$each.yaml"
