@@ -29,10 +29,10 @@ EVENTS = f"""\
 # Log events
 
 {WRITTEN}
-Each line of a log is one JSON object (`--log-format=json`), or a line for people (`console`), which a
-traceback may follow. Its `event` is a constant of this table, and whatever varies is a key. Within a
-reconcile every line carries the keys of its object as well: `controller`, `namespace`, `name`, and
-`reconcile`, the id of that one pass.
+Each line of a log is one JSON object (`--log-format=json`), or a line for people (`console`), which
+a traceback may follow. Its `event` is a constant of this table, and whatever varies is a key.
+Within a reconcile every line carries the keys of its object as well: `controller`, `namespace`,
+`name`, and `reconcile`, the id of that one pass.
 
 A pass of `kaito` that creates a claim leaves its id on it, as the annotation `kaito.sh/reconcile`.
 The provisioner says it in every line about that claim, as `created_by`, beside `workspace` and
