@@ -7,7 +7,7 @@ import json
 import os
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,15 +59,24 @@ class Bystander:
         found = await self.get(f"{path}?labelSelector={quote(selector)}")
         return list(found["items"]) if found else []
 
+    async def version(self, path: str) -> str:
+        """The version of a collection, from which its changes can be told."""
+        return str((await self.get(path))["metadata"]["resourceVersion"])
+
     async def changes(self, path: str, *, seconds: int) -> list[Json]:
         """Watch events of a collection during the next seconds."""
-        version = (await self.get(path))["metadata"]["resourceVersion"]
-        watch = f"?watch=1&resourceVersion={version}&timeoutSeconds={seconds}"
+        return [each async for each in self.watch(path, await self.version(path), seconds=seconds)]
+
+    async def watch(self, path: str, version: str, *, seconds: int) -> AsyncIterator[Json]:
+        """Watch events of a collection since a version, as they come, for so many seconds."""
+        query = f"?watch=1&resourceVersion={version}&timeoutSeconds={seconds}"
+        patient = aiohttp.ClientTimeout(total=None)
         async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"{self.layout.api_url}{path}{watch}", ssl=self._api) as response,
+            aiohttp.ClientSession(timeout=patient, read_bufsize=2**22) as session,
+            session.get(f"{self.layout.api_url}{path}{query}", ssl=self._api) as response,
         ):
-            return [json.loads(line) for line in (await response.read()).splitlines()]
+            async for line in response.content:
+                yield json.loads(line)
 
     async def workspace(self, name: str = WORKSPACE, namespace: str = NAMESPACE) -> Json:
         """A Workspace, or None."""

@@ -1,7 +1,7 @@
 """What keeps pods from running, each brought about for real: the Workspace says which it is.
 
-Where a container uses too much memory, or a node evicts a pod, there is no limit and no pressure
-here to bring that about: tests/unit/workloads/test_diagnosis.py tells what is said then.
+Where a node evicts a pod, there is no pressure here to bring that about:
+tests/unit/workloads/test_diagnosis.py tells what is said then.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.behaviour.history import History, recorded
 from tests.bystander import Bystander, Json, condition, quick_start, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 IDLE = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
 CRASH = ["sh", "-c", "echo 'no such dtype: float7' >&2; exit 3"]
+EAT = ["sh", "-c", "x=$(head -c 64000000 /dev/zero | tr '\\0' x); while :; do sleep 0.1; done"]
 NEVER = {"exec": {"command": ["false"]}, "periodSeconds": 1}
 NO_SECRET = {"secretKeyRef": {"name": "hub", "key": "token"}}
 
@@ -33,9 +35,14 @@ def pinned(**changes: Json) -> Json:
     return {"template": {"spec": {**template["spec"], **changes}}}
 
 
+LASTING = 4
+"""Restarts after which the cause has long been called lasting."""
+WAITS = {"WorkspacePending", "Applying", "WorkloadProgressing"}
+"""What may be said of a workload before it is known what is wrong with it."""
 PRIVATE = {"image": "local/shell:1"}
 SICK: dict[str, Json] = {
     "crashes": server(command=CRASH, terminationMessagePolicy="FallbackToLogsOnError"),
+    "greedy": server(command=EAT, resources={"limits": {"memory": "32Mi"}}),
     "unfit": {
         "preset": {
             "name": "phi-3-mini-4k-instruct",
@@ -55,7 +62,14 @@ SICK: dict[str, Json] = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sick(cluster: Bystander) -> AsyncIterator[Bystander]:
+async def history(cluster: Bystander) -> AsyncIterator[History]:
+    """All that is ever said of them."""
+    async with recorded(cluster) as kept:
+        yield kept
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sick(cluster: Bystander, history: History) -> AsyncIterator[Bystander]:
     """A cluster where all of them were created at once; they go together, too."""
     for name, inference in SICK.items():
         text = quick_start(name, inference=inference)
@@ -73,6 +87,11 @@ async def sick(cluster: Bystander) -> AsyncIterator[Bystander]:
             "crashes",
             "ContainerCrashLoopBackOff",
             ("exit code 3", "no such dtype: float7", "kubectl logs --previous"),
+        ),
+        (
+            "greedy",
+            "ContainerOOMKilled",
+            ("exit code 137", "its limit of 32Mi", "raise resources.limits.memory"),
         ),
         ("unfit", "ContainerCrashLoopBackOff", ("ended with exit code", "No such file")),
         ("secretless", "ContainerStartError", ("hub", "create what is missing")),
@@ -102,14 +121,34 @@ async def test_what_keeps_pods_from_running_is_told(
     assert condition(await sick.workspace(name), "Ready")["status"] == "False"
 
 
-@pytest.mark.parametrize("name", ["crashes", "secretless", "unmounted", "classless", "imageless"])
+@pytest.mark.parametrize(
+    "name", ["crashes", "greedy", "secretless", "unmounted", "classless", "imageless"]
+)
 async def test_what_waiting_does_not_mend_is_stalled(sick: Bystander, name: str) -> None:
     async def stalled() -> Json:
         found = await sick.workspace(name)
         return found if condition(found, "Stalled").get("status") == "True" else None
 
-    # In one look: a container that crashes runs for a moment now and then.
     assert condition(await until("that it is stalled", stalled), "Reconciling") == {}
+
+
+@pytest.mark.parametrize("name", ["crashes", "greedy"])
+async def test_what_crashes_is_never_called_ready_and_its_cause_stays(
+    sick: Bystander, history: History, name: str
+) -> None:
+    async def restarts() -> list[int]:
+        (pod,) = await sick.pods(name)
+        counts = [each["restartCount"] for each in pod["status"]["containerStatuses"]]
+        return counts if min(counts) > LASTING else []
+
+    await until("more restarts", restarts)
+
+    assert history.ever_held(name) & {"InferenceReady", "WorkspaceReady", "Ready"} == set()
+    reasons = history.reasons(name, "InferenceReady")
+    cause = condition(await sick.workspace(name), "InferenceReady")["reason"]
+    assert reasons.count(cause) == 1, reasons
+    assert reasons[-1] == cause
+    assert set(reasons[:-1]) <= WAITS
 
 
 @pytest.mark.parametrize("name", ["silent", "homeless"])
