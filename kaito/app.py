@@ -49,7 +49,7 @@ from kaito.kube.kinds import (
 from kaito.kube.lease import Elector
 from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
-from kaito.nodes.selection import traits, wanted_traits
+from kaito.nodes.selection import is_held_by, traits, wanted_traits
 from kaito.nodes.selector import is_selected
 from kaito.settings import Settings
 
@@ -88,12 +88,13 @@ class Informers:
         )
 
     def concerned(self, node: Node) -> Iterable[Ref]:
-        """Workspaces that may run on `node`."""
+        """Workspaces that may run on `node`, or have it."""
         known = self.workspaces.store
         for workspace in chain.from_iterable(
             known.by_index(BY_TRAIT, trait) for trait in traits(node)
         ):
-            if is_selected(workspace.resource.label_selector, node.metadata.labels):
+            is_wanted = is_selected(workspace.resource.label_selector, node.metadata.labels)
+            if is_wanted or is_held_by(workspace, node):
                 yield workspace.ref
 
 

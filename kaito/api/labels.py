@@ -15,7 +15,11 @@ MACHINE_TYPE = "kaito.sh/machine-type"
 """On nodes and in claims' requirements: "gpu" or "cpu"."""
 
 CREATED_FOR = "kaito.sh/workspace-uid"
-"""On claims: uid of the Workspace, so that a recreated namesake owns nothing of the old one."""
+"""On claims and nodes: uid of the Workspace; a recreated namesake owns nothing of the old one.
+
+Pods are pinned by it. Nodes that were bought have it from their claim; one that the user brings is
+given it when it is chosen, and carries `WORKSPACE` never.
+"""
 
 PROVISIONER_NAME = "karpenter.sh/provisioner-name"
 NODEPOOL = "karpenter.sh/nodepool"

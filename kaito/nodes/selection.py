@@ -26,17 +26,19 @@ def suitable_nodes(workspace: Workspace, nodes: Iterable[Node]) -> tuple[Node, .
 def traits(node: Node) -> tuple[str, ...]:
     """Words under which workspaces find the nodes that may serve them; see `wanted_traits`.
 
-    A node that was created for a workspace, or for something else, has one word only.
+    A node that was created for a workspace, or for something else, has one word only. That of its
+    uid is also a word of the workspace itself, whatever nodes there are.
     """
-    carried = node.metadata.labels
-    if _is_reserved(node):
-        return (_made_for(carried.get(labels.CREATED_FOR, "")),)
-    return tuple(_with_label(key, value) for key, value in carried.items())
+    held_by = of_uid(holder(node))
+    if is_reserved(node):
+        return (held_by,)
+    carried = (_with_label(key, value) for key, value in node.metadata.labels.items())
+    return (*carried, held_by) if holder(node) else tuple(carried)
 
 
 def wanted_traits(workspace: Workspace) -> tuple[str, ...]:
     """Words of which every node has one that could be suitable; few other nodes do."""
-    own = _made_for(workspace.metadata.uid)
+    own = of_uid(workspace.metadata.uid)
     try:
         wanted = match_labels(workspace.resource.label_selector)
     except InvalidSpec:
@@ -69,7 +71,22 @@ def gpus(node: Node) -> int:
 
 def is_created_for(workspace: Workspace, node: Node) -> bool:
     """Whether the node was provisioned for this very workspace."""
-    return node.metadata.labels.get(labels.CREATED_FOR) == workspace.metadata.uid
+    return is_reserved(node) and is_held_by(workspace, node)
+
+
+def is_held_by(workspace: Workspace, node: Node) -> bool:
+    """Whether the node carries the label by which this workspace's pods are pinned."""
+    return holder(node) == workspace.metadata.uid
+
+
+def holder(node: Node) -> str:
+    """Uid of the workspace whose pods are pinned to the node; "" where there is none."""
+    return node.metadata.labels.get(labels.CREATED_FOR, "")
+
+
+def is_reserved(node: Node) -> bool:
+    """Whether the node was provisioned for somebody."""
+    return not {labels.WORKSPACE, labels.RAGENGINE}.isdisjoint(node.metadata.labels)
 
 
 def _is_suitable(workspace: Workspace, node: Node) -> bool:
@@ -78,20 +95,16 @@ def _is_suitable(workspace: Workspace, node: Node) -> bool:
         return False
     if not is_matching(node.metadata.labels, match_labels(workspace.resource.label_selector)):
         return False
-    if _is_reserved(node):
+    if is_reserved(node):
         return is_created_for(workspace, node)
     named = named_types(workspace)
     is_wanted = node.metadata.labels.get(labels.INSTANCE_TYPE) in named if named else gpus(node) > 0
     return is_wanted or node.metadata.name in workspace.resource.preferred_nodes
 
 
-def _is_reserved(node: Node) -> bool:
-    """Whether the node was provisioned for somebody."""
-    return not {labels.WORKSPACE, labels.RAGENGINE}.isdisjoint(node.metadata.labels)
-
-
-def _made_for(uid: str) -> str:
-    return f"made for {uid}"
+def of_uid(uid: str) -> str:
+    """The word of a workspace, and of the nodes that carry its uid."""
+    return f"of {uid}"
 
 
 def _with_label(key: str, value: str) -> str:
@@ -99,11 +112,14 @@ def _with_label(key: str, value: str) -> str:
 
 
 def _rank(workspace: Workspace, node: Node) -> tuple[bool, bool, bool, str]:
-    """Order of choice: preferred, in use already, created for us, then by name."""
+    """Order of choice: pinned already, preferred, in use before, then by name.
+
+    What carries our label stays: pods may be there, and more can come at any moment.
+    """
     name = node.metadata.name
     return (
+        not is_held_by(workspace, node),
         name not in workspace.resource.preferred_nodes,
         name not in workspace.status.worker_nodes,
-        not is_created_for(workspace, node),
         name,
     )

@@ -41,12 +41,10 @@ class Ground:
 
     Attributes:
         gpus: that each pod asks for.
-        dedicated: whether all nodes were created for this workspace; then pods go nowhere else.
         sku: type of the nodes, for figures on the command line; None where no table has it.
     """
 
     gpus: int
-    dedicated: bool
     sku: Sku | None = None
 
 
@@ -97,7 +95,7 @@ def _template(
     return {
         "metadata": {"labels": pod_labels(workspace)},
         "spec": {
-            **_pod(workspace, preset.image, dedicated=ground.dedicated),
+            **_pod(workspace, preset.image),
             "imagePullSecrets": [{"name": name} for name in image.pull_secrets],
             "containers": [server],
             "volumes": _volumes(preset.image),
@@ -129,13 +127,13 @@ def _list(server: Manifest, key: str) -> list[object]:
     return list(found) if isinstance(found, list) else []
 
 
-def _pod(workspace: Workspace, image: Image, *, dedicated: bool) -> Manifest:
+def _pod(workspace: Workspace, image: Image) -> Manifest:
     """Spec of the pods, without what depends on the image."""
     return {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "affinity": {
-            **affinity(workspace, dedicated=dedicated),
+            **affinity(workspace),
             **(apart(workspace) if workspace.resource.count > 1 else {}),
         },
         "tolerations": list(TOLERATIONS),

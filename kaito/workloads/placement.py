@@ -24,18 +24,16 @@ TOLERATIONS: tuple[Manifest, ...] = (
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def affinity(workspace: Workspace, *, dedicated: bool, own: Manifest | None = None) -> Manifest:
-    """Pods run on nodes with the selector's labels; on our own ones where there are such.
+def affinity(workspace: Workspace, *, own: Manifest | None = None) -> Manifest:
+    """Pods run on the nodes that carry the workspace's uid, and the selector's labels.
 
     Args:
         workspace: whose pods they are.
-        dedicated: whether all nodes were created for it; then pods go nowhere else.
         own: the affinity of the user's template. Its terms are alternatives, so that ours
             are added to each of them.
     """
     wanted = match_labels(workspace.resource.label_selector)
-    if dedicated:
-        wanted[labels.CREATED_FOR] = workspace.metadata.uid
+    wanted[labels.CREATED_FOR] = workspace.metadata.uid
     ours = [
         {"key": key, "operator": "In", "values": [value]} for key, value in sorted(wanted.items())
     ]

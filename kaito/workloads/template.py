@@ -14,14 +14,13 @@ _SETTLING_SECONDS = 10
 """How long a pod has to run that is ready as soon as it runs, for nothing probes it."""
 
 
-def rendered_template(workspace: Workspace, *, dedicated: bool) -> Manifest:
+def rendered_template(workspace: Workspace) -> Manifest:
     """The Deployment of a workspace that has `inference.template`.
 
     The template's own affinity, tolerations and labels stay; ours are added.
 
     Args:
         workspace: has the template.
-        dedicated: whether all nodes were created for this workspace; then pods go nowhere else.
     """
     template = dict((workspace.inference and workspace.inference.template) or {})
     metadata, spec = _mapping(template, "metadata"), _mapping(template, "spec")
@@ -34,7 +33,7 @@ def rendered_template(workspace: Workspace, *, dedicated: bool) -> Manifest:
         },
         "spec": {
             **spec,
-            "affinity": affinity(workspace, dedicated=dedicated, own=_mapping(spec, "affinity")),
+            "affinity": affinity(workspace, own=_mapping(spec, "affinity")),
             "tolerations": [*(own if isinstance(own, list) else ()), *TOLERATIONS],
         },
     }

@@ -53,7 +53,7 @@ def run_of(workspace: Workspace) -> str:
 
 
 def rendered_tuning(
-    workspace: Workspace, preset: Preset, *, registry: str, carrier: Carrier, dedicated: bool
+    workspace: Workspace, preset: Preset, *, registry: str, carrier: Carrier
 ) -> Manifest:
     """The Job of a tuning workspace.
 
@@ -62,7 +62,6 @@ def rendered_tuning(
         preset: the base model that it names.
         registry: where public images are, "" for none.
         carrier: how registries and hubs are reached.
-        dedicated: whether the node was created for this workspace; then the pod goes nowhere else.
 
     Raises:
         ValueError: the workspace tunes nothing.
@@ -78,7 +77,7 @@ def rendered_tuning(
             "automountServiceAccountToken": False,
             "restartPolicy": "OnFailure",
             "terminationGracePeriodSeconds": _GRACE_SECONDS,
-            "affinity": affinity(workspace, dedicated=dedicated),
+            "affinity": affinity(workspace),
             "tolerations": list(TOLERATIONS),
             "securityContext": pod_security(preset.image),
             "imagePullSecrets": [{"name": name} for name in image.pull_secrets],

@@ -74,7 +74,7 @@ def tuning(preset: Preset) -> Workspace:
 
 
 def server_pod(preset: Preset) -> Mapping[str, Any]:
-    ground = Ground(gpus=1, dedicated=True)
+    ground = Ground(gpus=1)
     return made_by(rendered_inference(serving(preset), preset, registry="", ground=ground))
 
 
@@ -116,9 +116,7 @@ async def test_every_server_that_needs_root_is_refused_for_that_alone(door: Door
 
 async def test_every_trainer_that_claims_to_be_restricted_is_admitted(door: Door) -> None:
     jobs = {
-        key: rendered_tuning(
-            tuning(preset), preset, registry="", carrier=PLAIN_CARRIER, dedicated=True
-        )
+        key: rendered_tuning(tuning(preset), preset, registry="", carrier=PLAIN_CARRIER)
         for key, preset in RESTRICTED.items()
         if preset.image.runtime == "transformers"
     }

@@ -9,23 +9,27 @@ import structlog
 from kaito.api import labels
 from kaito.api.machine import MACHINES
 from kaito.api.nodeclaim import NODECLAIMS
-from kaito.api.workspace import WORKSPACES, Workspace
+from kaito.api.workspace import WORKSPACES
 from kaito.controllers.workspace.step import (
     Action,
     AddFinalizer,
     Apply,
     Create,
     Delete,
+    Pin,
     ReleaseFinalizer,
     Step,
+    Unpin,
 )
 from kaito.kube import logs
 from kaito.kube.client import Client
 from kaito.kube.errors import Conflict, NotFound
+from kaito.kube.kinds import NODES, Node
 from kaito.kube.objects import KubeObject
 from kaito.kube.resource import Resource
-from kaito.kube.writer import Writer
+from kaito.kube.writer import Gone, Writer
 from kaito.nodes.claim import traced
+from kaito.nodes.selection import holder
 
 log = structlog.get_logger()
 
@@ -65,8 +69,12 @@ class Executor:
                 log.info("object.deleted", target=resource.kind, target_name=seen.metadata.name)
             case AddFinalizer(workspace):
                 await self._writer.add_finalizer(WORKSPACES, workspace, labels.WORKSPACE_FINALIZER)
-            case ReleaseFinalizer(workspace):
-                await self._release(workspace)
+            case Pin(node, uid):
+                await self._pin(node, uid)
+            case Unpin(node):
+                await self._unpin(node)
+            case ReleaseFinalizer():
+                await self._release(action)
 
     async def _create(self, action: Create) -> None:
         """Create an object; a claim has no owner that could be referred to, but a label."""
@@ -79,11 +87,34 @@ class Executor:
             name = made.metadata.name
             log.info("object.created", target=action.resource.kind, target_name=name)
 
-    async def _release(self, workspace: Workspace) -> None:
+    async def _pin(self, node: Node, uid: str) -> None:
+        """Label a node; whose label it carries already is looked for in the API server itself."""
+        other = holder(node)
+        if other and any(
+            each.metadata.uid == other for each in await self._client.list(WORKSPACES)
+        ):
+            raise Conflict(409, "Conflict", f"{node.metadata.name} is another Workspace's")
+        await self._writer.patch(NODES, node, {"metadata": {"labels": {labels.CREATED_FOR: uid}}})
+        log.info("node.pinned", node=node.metadata.name)
+
+    async def _unpin(self, node: Node) -> None:
+        """Take our label off a node."""
+        try:
+            await self._writer.patch(
+                NODES, node, {"metadata": {"labels": {labels.CREATED_FOR: None}}}
+            )
+        except Gone:
+            return
+        log.info("node.unpinned", node=node.metadata.name)
+
+    async def _release(self, action: ReleaseFinalizer) -> None:
         """Remove our finalizer, after a look at the API server itself."""
+        workspace = action.workspace
         selector = f"{labels.CREATED_FOR}={workspace.metadata.uid}"
-        for kind in (MACHINES, NODECLAIMS):
-            if await self._exists(kind, selector):
+        pinned = f"{selector},!{labels.WORKSPACE},!{labels.RAGENGINE}"
+        left = [(MACHINES, selector), (NODECLAIMS, selector)]
+        for kind, of in (*left, *([(NODES, pinned)] if action.has_own_nodes else ())):
+            if await self._exists(kind, of):
                 raise Conflict(409, "Conflict", f"a {kind.kind} of this Workspace still exists")
         await self._writer.remove_finalizer(WORKSPACES, workspace, labels.WORKSPACE_FINALIZER)
         log.info("workspace.released")

@@ -8,20 +8,37 @@ from kaito.api.workspace import MACHINE_READY, NODE_CLAIM_READY, RESOURCE_READY
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.observe import Observed, once
+from kaito.controllers.workspace.shortage import shortage
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.kinds import Node
 from kaito.nodes.hardware import fit_on, is_bypassed
 from kaito.nodes.loss import absence, unready_since
 from kaito.nodes.report import Measured, measured
-from kaito.nodes.selection import gpus, is_created_for, is_usable, named_types, suitable_nodes
+from kaito.nodes.selection import (
+    gpus,
+    is_created_for,
+    is_held_by,
+    is_usable,
+    named_types,
+    suitable_nodes,
+)
 from kaito.workloads.image import preset_of
+
+_ENDED = ("Succeeded", "Failed")
 
 
 @once
 def chosen_nodes(seen: Observed) -> tuple[Node, ...]:
-    """Nodes that the workspace runs on, at most as many as it wants."""
+    """Nodes that the workspace runs on, at most as many as it wants; those with its pods first."""
     usable = [node for node in _free_nodes(seen) if is_usable(node)]
+    usable.sort(key=lambda node: node.metadata.name not in homes(seen))
     return tuple(usable[: seen.workspace.resource.count])
+
+
+@once
+def homes(seen: Observed) -> frozenset[str]:
+    """Names of the nodes that pods of the workspace are on, those that have ended left out."""
+    return frozenset(pod.spec.node_name for pod in seen.pods if pod.status.phase not in _ENDED)
 
 
 @once
@@ -30,19 +47,17 @@ def brought_nodes(seen: Observed) -> tuple[Node, ...]:
 
     A node that misses a heartbeat comes back; a GPU node that was bought in its place stays.
     """
-    in_use = seen.workspace.status.worker_nodes
     return tuple(
         node
         for node in _free_nodes(seen)
-        if not is_created_for(seen.workspace, node)
-        and (is_usable(node) or node.metadata.name in in_use)
+        if not is_created_for(seen.workspace, node) and (is_usable(node) or _is_in_use(seen, node))
     )
 
 
-@once
-def is_dedicated(seen: Observed) -> bool:
-    """Whether every node that the workspace runs on was created for it."""
-    return all(is_created_for(seen.workspace, node) for node in chosen_nodes(seen))
+def _is_in_use(seen: Observed, node: Node) -> bool:
+    """Whether a node was chosen before, as it says itself or the status does."""
+    workspace = seen.workspace
+    return is_held_by(workspace, node) or node.metadata.name in workspace.status.worker_nodes
 
 
 def wanted_gpus(seen: Observed) -> int:
@@ -123,6 +138,9 @@ def await_nodes(seen: Observed) -> Step:
     """Enough nodes are ready, and their GPUs can be asked for."""
     wanted = seen.workspace.resource.count
     chosen = chosen_nodes(seen)
+    if len(chosen) < wanted and not seen.options.buys:
+        said = shortage(seen, chosen=chosen, free=_free_nodes(seen))
+        return hold(RESOURCE_READY, Reason.NODES_NOT_READY, said)
     if len(chosen) < wanted:
         return hold(
             RESOURCE_READY,
@@ -148,7 +166,7 @@ def _away(seen: Observed) -> str:
         name, since = node.metadata.name, unready_since(node)
         if since and is_created_for(seen.workspace, node):
             said.append(f"; {absence(name, since)}: another follows if it does not come back")
-        elif name in seen.workspace.status.worker_nodes and not is_usable(node):
+        elif _is_in_use(seen, node) and not is_usable(node):
             why = absence(name, since) if since else f"node {name} is cordoned"
             said.append(f"; {why}: mend it, or delete it and another is created")
     return "".join(said)

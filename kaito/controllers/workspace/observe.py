@@ -17,7 +17,7 @@ from kaito.kube.kinds import Deployment, Job, Node, Pod, Service, StatefulSet
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.store import Store
 from kaito.nodes.claim import Claim
-from kaito.nodes.selection import is_ready, wanted_traits
+from kaito.nodes.selection import holder, is_held_by, is_ready, of_uid, wanted_traits
 from kaito.workloads.carrier import PLAIN_CARRIER, Carrier
 from kaito.workloads.group import headless_name
 
@@ -38,15 +38,21 @@ class Options:
 
     Attributes:
         registry: registry of public model images, "" for none.
-        node_class: GROUP/KIND/NAME of the class of new NodeClaims; "" asks by Machines.
+        node_class: GROUP/KIND/NAME of the class of new NodeClaims; "" asks by Machines, None for
+            no node at all.
         node_lost_seconds: how long a node that was bought may be away before another follows.
         carrier: how pods reach registries and hubs.
     """
 
     registry: str
-    node_class: str = ""
+    node_class: str | None = ""
     node_lost_seconds: float = 600.0
     carrier: Carrier = PLAIN_CARRIER
+
+    @property
+    def buys(self) -> bool:
+        """Whether nodes are asked for that the user does not bring."""
+        return self.node_class is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Observed:
         service: its Service, None when absent.
         deployment: its Deployment, None when absent.
         pods: its pods; a stray pod that carries its label is not.
-        taken: names of nodes that another Workspace was there first to choose.
+        taken: names of nodes that carry the uid of another Workspace, or that it chose first.
         catalog: presets and SKUs.
         options: settings that shape what is rendered.
         is_cluster_alive: whether any node at all is ready.
@@ -250,14 +256,23 @@ def _is_alive(ours: tuple[Node, ...], known: Store[Node]) -> bool:
 def _taken(
     workspace: Workspace, nodes: Iterable[Node], everybody: Store[Workspace]
 ) -> frozenset[str]:
-    """Of these nodes, those that others use; where two claim one, the older workspace has it."""
-    ours = set(workspace.status.worker_nodes)
+    """Of these nodes, those that others use."""
     return frozenset(
-        name
-        for name in (node.metadata.name for node in nodes)
-        for other in everybody.by_index(BY_NODE, name)
+        node.metadata.name
+        for node in nodes
+        if not is_held_by(workspace, node)
+        if any(everybody.by_index(BY_TRAIT, of_uid(holder(node))))
+        or _is_used(node, workspace, everybody)
+    )
+
+
+def _is_used(node: Node, workspace: Workspace, everybody: Store[Workspace]) -> bool:
+    """Whether others say that they use a node; where two do, the older workspace has it."""
+    is_ours = node.metadata.name in workspace.status.worker_nodes
+    return any(
+        not is_ours or _age(other) < _age(workspace)
+        for other in everybody.by_index(BY_NODE, node.metadata.name)
         if other.metadata.uid != workspace.metadata.uid
-        if name not in ours or _age(other) < _age(workspace)
     )
 
 

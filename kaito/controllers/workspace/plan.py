@@ -8,6 +8,7 @@ from kaito.controllers.workspace.check import check_spec
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.nodes import await_nodes
 from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.pinning import pin_nodes, rest_nodes, unpin_nodes
 from kaito.controllers.workspace.preflight import ensure_change, ensure_preflight
 from kaito.controllers.workspace.release import (
     ensure_finalizer,
@@ -34,6 +35,7 @@ BRING_UP: tuple[Phase, ...] = (
     ensure_preflight,
     ensure_claims,
     await_nodes,
+    pin_nodes,
     ensure_service,
     ensure_change,
     ensure_workload,
@@ -44,12 +46,13 @@ TUNE: tuple[Phase, ...] = (
     ensure_preflight,
     ensure_claims,
     await_nodes,
+    pin_nodes,
     ensure_job,
     await_result,
 )
-REST: tuple[Phase, ...] = (ensure_finalizer, give_back, need_no_nodes, conclude)
+REST: tuple[Phase, ...] = (ensure_finalizer, give_back, rest_nodes, need_no_nodes, conclude)
 """What a tuning does whose result is on record."""
-TEAR_DOWN: tuple[Phase, ...] = (release_workload, release_nodes, release_finalizer)
+TEAR_DOWN: tuple[Phase, ...] = (release_workload, unpin_nodes, release_nodes, release_finalizer)
 
 
 def plan(seen: Observed) -> tuple[Step, ...]:

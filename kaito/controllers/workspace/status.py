@@ -114,7 +114,7 @@ def stage_types(seen: Observed) -> tuple[str, ...]:
 
 def _instance_type(seen: Observed, spoken: Mapping[str, Step]) -> str | None:
     """The type that nodes are asked for with, where the spec leaves a choice."""
-    if len(named_types(seen.workspace)) == 1:
+    if len(named_types(seen.workspace)) == 1 or not seen.options.buys:
         return None
     if claims_ready(seen) not in spoken:
         return seen.workspace.status.instance_type
@@ -213,6 +213,7 @@ def _worker_nodes(seen: Observed, steps: tuple[Step, ...]) -> tuple[str, ...]:
     """Names of the nodes in use, sorted; the last known ones where nodes were not looked at."""
     if any(step.reason is Reason.NODES_RELEASED for step in steps):
         return ()
-    if not any(step.condition == RESOURCE_READY and step.satisfied for step in steps):
+    about = [step.satisfied for step in steps if step.condition == RESOURCE_READY]
+    if not about or not all(about):
         return seen.workspace.status.worker_nodes
     return tuple(sorted(node.metadata.name for node in chosen_nodes(seen)))

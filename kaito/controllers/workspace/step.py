@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kaito.api.reasons import Reason
 from kaito.api.workspace import Attempt, TuningResult, Workspace
+from kaito.kube.kinds import Node
 from kaito.kube.objects import KubeObject, Manifest
 from kaito.kube.resource import Resource
 
@@ -54,16 +55,39 @@ class AddFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFinalizer:
-    """Let the Workspace go, once the API server itself says that no claim of it is left.
+    """Let the Workspace go, once the API server itself says that nothing of it is left.
 
     A cache may not know yet of a claim that was created a moment ago; forgetting it here
     would leave a GPU node that nobody pays attention to.
+
+    Attributes:
+        has_own_nodes: whether a node of the user's may be pinned, so that these are looked at too.
     """
 
     workspace: Workspace
+    has_own_nodes: bool = False
 
 
-Action = Create | Apply | Delete | AddFinalizer | ReleaseFinalizer
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Give a node of the user's the label by which pods are pinned, unless it changed since.
+
+    Attributes:
+        uid: of the Workspace. That of another is replaced only once that other is gone.
+    """
+
+    node: Node
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unpin:
+    """Take that label off a node, unless it changed since; a node that is gone is success."""
+
+    node: Node
+
+
+Action = Create | Apply | Delete | AddFinalizer | ReleaseFinalizer | Pin | Unpin
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.workspace import JOB_STARTED, RESOURCE_READY, TuningResult, Workspace
-from kaito.controllers.workspace.nodes import claims_ready, is_dedicated, model
+from kaito.controllers.workspace.nodes import claims_ready, model
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Create, Delete, Step, done, hold
 from kaito.kube.conditions import condition
@@ -98,7 +98,6 @@ def wanted_job(seen: Observed) -> Manifest:
         preset,
         registry=seen.options.registry,
         carrier=seen.options.carrier,
-        dedicated=is_dedicated(seen),
     )
 
 

@@ -10,7 +10,7 @@ from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.workspace import INFERENCE_READY
 from kaito.catalog.preset import Preset
-from kaito.controllers.workspace.nodes import is_dedicated, model, wanted_gpus, wanted_sku
+from kaito.controllers.workspace.nodes import model, wanted_gpus, wanted_sku
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Apply, Create, Delete, Step, done, hold
 from kaito.kube.conditions import condition
@@ -197,8 +197,8 @@ def wanted_workload(seen: Observed) -> Manifest:
     """The workload as the spec and the chosen nodes would have it."""
     preset = model(seen)
     if preset is None:
-        return rendered_template(seen.workspace, dedicated=is_dedicated(seen))
-    ground = Ground(gpus=wanted_gpus(seen), dedicated=is_dedicated(seen), sku=wanted_sku(seen))
+        return rendered_template(seen.workspace)
+    ground = Ground(gpus=wanted_gpus(seen), sku=wanted_sku(seen))
     options = seen.options
     return rendered_inference(
         seen.workspace, preset, registry=options.registry, ground=ground, carrier=options.carrier

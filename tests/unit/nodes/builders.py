@@ -47,5 +47,8 @@ def node(name: str, **changes: object) -> Node:
 OURS = {"kaito.sh/workspace": "w", "kaito.sh/workspace-uid": UID}
 """Labels of a node that was created for the workspace of `worlds`."""
 
+PINNED = {"kaito.sh/workspace-uid": UID}
+"""Label of a node that somebody brought and that serves the workspace of `worlds`."""
+
 THEIRS = {"kaito.sh/workspace": "other", "kaito.sh/workspace-uid": "another-uid"}
 """Labels of a node that was created for another workspace."""

@@ -9,6 +9,7 @@ from kaito.kube.kinds import Node
 from kaito.nodes.selection import (
     gpus,
     is_created_for,
+    is_held_by,
     is_ready,
     is_usable,
     suitable_nodes,
@@ -16,7 +17,7 @@ from kaito.nodes.selection import (
     wanted_traits,
 )
 from tests.unit.controllers.workspace.worlds import workspace
-from tests.unit.nodes.builders import OURS, THEIRS, node
+from tests.unit.nodes.builders import OURS, PINNED, THEIRS, node
 
 
 def wanting(*, preferred: tuple[str, ...] = (), in_use: tuple[str, ...] = ()) -> Workspace:
@@ -73,18 +74,35 @@ def test_a_preferred_node_that_is_not_ready_is_not_taken() -> None:
     assert chosen(wanting(preferred=("n",)), node("n", ready="False")) == []
 
 
-def test_preferred_nodes_come_first_then_those_in_use_then_ours_then_by_name() -> None:
+def test_of_nodes_that_are_free_preferred_ones_come_first_then_those_in_use_then_by_name() -> None:
     subject = wanting(preferred=("z",), in_use=("y",))
-    nodes = [node("a"), node("b"), node("x", labels=OURS), node("y"), node("z")]
+    nodes = [node("a"), node("b"), node("y"), node("z")]
 
-    assert chosen(subject, *nodes) == ["z", "y", "x", "a", "b"]
-    assert chosen(subject, *reversed(nodes)) == ["z", "y", "x", "a", "b"]
+    assert chosen(subject, *nodes) == ["z", "y", "a", "b"]
+    assert chosen(subject, *reversed(nodes)) == ["z", "y", "a", "b"]
 
 
-def test_a_node_is_ours_by_uid_alone() -> None:
+@pytest.mark.parametrize("carried", [OURS, PINNED], ids=("bought", "brought"))
+def test_a_node_to_which_pods_are_pinned_stays_whatever_is_preferred(
+    carried: dict[str, str],
+) -> None:
+    subject = wanting(preferred=("a",), in_use=("b",))
+
+    assert chosen(subject, node("a"), node("b"), node("x", labels=carried)) == ["x", "a", "b"]
+
+
+def test_a_node_is_made_for_the_workspace_whose_uid_came_with_its_claim() -> None:
     assert is_created_for(workspace(), node("n", labels=OURS))
+    assert not is_created_for(workspace(), node("n", labels=PINNED))
     assert not is_created_for(workspace(), node("n", labels=THEIRS))
     assert not is_created_for(workspace(), node("n"))
+
+
+def test_pods_are_pinned_to_nodes_that_were_bought_and_to_those_that_were_labelled() -> None:
+    assert is_held_by(workspace(), node("n", labels=OURS))
+    assert is_held_by(workspace(), node("n", labels=PINNED))
+    assert not is_held_by(workspace(), node("n", labels=THEIRS))
+    assert not is_held_by(workspace(), node("n"))
 
 
 def test_a_node_is_ready_when_its_kubelet_says_so() -> None:
@@ -115,6 +133,7 @@ def test_whatever_node_is_suitable_is_found_by_its_traits(selector: object) -> N
     kinds: tuple[dict[str, str], ...] = (
         {},
         OURS,
+        PINNED,
         THEIRS,
         {"kaito.sh/workspace": "w"},
         {"apps": "other"},
@@ -124,13 +143,20 @@ def test_whatever_node_is_suitable_is_found_by_its_traits(selector: object) -> N
     suitable = [each for each in nodes if suitable_nodes(subject, [each])]
     found = [each for each in nodes if not set(traits(each)).isdisjoint(wanted_traits(subject))]
 
-    assert len(suitable) in {2, 4}
+    assert len(suitable) in {3, 6}
     assert [each for each in suitable if each not in found] == []
 
 
 def test_a_node_made_for_another_is_not_even_found() -> None:
     assert set(traits(node("n", labels=THEIRS))).isdisjoint(wanted_traits(wanting()))
     assert set(traits(node("n", labels={"apps": "other"}))).isdisjoint(wanted_traits(wanting()))
+
+
+def test_a_pinned_node_is_found_whatever_else_becomes_of_its_labels() -> None:
+    relabelled = node("n", labels={**PINNED, "apps": "other"})
+
+    assert not set(traits(relabelled)).isdisjoint(wanted_traits(wanting()))
+    assert suitable_nodes(wanting(), [relabelled]) == ()
 
 
 def test_a_selector_that_cannot_be_stamped_finds_what_was_made_for_its_workspace() -> None:

@@ -28,7 +28,7 @@ POLITE = {"source": {"name": "polite", "image": "r.example/polite:2"}}
 
 def rendered(*adapters: Mapping[str, object], preset: Preset = PRESET) -> Manifest:
     subject = workspace(inference={"preset": {"name": "phi"}, "adapters": list(adapters)})
-    ground = Ground(gpus=1, dedicated=True)
+    ground = Ground(gpus=1)
     return rendered_inference(subject, preset, registry="", ground=ground, carrier=CARRIER)
 
 
@@ -114,7 +114,7 @@ def test_an_image_that_has_no_weights_or_is_the_users_own_compares_nothing() -> 
     hub = PRESET.image.model_copy(update={"weights": "hub"})
     own = {"name": "phi", "accessMode": "private", "presetOptions": {"image": "r.example/m:1"}}
     subject = workspace(inference={"preset": own, "adapters": [LEGAL]})
-    ground = Ground(gpus=1, dedicated=True)
+    ground = Ground(gpus=1)
 
     assert comparers(rendered(LEGAL, preset=of("upstream", "transformers"))) == []
     assert comparers(rendered(LEGAL, preset=PRESET.model_copy(update={"images": (hub,)}))) == []

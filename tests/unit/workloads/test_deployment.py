@@ -12,6 +12,7 @@ from kaito.workloads.inference import Ground, rendered_inference
 from tests.unit.controllers.workspace.worlds import PRESET, UID, workspace
 from tests.unit.workloads.wire import OWNER, at, container, deployment, pod
 
+PINNED = {"key": "kaito.sh/workspace-uid", "operator": "In", "values": [UID]}
 HASH = "workspace.kaito.io/hash"
 
 
@@ -73,8 +74,9 @@ def test_pods_go_to_nodes_with_every_label_of_the_selector() -> None:
         )
     )
 
-    assert required(deployment(subject, dedicated=False)) == [
+    assert required(deployment(subject)) == [
         {"key": "apps", "operator": "In", "values": ["phi"]},
+        PINNED,
         {"key": "tier", "operator": "In", "values": ["gpu"]},
     ]
 
@@ -83,14 +85,7 @@ def test_a_selector_of_expressions_alone_still_chooses_nodes() -> None:
     only = [{"key": "tier", "operator": "In", "values": ["gpu"]}]
     subject = workspace(resource=selecting(matchExpressions=only))
 
-    assert required(deployment(subject, dedicated=False)) == only
-
-
-def test_pods_go_nowhere_else_when_nodes_were_made_for_them() -> None:
-    assert required(deployment(dedicated=True)) == [
-        {"key": "apps", "operator": "In", "values": ["phi"]},
-        {"key": "kaito.sh/workspace-uid", "operator": "In", "values": [UID]},
-    ]
+    assert required(deployment(subject)) == [PINNED, *only]
 
 
 @pytest.mark.parametrize("gpus", [1, 4])
@@ -165,9 +160,7 @@ def test_an_image_that_needs_root_gets_it_and_nothing_else() -> None:
     reason = "its launcher writes beside its own files"
     image = PRESET.image.model_copy(update={"needs_root": reason})
     preset = PRESET.model_copy(update={"images": (image,)})
-    made = rendered_inference(
-        workspace(), preset, registry="", ground=Ground(gpus=1, dedicated=True)
-    )
+    made = rendered_inference(workspace(), preset, registry="", ground=Ground(gpus=1))
 
     assert pod(made)["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
     assert container(made)["securityContext"] == {
@@ -211,7 +204,6 @@ def test_whatever_changes_the_spec_changes_the_revision() -> None:
     made = [
         deployment(),
         deployment(gpus=2),
-        deployment(dedicated=False),
         deployment(registry="mcr.example"),
         deployment(workspace(inference={"preset": {"name": "phi", **private}})),
         deployment(workspace(resource=selecting(matchLabels={"apps": "other"}))),

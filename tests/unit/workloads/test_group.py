@@ -37,7 +37,7 @@ def spread(count: int = 2) -> Workspace:
 def rendered(catalog: Catalog, model: str, type_: str, *, count: int = 2) -> Manifest:
     """The workload of a model on nodes of a type."""
     sku = catalog.skus[type_]
-    ground = Ground(gpus=sku.gpus, dedicated=True, sku=sku)
+    ground = Ground(gpus=sku.gpus, sku=sku)
     preset = catalog.presets[model]
     return rendered_inference(spread(count), preset, registry="", ground=ground)
 
@@ -196,7 +196,7 @@ def test_on_nodes_of_a_type_that_nobody_knows_a_model_is_spread_over_all(
     catalogs: dict[Origin, Catalog],
 ) -> None:
     preset = catalogs["kaito"].presets["granite-4.1-8b"]
-    made = rendered_inference(spread(), preset, registry="", ground=Ground(gpus=4, dedicated=False))
+    made = rendered_inference(spread(), preset, registry="", ground=Ground(gpus=4))
 
     assert at(made, "kind") == "StatefulSet"
     assert {"--tensor-parallel-size=4", "--pipeline-parallel-size=2"} < set(

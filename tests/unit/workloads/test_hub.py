@@ -25,7 +25,7 @@ def rendered(preset: Preset, *, opened_by: str | None = None) -> Manifest:
     """The Deployment that serves a preset, with the name of a secret for the hub."""
     options = {"modelAccessSecret": opened_by} if opened_by else {}
     subject = workspace(inference={"preset": {"name": "m", "presetOptions": options}})
-    return rendered_inference(subject, preset, registry="", ground=Ground(gpus=1, dedicated=True))
+    return rendered_inference(subject, preset, registry="", ground=Ground(gpus=1))
 
 
 def test_weights_from_the_hub_have_a_volume_of_their_own() -> None:
@@ -68,7 +68,7 @@ def connected(
     """The Deployment that serves a preset, by these settings."""
     carrier = Carrier(ca_bundle="authorities", environment=variables)
     subject = workspace(inference={"preset": {"name": "m"}, "adapters": list(adapters)})
-    ground = Ground(gpus=1, dedicated=True)
+    ground = Ground(gpus=1)
     return rendered_inference(subject, preset, registry="", ground=ground, carrier=carrier)
 
 

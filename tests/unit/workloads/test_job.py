@@ -25,10 +25,8 @@ def tuner(**changes: Any) -> Workspace:
     return workspace(inference=None, tuning={**TUNING, **changes})
 
 
-def rendered(
-    subject: Workspace, *, carrier: Carrier = PLAIN_CARRIER, dedicated: bool = True
-) -> Any:
-    return rendered_tuning(subject, PRESET, registry="", carrier=carrier, dedicated=dedicated)
+def rendered(subject: Workspace, *, carrier: Carrier = PLAIN_CARRIER) -> Any:
+    return rendered_tuning(subject, PRESET, registry="", carrier=carrier)
 
 
 def pod(manifest: Manifest) -> Any:

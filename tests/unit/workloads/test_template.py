@@ -38,8 +38,8 @@ NODES = (
 )
 
 
-def rendered(template: object, *, dedicated: bool = True) -> Any:
-    return rendered_template(workspace(inference={"template": template}), dedicated=dedicated)
+def rendered(template: object) -> Any:
+    return rendered_template(workspace(inference={"template": template}))
 
 
 def keys(term: Any) -> list[str]:
@@ -72,16 +72,10 @@ def test_each_alternative_of_the_user_s_affinity_also_demands_our_nodes() -> Non
 
 
 @pytest.mark.parametrize("bare", [{"spec": {"containers": []}}, {"spec": None}, {}])
-def test_a_template_without_affinity_runs_on_our_nodes_alone(bare: object) -> None:
+def test_a_template_without_affinity_runs_on_pinned_nodes_alone(bare: object) -> None:
     (term,) = at(rendered(bare), *NODES)
 
     assert keys(term) == ["apps", "kaito.sh/workspace-uid"]
-
-
-def test_nodes_that_the_user_brings_are_chosen_by_their_labels_alone() -> None:
-    (term,) = at(rendered({}, dedicated=False), *NODES)
-
-    assert keys(term) == ["apps"]
 
 
 def test_pods_carry_the_label_that_their_deployment_selects() -> None:

@@ -24,11 +24,9 @@ def at(manifest: object, *path: str | int) -> Any:
     return here
 
 
-def deployment(
-    subject: Workspace | None = None, *, registry: str = "", gpus: int = 1, dedicated: bool = True
-) -> Manifest:
+def deployment(subject: Workspace | None = None, *, registry: str = "", gpus: int = 1) -> Manifest:
     """The Deployment of a workspace, by default of the one in `worlds`."""
-    ground = Ground(gpus=gpus, dedicated=dedicated)
+    ground = Ground(gpus=gpus)
     return rendered_inference(subject or workspace(), PRESET, registry=registry, ground=ground)
 
 

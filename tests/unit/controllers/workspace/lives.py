@@ -20,7 +20,7 @@ from kaito.catalog.preset import Requirements
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status
-from kaito.controllers.workspace.step import Action, Apply, Delete, Step
+from kaito.controllers.workspace.step import Action, Apply, Delete, Pin, Step, Unpin
 from kaito.kube.kinds import Deployment, Node, StatefulSet
 from kaito.kube.objects import Condition, KubeObject
 from kaito.nodes.claim import Claim, claim_place, claim_type
@@ -239,6 +239,8 @@ def _is_current(seen: Observed, action: Action) -> bool:
     match action:
         case Delete(_, old) | Apply(_, _, old):
             return old in _objects(seen)
+        case Pin(node) | Unpin(node):
+            return node in seen.nodes
         case _:
             workspace = getattr(action, "workspace", None)
             return workspace is None or workspace == seen.workspace

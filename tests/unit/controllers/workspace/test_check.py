@@ -20,6 +20,7 @@ from tests.unit.controllers.workspace.worlds import (
     PRESET,
     SKU,
     TINY,
+    UID,
     WISH,
     node,
     observed,
@@ -88,7 +89,7 @@ def first(subject: Workspace) -> Step:
                 }
             },
             Reason.INVALID_SPEC,
-            "resource.labelSelector: a is to be 1 and 2 at the same time",
+            "resource.labelSelector: asks for two values of one label",
             id="selector that contradicts itself",
         ),
     ],
@@ -308,7 +309,7 @@ def test_a_model_that_no_image_serves_is_refused_with_the_reason() -> None:
 
 
 def test_the_status_says_how_the_model_fits_in_the_words_of_the_command_line() -> None:
-    found = {"apps": "phi"}
+    found = {"apps": "phi", "kaito.sh/workspace-uid": UID}
     held = observed(nodes=(node(found, name="n"),))
 
     said = {step.condition: step.message for step in plan(held)}

@@ -26,7 +26,7 @@ from kaito.kube.kinds import Deployment, Job, Node, Pod, Service, StatefulSet
 from kaito.kube.store import Store
 from kaito.nodes.selection import traits, wanted_traits
 from tests.unit.controllers.workspace.worlds import CATALOG, NOW, workspace
-from tests.unit.nodes.builders import OURS, THEIRS, node
+from tests.unit.nodes.builders import OURS, PINNED, THEIRS, node
 
 OWNER = {"kind": "ReplicaSet", "name": "w-123", "uid": "r", "apiVersion": "apps/v1"}
 
@@ -113,6 +113,26 @@ def test_of_two_that_use_one_node_the_older_has_it() -> None:
 
     assert look(older, others=(younger,), nodes=nodes).taken == frozenset()
     assert look(younger, others=(older,), nodes=nodes).taken == {"both"}
+
+
+def test_a_node_that_carries_the_uid_of_a_living_workspace_is_taken_and_others_are_free() -> None:
+    other = using("a", since="2026-01-01T00:00:00Z")
+    labelled = {
+        "its-own": PINNED,
+        "the-other's": {"kaito.sh/workspace-uid": "u-a"},
+        "of-nobody-any-more": {"kaito.sh/workspace-uid": "u-gone"},
+    }
+
+    nodes = [node(name, labels=carried) for name, carried in labelled.items()]
+
+    assert look(workspace(), others=(other,), nodes=nodes).taken == {"the-other's"}
+
+
+def test_what_the_label_says_of_a_node_goes_before_what_others_say() -> None:
+    older = using("a", "n", since="2026-01-01T00:00:00Z")
+
+    assert look(workspace(), others=(older,), nodes=(node("n"),)).taken == {"n"}
+    assert look(workspace(), others=(older,), nodes=(node("n", labels=PINNED),)).taken == set()
 
 
 @pytest.mark.parametrize(

@@ -249,7 +249,7 @@ def test_a_change_is_looked_at_beside_the_model_where_the_pods_are() -> None:
     changed = replace(serving(LEGAL), workspace=adapted(POLITE))
     bought = created(ensure_preflight(replace(changed, deployment=None)))["metadata"]["name"]
     made = created(ensure_change(changed))
-    spec, pods = made["spec"], pod_of(deployment(adapted(POLITE), dedicated=False))
+    spec, pods = made["spec"], pod_of(deployment(adapted(POLITE)))
 
     assert made["metadata"]["name"] != bought
     assert [one["name"] for one in spec["initContainers"]] == ["check", "adapters"]

@@ -38,7 +38,7 @@ READY_CLAIM = with_condition(with_condition(CLAIM, LAUNCHED, "True"), READY, "Tr
 NODE = node_of(CLAIM)
 SERVICE = Service.model_validate(rendered_service(workspace(), target_port=5000))
 DEPLOYMENT = Deployment.model_validate(
-    rendered_inference(workspace(), PRESET, registry="", ground=Ground(gpus=1, dedicated=True))
+    rendered_inference(workspace(), PRESET, registry="", ground=Ground(gpus=1))
 )
 SERVING = Deployment.model_validate(
     DEPLOYMENT.model_dump(by_alias=True)

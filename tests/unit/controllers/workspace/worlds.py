@@ -24,7 +24,9 @@ from kaito.controllers.workspace.step import (
     Apply,
     Create,
     Delete,
+    Pin,
     ReleaseFinalizer,
+    Unpin,
 )
 from kaito.kube.kinds import Deployment, Job, Node, Pod, Service, StatefulSet
 from kaito.nodes.claim import Claim, Wish
@@ -156,6 +158,11 @@ class World:
         """The world once the API server has carried out one action."""
         if self.seen is None:
             return self
+        return self._labelled(action) if isinstance(action, Pin | Unpin) else self._made(action)
+
+    def _made(self, action: Create | Apply | Delete | AddFinalizer | ReleaseFinalizer) -> World:
+        """The world once an object of ours is there, or gone, or may go."""
+        assert self.seen
         match action:
             case Create(resource, manifest, _) if resource.kind in {"Machine", "NodeClaim"}:
                 made = resource.type.model_validate(manifest)
@@ -177,6 +184,19 @@ class World:
         if any(have.metadata.name == claim.metadata.name for have in self.seen.claims):
             return self
         return World(replace(self.seen, claims=(*self.seen.claims, claim)))
+
+    def _labelled(self, action: Pin | Unpin) -> World:
+        """A node with the label by which pods are pinned, or without."""
+        assert self.seen
+        seen = action.node
+        carried = dict(seen.metadata.labels)
+        carried.pop(labels.CREATED_FOR, None)
+        if isinstance(action, Pin):
+            carried[labels.CREATED_FOR] = action.uid
+        metadata = seen.metadata.model_copy(update={"labels": carried})
+        after = seen.model_copy(update={"metadata": metadata})
+        nodes = (after if node.ref == seen.ref else node for node in self.seen.nodes)
+        return World(replace(self.seen, nodes=tuple(nodes)))
 
     def _applied(self, kind: str, manifest: Mapping[str, object]) -> World:
         """A Service, or a workload whose pods are not ready yet."""
