@@ -33,8 +33,10 @@ class Settings(ProcessSettings):
     preset_registry: str = Field(
         default="", description="registry of public model images; empty: none, bare names"
     )
-    claim_kind: Literal["Machine", "NodeClaim"] = Field(
-        default="Machine", description="Kind of new claims; those of the other Kind are kept"
+    claim_kind: Literal["Machine", "NodeClaim", "None"] = Field(
+        default="Machine",
+        description="Kind of new claims; those of the other Kind are kept; None: nodes are only"
+        " brought",
     )
     node_class: str = Field(
         default=f"{NODE_CLASS_GROUP}/{NODE_CLASS_KIND}/default",
@@ -72,9 +74,10 @@ class Settings(ProcessSettings):
     )
 
     @property
-    def new_node_class(self) -> str:
-        """Class of new NodeClaims; "" while new claims are Machines."""
-        return self.node_class if self.claim_kind == "NodeClaim" else ""
+    def new_node_class(self) -> str | None:
+        """Class of new NodeClaims; "" while new claims are Machines, None while there are none."""
+        classes = {"Machine": "", "NodeClaim": self.node_class}
+        return classes.get(self.claim_kind)
 
     @property
     def carrier(self) -> Carrier:

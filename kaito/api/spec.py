@@ -65,12 +65,29 @@ class LabelSelector(Ruled):
             "names no label: set matchLabels, for instance apps: my-model",
             holds=lambda it: bool(it.match_labels or it.match_expressions),
         ),
+        Rule(
+            "!has(self.matchExpressions) || self.matchExpressions.all(one,"
+            " !has(one.values) || size(one.values) != 1"
+            " || ((!has(self.matchLabels) || !(one.key in self.matchLabels)"
+            " || self.matchLabels[one.key] == one.values[0])"
+            " && self.matchExpressions.all(two,"
+            " one.key != two.key || !has(two.values) || one.values == two.values)))",
+            "asks for two values of one label, and no node can have both: name each label once",
+            holds=lambda it: _is_possible(it),
+        ),
     )
 
     match_labels: Mapping[str, LabelValue] = Field(
         default={}, json_schema_extra={"maxProperties": 64}
     )
     match_expressions: tuple[LabelExpression, ...] = Field(default=(), max_length=16)
+
+
+def _is_possible(selector: LabelSelector) -> bool:
+    """Whether one node can carry all that expressions of one value, and labels, ask for."""
+    wanted = dict(selector.match_labels)
+    said = [(one.key, one.values[0]) for one in selector.match_expressions if len(one.values) == 1]
+    return all(wanted.setdefault(key, value) == value for key, value in said)
 
 
 class ResourceSpec(Ruled):

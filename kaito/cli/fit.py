@@ -13,7 +13,7 @@ from kaito.sizing.answer import Fit
 from kaito.sizing.choice import ranked
 from kaito.sizing.fit import fit
 from kaito.sizing.memory import LEAST_CONTEXT_TOKENS
-from kaito.sizing.tuning import tuning_fit
+from kaito.sizing.tuning import tuning_fit, untunable
 
 HEAD = ("instance type", "nodes", "GPUs", "of", "each", "parallel", "context", "dtype", "note")
 
@@ -52,6 +52,8 @@ def answer(question: Question, catalog: Catalog) -> Reply:
             " images are meant\n",
             NO,
         )
+    if question.tuning and (why := untunable(preset)):
+        return Reply(f"{why}\n", NO)
     if question.instance_type:
         return _explained(question, preset, catalog)
     return _listed(question, preset, catalog)

@@ -6,6 +6,7 @@ from kaito.catalog.catalog import Catalog
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
 from kaito.cli.reply import Reply, as_json, table
+from kaito.sizing.tuning import untunable
 
 MODELS = ("model", "licence", "access", "weights", "context", "run-times", "tools", "reasoning")
 MODELS_TAIL = ("tuning", "other names")
@@ -40,7 +41,7 @@ def model_row(preset: Preset) -> tuple[str, ...]:
         ", ".join(runtimes) or "-",
         _option(preset, "--tool-call-parser"),
         _option(preset, "--reasoning-parser"),
-        "yes" if preset.tuning else "no",
+        "no" if untunable(preset) else "yes",
         ", ".join(preset.aliases) or "-",
     )
 

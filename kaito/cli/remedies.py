@@ -95,8 +95,8 @@ WORKSPACE: Mapping[str, Remedy] = {
         "do what the cloud's message asks for (quota, region, another instance type)",
     ),
     "NodesNotReady": Remedy(
-        "A node that is to be used is not ready",
-        f"{_WAIT} once the kubelet reports; `kubectl describe node` shows what it lacks",
+        "A node that is to be used is not ready, or there are too few of the user's own",
+        f"{_WAIT} once the kubelet reports; where nodes are only brought, label one as it says",
     ),
     "NodesReady": Remedy("All nodes are ready", _WAIT),
     "Applying": Remedy("The workload is being written", _WAIT),

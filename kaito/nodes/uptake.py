@@ -1,12 +1,12 @@
-"""Whether anybody carries a claim out, and what a person is told while nobody does."""
+"""How far whoever carries a claim out has come with it, and what is told while nobody does."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from kaito.api.nodeclaim import NodeClaim
-from kaito.nodes.claim import Claim
+from kaito.api.nodeclaim import READY, NodeClaim
+from kaito.nodes.claim import Claim, stages
 
 UPTAKE_SECONDS = 30.0
 """How long a claim may be there before a provisioner leaves its first mark.
@@ -24,6 +24,13 @@ def uptake_due(claim: Claim) -> datetime | None:
     if created is None or claim.metadata.finalizers or said.conditions or said.provider_id:
         return None
     return created + timedelta(seconds=UPTAKE_SECONDS)
+
+
+def is_launched(claim: Claim) -> bool:
+    """Whether anything says that there is a machine for a claim."""
+    types = {*stages(claim), READY}
+    holds = any(each.type in types and each.status == "True" for each in claim.status.conditions)
+    return holds or bool(claim.status.provider_id or claim.status.node_name)
 
 
 def unheard(claims: Sequence[Claim]) -> str:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Literal
 
 from kaito.catalog.geometry import GIB, Geometry
-from kaito.catalog.preset import Preset
+from kaito.catalog.preset import Image, Preset
 from kaito.catalog.sku import Sku
 from kaito.sizing.answer import Fit, counted, foreign_fit, gib, hardware, refusal, retirement
 from kaito.sizing.memory import RUNTIME_BYTES
@@ -48,13 +48,13 @@ def tuning_fit(preset: Preset, sku: Sku, *, method: Method) -> Fit:
     """Whether `preset` can be tuned on one node of `sku`: tuning runs on one node.
 
     Args:
-        preset: one that can be tuned, else the answer is no.
+        preset: of one that is `untunable` the answer is no.
         sku: what the node offers.
         method: how.
     """
-    if preset.tuning is None:
-        sentence = untunable(preset)
-        return Fit(preset.name, sku.name, fits=False, sentence=sentence, basis="stated")
+    why = untunable(preset)
+    if preset.tuning is None or why:
+        return Fit(preset.name, sku.name, fits=False, sentence=why, basis="stated")
     if not sku.has_cuda:
         return foreign_fit(preset.name, sku)
     if preset.geometry is None:
@@ -90,8 +90,9 @@ def tuning_need(preset: Preset, *, method: Method) -> str:
     Raises:
         ValueError: it cannot.
     """
-    if preset.tuning is None:
-        raise ValueError(untunable(preset))
+    why = untunable(preset)
+    if preset.tuning is None or why:
+        raise ValueError(why)
     if preset.geometry is None:
         return stated_need(preset.name, preset.tuning, nodes=1, verb="tune")
     needed = tuning_bytes(preset.geometry, method)
@@ -99,8 +100,23 @@ def tuning_need(preset: Preset, *, method: Method) -> str:
 
 
 def untunable(preset: Preset) -> str:
-    """Why a preset cannot be tuned."""
-    return f"{preset.name} cannot be tuned: {preset.left_out.get('tuning', 'not offered')}"
+    """Why a preset cannot be tuned, on whatever GPUs; "" of one that can be."""
+    if preset.tuning is None:
+        return f"{preset.name} cannot be tuned: {preset.left_out.get('tuning', 'not offered')}"
+    if not preset.images or _holds_trainer(preset.image):
+        return ""
+    remedy = (
+        "tune a model whose image is KAITO's own on transformers (`python -m kaito models`)"
+        if preset.image.origin == "kaito"
+        else "the operator takes upstream's images, and KAITO_PRESET_IMAGES=kaito takes KAITO's own"
+    )
+    name = preset.image.repository
+    return f"{preset.name} cannot be tuned: image {name} holds no trainer: {remedy}"
+
+
+def _holds_trainer(image: Image) -> bool:
+    """Whether presets/tuning is in an image."""
+    return image.origin == "kaito" and image.runtime == "transformers"
 
 
 def _memory(needed: int, method: Method) -> str:

@@ -114,13 +114,13 @@ def _of_presets(
         "tails": _lines(serving_purpose(one, tokens=LEAST_CONTEXT_TOKENS) for one in presets),
         "limits": _lines(serving_limit(preset) for preset in presets),
         "bases": _lines("usable" if preset.geometry else "offers" for preset in presets),
-        "untunable": _lines("" if one.tuning else untunable(one) for one in presets),
+        "untunable": _lines(untunable(one) for one in presets),
         "least": _lines(_least_capability(preset) for preset in presets),
         "private": _lines("private" if one.access == "private" else "" for one in presets),
     }
     for method in METHODS:
         found[method] = _lines(_tuning_row(preset, skus, method) for preset in presets)
-        needs = (tuning_need(one, method=method) if one.tuning else "" for one in presets)
+        needs = ("" if untunable(one) else tuning_need(one, method=method) for one in presets)
         found[f"needs{method}"] = _lines(needs)
     return found
 
@@ -137,7 +137,7 @@ def _number(value: float | None) -> str:
 
 def _tuning_row(preset: Preset, skus: tuple[Sku, ...], method: Method) -> str:
     """The verdicts on tuning; "" where it cannot be tuned anywhere."""
-    if preset.tuning is None:
+    if untunable(preset):
         return ""
     return _row(tuning_fit(preset, sku, method=method).nodes for sku in skus)
 

@@ -110,6 +110,40 @@ REFUSED = (
         "the operator In with one value",
     ),
     Case(
+        "a label and an expression that contradict",
+        SERVING,
+        {
+            "resource.labelSelector.matchExpressions": [
+                {"key": "apps", "operator": "In", "values": ["other"]}
+            ]
+        },
+        "resource.labelSelector",
+        "asks for two values of one label, and no node can have both",
+    ),
+    Case(
+        "two expressions that contradict",
+        SERVING,
+        {
+            "resource.labelSelector.matchExpressions": [
+                {"key": "a", "operator": "In", "values": ["b"]},
+                {"key": "a", "operator": "In", "values": ["c"]},
+            ]
+        },
+        "resource.labelSelector",
+        "asks for two values of one label, and no node can have both",
+    ),
+    Case(
+        "a value that is asked for and ruled out",
+        SERVING,
+        {
+            "resource.labelSelector.matchExpressions": [
+                {"key": "apps", "operator": "NotIn", "values": ["phi"]}
+            ]
+        },
+        "resource.labelSelector.matchExpressions[0]",
+        "cannot be stamped on a new node",
+    ),
+    Case(
         "a type twice",
         SERVING,
         {"resource.instanceTypes": ["A", "B", "A"]},
@@ -304,6 +338,15 @@ ACCEPTED = (
         for strength in ("0", "1", "0.5", ".5", "1.", "1.0", "0.12345678901")
     ),
     Case("types", SERVING, {"resource.instanceTypes": ["Standard_NC24ads_A100_v4", "B"]}),
+    Case(
+        "a label that is said twice alike",
+        SERVING,
+        {
+            "resource.labelSelector.matchExpressions": [
+                {"key": "apps", "operator": "In", "values": ["phi"]}
+            ]
+        },
+    ),
     Case(
         "an expression",
         SERVING,

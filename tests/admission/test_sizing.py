@@ -238,12 +238,60 @@ async def test_everything_else_is_admitted(door: Door, case: Case) -> None:
     assert await door.refusal(case.wire()) == ""
 
 
-async def test_a_model_that_cannot_be_tuned_is_refused_with_the_reason(door: Door) -> None:
-    case = tuning("gpt-oss-20b", "Standard_NC24ads_A100_v4", "lora")
+def untunable(about: str, **preset: Any) -> Case:
+    """A model that cannot be tuned, and a user who says that it fits."""
+    changes = {
+        "tuning.preset": preset,
+        "resource.instanceType": "Standard_NC24ads_A100_v4",
+        "metadata.annotations": {"kaito.sh/bypass-resource-checks": "true"},
+    }
+    return Case(about, TUNING, changes)
 
-    refusal = await door.refusal(case.wire())
 
-    assert "tuning.preset.name: gpt-oss-20b cannot be tuned: the preset's authors" in refusal
+OWN = {"accessMode": "private", "presetOptions": {"image": "registry.example/llama:1"}}
+NOT_OFFERED = "cannot be tuned: the preset's authors do not offer it"
+
+
+@pytest.mark.parametrize(
+    ("case", "sentence"),
+    [
+        (
+            untunable("served by vllm", name="gpt-oss-20b"),
+            f"tuning.preset.name: gpt-oss-20b {NOT_OFFERED}",
+        ),
+        (
+            untunable("on transformers", name="falcon-7b-instruct"),
+            f"tuning.preset.name: falcon-7b-instruct {NOT_OFFERED}",
+        ),
+        (
+            untunable("of an image without a trainer", name="phi-4-mini-instruct"),
+            (
+                "tuning.preset.name: phi-4-mini-instruct cannot be tuned: image"
+                " kaito-vllm holds no trainer: tune a model whose image is KAITO's"
+                " own on transformers"
+            ),
+        ),
+        (
+            untunable("of a private image", name="llama-2-7b"),
+            "tuning.preset: llama-2-7b has no public image",
+        ),
+        (
+            untunable("of one's own image", name="llama-2-7b", **OWN),
+            f"tuning.preset.name: llama-2-7b {NOT_OFFERED}",
+        ),
+    ],
+    ids=lambda given: getattr(given, "about", ""),
+)
+async def test_what_cannot_be_tuned_is_refused_by_both_whatever_the_user_says_of_memory(
+    door: Door, case: Case, sentence: str
+) -> None:
+    seen = observed(workspace=Workspace.model_validate(case.wire()), catalog=CATALOG)
+
+    step = check_spec(seen)
+
+    assert sentence in await door.refusal(case.wire())
+    assert sentence in step.message
+    assert not step.satisfied
 
 
 @pytest.mark.parametrize("version", ["v1alpha1", "v1beta1"])

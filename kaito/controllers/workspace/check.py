@@ -6,16 +6,16 @@ from kaito.api.reasons import Reason
 from kaito.api.rule import broken
 from kaito.api.workspace import RESOURCE_READY, Workspace
 from kaito.catalog.preset import Preset
-from kaito.controllers.workspace.nodes import brought_nodes, type_as_it_is
+from kaito.controllers.workspace.nodes import brought_nodes, model, type_as_it_is
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.placeholder import placeholders
 from kaito.controllers.workspace.step import Step, done, hold
-from kaito.kube.errors import InvalidSpec
+from kaito.kube.kinds import SERVICES
 from kaito.nodes.hardware import acceptable_types, fit_on, is_bypassed
 from kaito.nodes.selection import named_types
-from kaito.nodes.selector import match_labels
 from kaito.sizing import sentences
 from kaito.sizing.answer import Fit
+from kaito.sizing.tuning import untunable
 from kaito.workloads.adapters import unserved
 from kaito.workloads.group import uneven
 from kaito.workloads.image import preset_of
@@ -27,8 +27,8 @@ def check_spec(seen: Observed) -> Step:
     return (
         _check_rules(workspace)
         or _check_placeholders(workspace)
-        or _check_selector(workspace)
         or _check_model(seen)
+        or _check_name(seen)
         or done("", Reason.RECONCILING)
     )
 
@@ -48,13 +48,15 @@ def _check_placeholders(workspace: Workspace) -> Step | None:
     return _refused(Reason.PLACEHOLDER, left) if left else None
 
 
-def _check_selector(workspace: Workspace) -> Step | None:
-    """One node can carry all the labels: none is asked for twice with different values."""
-    try:
-        match_labels(workspace.resource.label_selector)
-    except InvalidSpec as error:
-        return _refused(Reason.INVALID_SPEC, str(error))
-    return None
+def _check_name(seen: Observed) -> Step | None:
+    """The name under which the model is to answer is free."""
+    if seen.stranger is None or seen.workload or model(seen) is None or seen.workspace.tuning:
+        return None
+    return _refused(
+        Reason.NAME_TAKEN,
+        f"{SERVICES.kind} {seen.stranger.metadata.name} exists and belongs to somebody else:"
+        " rename or delete it, or give the Workspace another name",
+    )
 
 
 def _check_model(seen: Observed) -> Step | None:
@@ -68,8 +70,7 @@ def _check_model(seen: Observed) -> Step | None:
     if preset is None:
         close = ", ".join(catalog.close_names(name))
         unknown = sentences.UNKNOWN_PRESET.format(name=name)
-        part = "tuning" if workspace.tuning else "inference"
-        message = f"{part}.preset.name: {unknown}: use one of {close}"
+        message = f"{_part(workspace)}.preset.name: {unknown}: use one of {close}"
         return _refused(Reason.UNKNOWN_PRESET, message)
     return (
         _check_image(workspace, preset)
@@ -82,10 +83,8 @@ def _check_model(seen: Observed) -> Step | None:
 
 def _check_type(seen: Observed, preset: Preset | None) -> Step | None:
     """There is an instance type; each that may be tried is known, and the model fits it."""
-    if (
-        not named_types(seen.workspace)
-        and len(brought_nodes(seen)) >= seen.workspace.resource.count
-    ):
+    is_brought = len(brought_nodes(seen)) >= seen.workspace.resource.count
+    if not named_types(seen.workspace) and (is_brought or not seen.options.buys):
         return None
     types = acceptable_types(seen.workspace, preset, seen.catalog.skus)
     if preset is None and not types:
@@ -125,6 +124,11 @@ def _field(workspace: Workspace, name: str) -> str:
     return f"resource.instanceTypes[{types.index(name)}]"
 
 
+def _part(workspace: Workspace) -> str:
+    """The part of the spec that names the model."""
+    return "tuning" if workspace.tuning else "inference"
+
+
 def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
     """There is an image that serves the preset."""
     wanted = preset_of(workspace)
@@ -132,13 +136,14 @@ def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
     if preset.access == "private" and not is_own:
         return _refused(
             Reason.INVALID_SPEC,
-            f"inference.preset: {sentences.PRIVATE_ONLY.format(name=preset.name)}",
+            f"{_part(workspace)}.preset: {sentences.PRIVATE_ONLY.format(name=preset.name)}",
         )
     if preset.images:
         return None
     reasons = "; ".join(why for key, why in preset.left_out.items() if key.startswith("images."))
     return _refused(
-        Reason.UNSUPPORTED, f"inference.preset.name: no image serves {preset.name}: {reasons}"
+        Reason.UNSUPPORTED,
+        f"{_part(workspace)}.preset.name: no image serves {preset.name}: {reasons}",
     )
 
 
@@ -164,19 +169,10 @@ def _check_shares(workspace: Workspace, preset: Preset) -> Step | None:
 
 
 def _check_trainer(workspace: Workspace, preset: Preset) -> Step | None:
-    """The image that is rendered holds the trainer, where something is to be tuned."""
-    image = preset.image
-    if not workspace.tuning or (image.origin == "kaito" and image.runtime == "transformers"):
+    """What is to be tuned can be."""
+    if not workspace.tuning or not (why := untunable(preset)):
         return None
-    remedy = (
-        "tune a model whose image is KAITO's own on transformers (`python -m kaito models`)"
-        if image.origin == "kaito"
-        else "the operator takes upstream's images, and KAITO_PRESET_IMAGES=kaito takes KAITO's own"
-    )
-    return _refused(
-        Reason.UNSUPPORTED,
-        f"tuning.preset.name: image {image.repository} of {preset.name} holds no trainer: {remedy}",
-    )
+    return _refused(Reason.UNSUPPORTED, f"tuning.preset.name: {why}")
 
 
 def _check_fit(workspace: Workspace, answer: Fit, *, field: str) -> Step | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from kaito.api.reasons import Reason
-from kaito.controllers.workspace.nodes import brought_nodes, claims_ready, model
+from kaito.controllers.workspace.nodes import brought_nodes, chosen_nodes, claims_ready, model
 from kaito.controllers.workspace.observe import Observed, once
 from kaito.controllers.workspace.step import Action, Create, Delete, Step, done, hold
 from kaito.kube.conditions import condition
@@ -32,7 +32,7 @@ from kaito.nodes.claim import (
 )
 from kaito.nodes.hardware import acceptable_types, instance_type
 from kaito.nodes.loss import Absence, absences
-from kaito.nodes.uptake import unheard, uptake_due
+from kaito.nodes.uptake import is_launched, unheard, uptake_due
 
 _SILENCE_SECONDS = 2.0
 """How long the first claims may be there before people are told what these wait for.
@@ -47,7 +47,7 @@ _STAGE_SECONDS = 5.0
 def ensure_claims(seen: Observed) -> Step:
     """A claim exists, and is ready, for every node that the user does not bring.
 
-    A claim that exists keeps its place, whatever nodes turn up beside it. One that came to
+    A claim that is launched keeps its place, whatever nodes turn up beside it. One that came to
     nothing is first put on record, then given back, and only then followed by another: there
     is never more than one for a node.
     """
@@ -72,8 +72,25 @@ def _absences(seen: Observed) -> tuple[Absence, ...]:
 
 
 def _needed(seen: Observed) -> int:
-    """Nodes that have to be asked for."""
-    return max(0, seen.workspace.resource.count - len(brought_nodes(seen)))
+    """Nodes that have to be asked for; where none is bought, those that have been before."""
+    missing = max(0, seen.workspace.resource.count - len(brought_nodes(seen)))
+    if seen.options.buys:
+        return missing
+    attempts = seen.workspace.status.attempts
+    return min(missing, sum(not is_spent(claim, attempts) for claim in seen.claims))
+
+
+@once
+def _surplus(seen: Observed) -> tuple[Claim, ...]:
+    """Claims without a machine of a workspace that has all its nodes, as the status says, too.
+
+    A node that the user brought in the meantime has taken their place.
+    """
+    chosen = {node.metadata.name for node in chosen_nodes(seen)}
+    is_whole = len(chosen) == seen.workspace.resource.count
+    if not is_whole or not chosen <= set(seen.workspace.status.worker_nodes):
+        return ()
+    return tuple(claim for claim in seen.claims if not is_launched(claim))
 
 
 def _recorded(seen: Observed) -> Step | None:
@@ -82,7 +99,8 @@ def _recorded(seen: Observed) -> Step | None:
     lost = {
         one.claim.metadata.name: one.message for one in _absences(seen) if one.until <= seen.now
     }
-    failed = failures(seen.claims, seen.workspace.status.attempts, types=types, lost=lost)
+    wanted = [claim for claim in seen.claims if claim not in _surplus(seen)]
+    failed = failures(wanted, seen.workspace.status.attempts, types=types, lost=lost)
     if not failed:
         return None
     said = "; ".join(f"{one.instance_type}: {one.reason}: {one.message}" for one in failed)
@@ -93,7 +111,9 @@ def _recorded(seen: Observed) -> Step | None:
 def _followed(seen: Observed) -> Step | None:
     """Give back what came to nothing, and ask for what is missing."""
     attempts = seen.workspace.status.attempts
-    spent = [claim for claim in seen.claims if is_spent(claim, attempts)]
+    spent = [
+        claim for claim in seen.claims if is_spent(claim, attempts) and claim not in _surplus(seen)
+    ]
     missing = _missing(seen)
     given_up = [ordinal for ordinal in missing if is_given_up(attempts, ordinal)]
     back = tuple(Delete(resource_of(claim), claim) for claim in spent if not claim.is_deleting)
@@ -145,7 +165,7 @@ def _wish(seen: Observed, ordinal: int) -> Wish:
         attempt=next_attempt(seen.workspace.status.attempts, ordinal),
         instance_type=instance_type(seen.workspace, preset, seen.catalog.skus) or "",
         storage=preset.disk_storage if preset else "",
-        node_class=seen.options.node_class,
+        node_class=seen.options.node_class or "",
     )
 
 
@@ -154,8 +174,9 @@ def _awaited(seen: Observed) -> Step:
     needed = _needed(seen)
     states = [(claim, claim_state(claim)) for claim in seen.claims]
     if sum(state is ClaimState.READY for _, state in states) >= needed:
-        message = f"{needed} machines are ready" if needed else "the nodes were there already"
-        return done(claims_ready(seen), Reason.MACHINES_READY, message)
+        step = done(claims_ready(seen), Reason.MACHINES_READY, _none_missing(seen, needed))
+        left = (claim for claim in _surplus(seen) if not claim.is_deleting)
+        return replace(step, actions=tuple(Delete(resource_of(claim), claim) for claim in left))
     waiting = [claim for claim, state in states if state is not ClaimState.READY]
     failed = [claim for claim, state in states if state is ClaimState.FAILED]
     reason = Reason.MACHINE_FAILED if failed else Reason.WAITING_FOR_MACHINES
@@ -165,6 +186,15 @@ def _awaited(seen: Observed) -> Step:
     if not failed and _moves(seen, waiting):
         return replace(step, told=False, recheck_seconds=_STAGE_SECONDS)
     return replace(step, lasting=_is_lasting(failed)) if failed else _unheard(seen, waiting, step)
+
+
+def _none_missing(seen: Observed, needed: int) -> str:
+    """What is said where every claim that is needed is ready."""
+    if needed:
+        return f"{needed} machines are ready"
+    if seen.options.buys:
+        return "the nodes were there already"
+    return "no node is asked for: this operator takes those that are brought"
 
 
 def _unheard(seen: Observed, waiting: Sequence[Claim], step: Step) -> Step:

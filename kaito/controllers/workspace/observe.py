@@ -77,6 +77,7 @@ class Observed:
         preflights: pods that look at registries for it.
         complaints: why the volumes of a pod that comes no further are missing, by its name.
         is_addressed: whether its Service is being made at this moment, beside.
+        stranger: a Service of its name that no Workspace has made, None when absent.
     """
 
     workspace: Workspace
@@ -96,6 +97,7 @@ class Observed:
     preflights: tuple[Pod, ...] = ()
     complaints: Mapping[str, str] = field(default_factory=dict)
     is_addressed: bool = False
+    stranger: Service | None = None
     _answers: dict[object, object] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -185,6 +187,7 @@ def observe(
             for pod in stores.preflights.by_index(BY_WORKSPACE, str(ref))
             if _owned(pod, workspace)
         ),
+        stranger=_stranger(stores.services.get(ref)),
     )
 
 
@@ -226,6 +229,11 @@ def _owned(obj: T | None, workspace: Workspace) -> T | None:
         return None
     owners = {owner.uid for owner in obj.metadata.owner_references}
     return obj if workspace.metadata.uid in owners else None
+
+
+def _stranger(service: Service | None) -> Service | None:
+    """Narrow to a Service of nobody that we know; that of an earlier namesake goes by itself."""
+    return None if service is None or labels.WORKSPACE in service.metadata.labels else service
 
 
 def _is_of(pod: Pod, workspace_name: str) -> bool:

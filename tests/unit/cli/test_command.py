@@ -88,7 +88,7 @@ def test_json_lists_are_for_programs() -> None:
         (["fit", "phi-44"], 2, "no preset is named phi-44: use one of phi-4, "),
         (["fit", "phi-4", "--instance-type", "Standard_X"], 2, "Standard_X is not in the table"),
         (["fit", "llama-2-70b"], 1, "fits no instance type of this cloud"),
-        (["fit", "gpt-oss-20b", "--tuning", "lora"], 1, "fits no instance type"),
+        (["fit", "gpt-oss-20b", "--tuning", "lora"], 1, "gpt-oss-20b cannot be tuned: the preset"),
         (["skus", "--presets-dir", "nowhere"], 2, "holds no *.yaml"),
     ],
 )
