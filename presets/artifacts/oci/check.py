@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import requests
 
 from lora.adapter import Adapter
 from oci import answers, report
+from oci.dataset import below_data, is_begun, is_named
 from oci.desk import Desk
 from oci.item import FieldRefused, Item, naming
+from oci.layers import members
 from oci.manifests import contents
 from oci.pull import fetch_adapter
 from oci.refusals import Refused
@@ -24,8 +25,8 @@ from oci.upload import begin, cancel
 WHOLE_BYTES = 512 << 20
 """An adapter up to this size is fetched and looked into; of a larger one only the manifest is."""
 HEAD_BYTES = 4096
-_PARQUET = b"PAR1"
-_JSON = (b"{", b"[")
+LISTED = 10
+"""Files that are named where none is data."""
 
 
 def check(desk: Desk, items: Iterable[Item]) -> list[str]:
@@ -60,6 +61,38 @@ def _check_image(desk: Desk, item: Item) -> None:
     contents(desk.registry(item.image, item.secrets))
 
 
+def _check_data(desk: Desk, item: Item) -> None:
+    """It is there, and holds a file that begins as data do; of a large one only the manifest is."""
+    registry = desk.registry(item.image, item.secrets)
+    found = contents(registry)
+    if found.size > WHOLE_BYTES:
+        return
+    others: list[str] = []
+    with tempfile.TemporaryDirectory(dir=desk.scratch) as scratch:
+        for member in members(registry, found, Path(scratch)):
+            path = below_data(member.path)
+            if path is None:
+                continue
+            if is_named(path):
+                _check_member(path, member.file.read(HEAD_BYTES))
+                return
+            others.append(str(path))
+    held = f"it holds: {', '.join(others[:LISTED])}" if others else "it holds no file there"
+    raise Refused(
+        f"no file under /data is .parquet, .json, .jsonl or .csv; {held}",
+        "copy the data set to /data of the image",
+    )
+
+
+def _check_member(path: PurePosixPath, start: bytes) -> None:
+    """The first file of data is of the form that its trainer reads."""
+    if not is_begun(path, start):
+        raise Refused(
+            f"/data/{path} is neither parquet, JSON nor CSV (it begins with {start[:20]!r})",
+            "copy the files of the data set itself to /data of the image",
+        )
+
+
 def _check_push(desk: Desk, item: Item) -> None:
     """The account may push: an upload is begun and given up again."""
     registry = desk.registry(item.image, item.secrets)
@@ -87,14 +120,7 @@ def _check_url(desk: Desk, item: Item) -> None:
         if answers.is_untrusted(error):
             raise answers.untrusted(item.url, error) from error
         raise answers.unreachable(item.url, answers.cause(error)) from error
-    _check_start(item.url, start, kind)
-
-
-def _check_start(url: str, start: bytes, kind: str) -> None:
-    """What a data set begins with is parquet, JSON or CSV, as its trainer will find it."""
-    text = start.removeprefix(codecs.BOM_UTF8).lstrip()
-    is_csv = urlsplit(url).path.lower().endswith(".csv") and not text.startswith(b"<")
-    if not start.startswith(_PARQUET) and not text.startswith(_JSON) and not (text and is_csv):
+    if not is_begun(PurePosixPath(urlsplit(item.url).path), start):
         raise Refused(
             f"it is neither parquet, JSON nor CSV ({kind}, and begins with {start[:20]!r})",
             "give the address of the file itself: .parquet, .json, .jsonl or .csv",
@@ -103,7 +129,7 @@ def _check_start(url: str, start: bytes, kind: str) -> None:
 
 _CHECKS: Mapping[str, Callable[[Desk, Item], None]] = {
     "adapter": _check_adapter,
-    "data": _check_image,
+    "data": _check_data,
     "image": _check_image,
     "push": _check_push,
     "url": _check_url,

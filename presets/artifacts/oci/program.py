@@ -29,17 +29,18 @@ DONE, REFUSED = 0, 1
 def main(argv: Sequence[str]) -> int:
     """Run one verb; returns the exit code. Its last words go to the termination log."""
     arguments = _parser().parse_args(argv)
-    desk = Desk(
-        secrets=arguments.secrets,
-        trust=trusted(arguments.ca_bundle),
-        patience=Patience(arguments.retry_seconds),
-        scratch=arguments.scratch,
-    )
-    try:
-        code, note = arguments.verb(desk, arguments)
-    except FieldRefused as refused:
-        report.error("item.refused", reason=str(refused))
-        code, note = REFUSED, str(refused)
+    with trusted(arguments.ca_bundle) as trust:
+        desk = Desk(
+            secrets=arguments.secrets,
+            trust=trust,
+            patience=Patience(arguments.retry_seconds),
+            scratch=arguments.scratch,
+        )
+        try:
+            code, note = arguments.verb(desk, arguments)
+        except FieldRefused as refused:
+            report.error("item.refused", reason=str(refused))
+            code, note = REFUSED, str(refused)
     report.leave_note(arguments.termination_log, note)
     return int(code)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lora.adapter import CONFIG, FILES, Adapter
 from lora.strength import even, merge, weigh
 from oci import report
+from oci.dataset import FOLDER, below_data
 from oci.desk import Desk
 from oci.item import Item, naming
 from oci.layers import budget, members
@@ -21,8 +22,6 @@ ADAPTER_BYTES = 4 << 30
 DATA_BYTES = 64 << 30
 """The same of one data set."""
 MERGED = ".merged"
-DATA = PurePosixPath("data")
-"""Where images of KAITO hold what they carry."""
 
 
 def pull_adapters(
@@ -101,7 +100,7 @@ def pull_data(desk: Desk, item: Item, target: Path) -> None:
         count = 0
         with budget(DATA_BYTES) as keep:
             for member in members(registry, contents(registry), Path(scratch)):
-                if (path := _below_data(member.path)) is not None:
+                if (path := below_data(member.path)) is not None:
                     keep(member, target / path)
                     count += 1
         if not count:
@@ -109,18 +108,11 @@ def pull_data(desk: Desk, item: Item, target: Path) -> None:
         report.info("data.pulled", source=item.source, files=count)
 
 
-def _below_data(path: PurePosixPath) -> PurePosixPath | None:
-    """Where a file goes: one under data/, and one that stands alone, as in an artifact."""
-    if path.is_relative_to(DATA) and path != DATA:
-        return path.relative_to(DATA)
-    return path if len(path.parts) == 1 and not path.name.startswith(".wh.") else None
-
-
 def _home(found: Path) -> Path:
     """The folder that holds an adapter: /data where there is one, else the only one."""
     homes = sorted(path.parent for path in found.rglob(CONFIG)) if found.exists() else []
-    if found / DATA in homes:
-        return found / DATA
+    if found / FOLDER in homes:
+        return found / FOLDER
     if not homes:
         raise NotAnAdapter(
             f"it holds no {CONFIG}", "push the files that PEFT's save_pretrained writes, in /data"

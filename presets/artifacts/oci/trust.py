@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -13,19 +15,25 @@ from oci import report
 FILE = "ca.crt"
 
 
-def trusted(bundle: Path | None) -> str | None:
-    """A file of all authorities; None where there is no bundle, so that the usual ones are taken.
+@contextmanager
+def trusted(bundle: Path | None) -> Iterator[str | None]:
+    """A file of all authorities, as long as the block lasts.
 
     Args:
         bundle: PEM file; one that is not there is as good as none, as its ConfigMap is optional.
+
+    Yields:
+        The file; None where there is no bundle, so that the usual ones are taken.
     """
     if bundle is None or not bundle.is_file():
-        return None
-    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as together:
+        yield None
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as together:
         together.write(Path(DEFAULT_CA_BUNDLE_PATH).read_text(encoding="utf-8"))
         together.write("\n")
         together.write(bundle.read_text(encoding="utf-8"))
-    return together.name
+        together.flush()
+        yield together.name
 
 
 def write_trust(trust: str | None, folder: Path) -> None:

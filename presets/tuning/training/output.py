@@ -14,7 +14,6 @@ from oci.push import push
 from oci.reference import Reference
 from oci.refusals import Missing, Refused, Unreachable
 from oci.registry import Patience
-from oci.trust import trusted
 
 from training import checkpoints, log
 from training.failure import Failure, Kind
@@ -29,8 +28,10 @@ CHECKPOINT_SUFFIX = "-checkpoint"
 class Output:
     """What takes the adapter and its checkpoints."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, trust: str | None) -> None:
+        """Take a file of all authorities that registries may have, beside the settings."""
         self._settings = settings
+        self._trust = trust
         self._work = settings.work_folder
 
     def restore(self) -> None:
@@ -124,7 +125,7 @@ class Output:
     def _desk(self, scratch: Path) -> Desk:
         return Desk(
             secrets=self._settings.secrets_folder,
-            trust=trusted(self._settings.ca_bundle),
+            trust=self._trust,
             patience=Patience(self._settings.push_seconds),
             scratch=scratch,
         )

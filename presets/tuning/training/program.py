@@ -41,15 +41,18 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     log.configure(chosen.log_level)
     shown = chosen.model_dump(mode="json", exclude={"urls"})
     log.info("settings.loaded", **shown, url_count=len(chosen.addresses))
-    environ.update(_environment(chosen))
-    run = Run(chosen)
-    try:
-        text = note.success(run.result())
-        code = OK
-    except Failure as found:
-        log.error("tuning.failed", reason=found.kind, error=found.message, lasting=found.lasting)
-        text = note.failure(found, step=run.step)
-        code = INTERRUPTED if found.kind is Kind.INTERRUPTED else FAILED
+    with trusted(chosen.ca_bundle) as trust:
+        environ.update(_environment(chosen, trust))
+        run = Run(chosen, trust)
+        try:
+            text = note.success(run.result())
+            code = OK
+        except Failure as found:
+            log.error(
+                "tuning.failed", reason=found.kind, error=found.message, lasting=found.lasting
+            )
+            text = note.failure(found, step=run.step)
+            code = INTERRUPTED if found.kind is Kind.INTERRUPTED else FAILED
     note.leave(text, chosen.termination_log)
     return finish(code)
 
@@ -60,13 +63,13 @@ def finish(code: int) -> int:
     os._exit(code)
 
 
-def _environment(chosen: Settings) -> dict[str, str]:
+def _environment(chosen: Settings, trust: str | None) -> dict[str, str]:
     """Environment of the libraries, which read it when they are imported."""
     found = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
     if Path(chosen.base_model).is_dir():
         found["HF_HUB_OFFLINE"] = "1"
-    if bundle := trusted(chosen.ca_bundle):
-        found |= {"SSL_CERT_FILE": bundle, "REQUESTS_CA_BUNDLE": bundle}
+    if trust:
+        found |= {"SSL_CERT_FILE": trust, "REQUESTS_CA_BUNDLE": trust}
     return found
 
 
@@ -77,8 +80,9 @@ class Run:
         step: how far the training is.
     """
 
-    def __init__(self, chosen: Settings) -> None:
+    def __init__(self, chosen: Settings, trust: str | None) -> None:
         self._settings = chosen
+        self._trust = trust
         self._interrupted = Event()
         self._training: Training | None = None
         self.step = 0
@@ -94,7 +98,7 @@ class Run:
         chosen = self._settings
         wanted = _configuration(chosen)
         chosen.work_folder.mkdir(parents=True, exist_ok=True)
-        output = Output(chosen)
+        output = Output(chosen, self._trust)
         trained = finished(chosen.work_folder, chosen.run_id)
         if trained is None:
             output.restore()

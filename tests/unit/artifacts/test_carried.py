@@ -117,3 +117,22 @@ def test_modules_that_differ_in_rank_and_factor_come_out_with_one_of_each(carrie
         found = update(target / name, MODULE), update(target / name, other)
         np.testing.assert_allclose(found[0], 0.5 * update(source), rtol=1e-5)
         np.testing.assert_allclose(found[1], 0.5 * (9 / 3) * up @ down, rtol=1e-5)
+
+
+def test_the_log_of_a_pull_says_how_far_a_large_layer_is(carrier: Carrier) -> None:
+    source, target = carrier.folder / "source", carrier.folder / "target"
+    source.mkdir()
+    target.mkdir()
+    size = (64 << 20) + 5
+    with (source / "rows.json").open("wb") as file:
+        file.truncate(size)
+    carrier.push(source, "large:1", kind="artifact")
+
+    pulled = carrier.run("pull", carrier.item("large:1", kind="data"), to=target)
+
+    (told,) = pulled.named("layer.progressed")
+    (fetched,) = pulled.named("layer.fetched")
+    assert told["bytes"] == 64 << 20
+    assert told["of"] == fetched["bytes"] == size
+    assert told["digest"] == fetched["digest"]
+    assert (target / "rows.json").stat().st_size == size

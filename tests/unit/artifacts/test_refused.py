@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oci import dataset
 from safetensors.numpy import load_file, save_file
+from training import files
 
 from hack.cluster.slots import free_ports
 from tests.unit.artifacts.carrier import MODULE, TEAM, Carrier, Done, an_adapter
@@ -235,6 +237,41 @@ def test_everything_that_is_wrong_is_said_at_once(carrier: Carrier) -> None:
     assert "adapters[0]" not in done.note
     assert "adapters[1]" in done.note
     assert "adapters[2]" in done.note
+
+
+def test_an_image_without_data_is_told_by_what_it_holds(carrier: Carrier) -> None:
+    folder = carrier.folder / "set"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("nothing")
+    (folder / ".hidden.json").write_text("{}")
+    carrier.push(folder, "notes:1")
+
+    done = checked(carrier, "notes:1")
+
+    assert done.code == 1
+    assert done.note.startswith(f"tuning.input.image: {carrier.image('notes:1')}: ")
+    assert "no file under /data is .parquet, .json, .jsonl or .csv" in done.note
+    assert "it holds: .hidden.json, notes.txt" in done.note
+
+
+def test_a_page_among_data_is_told_and_data_pass(carrier: Carrier) -> None:
+    folder = carrier.folder / "set"
+    folder.mkdir()
+    for name, text in (("page", "<html>"), ("rows", '{"a": 1}')):
+        (folder / "train.jsonl").write_text(text)
+        carrier.push(folder, f"{name}:1")
+
+    assert "/data/train.jsonl is neither parquet" in checked(carrier, "page:1").note
+    assert (checked(carrier, "rows:1").code, checked(carrier, "rows:1").note) == (0, "")
+
+
+def checked(carrier: Carrier, image: str) -> Done:
+    """A look at a data set in an image."""
+    return carrier.run("check", carrier.item(image, kind="data", field="tuning.input.image"))
+
+
+def test_both_programs_know_data_by_the_same_names() -> None:
+    assert dataset.SUFFIXES == files.SUFFIXES
 
 
 def test_a_push_that_may_be_made_leaves_no_upload_behind(carrier: Carrier) -> None:

@@ -102,3 +102,16 @@ def test_a_bundle_is_written_together_with_the_usual_authorities(
         assert authorities(folder / "ca.crt") == expected
         assert (folder / "ca.crt").stat().st_mode & 0o777 == 0o644
     assert not own & usual
+
+
+def test_nothing_is_left_in_the_folder_for_what_is_under_way(
+    carrier: Carrier, tmp_path: Path
+) -> None:
+    left = tmp_path / "left"
+    left.mkdir()
+
+    code, log = run(carrier.command("trust", to=tmp_path), TMPDIR=str(left))
+
+    assert code == 0, log
+    assert log[-1]["with_bundle"] is True
+    assert list(left.iterdir()) == []
