@@ -97,6 +97,11 @@ class Informers:
             if is_wanted or is_held_by(workspace, node):
                 yield workspace.ref
 
+    def named(self, service: Service) -> Iterable[Ref]:
+        """The workspace that a Service is of, or whose name it has."""
+        known = self.workspaces.store
+        return workspace_of(service) or ((service.ref,) if known.get(service.ref) else ())
+
 
 async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
     """Run the controller until it is told to stop.
@@ -137,7 +142,7 @@ async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:
 
 
 def _informers(manager: Manager) -> Informers:
-    """Watch what is ours; of nodes, all."""
+    """Watch what is ours; of nodes and Services all, for a name may be somebody else's."""
     ours, indexes = labels.WORKSPACE, {BY_WORKSPACE: by_workspace}
     return Informers(
         workspaces=manager.informer(
@@ -146,7 +151,7 @@ def _informers(manager: Manager) -> Informers:
         machines=manager.informer(MACHINES, labels=ours, indexes=indexes, optional=True),
         node_claims=manager.informer(NODECLAIMS, labels=ours, indexes=indexes, optional=True),
         nodes=manager.informer(NODES, indexes={BY_TRAIT: traits}),
-        services=manager.informer(SERVICES, labels=ours),
+        services=manager.informer(SERVICES),
         deployments=manager.informer(DEPLOYMENTS, labels=ours),
         stateful_sets=manager.informer(STATEFULSETS, labels=ours),
         jobs=manager.informer(JOBS, labels=ours),
@@ -203,7 +208,7 @@ def _controller(
     controller.watch(informers.machines, workspace_of)
     controller.watch(informers.node_claims, workspace_of)
     controller.watch(informers.nodes, informers.concerned)
-    controller.watch(informers.services, workspace_of)
+    controller.watch(informers.services, informers.named)
     controller.watch(informers.deployments, workspace_of)
     controller.watch(informers.stateful_sets, workspace_of)
     controller.watch(informers.jobs, workspace_of)

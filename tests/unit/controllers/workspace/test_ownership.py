@@ -58,17 +58,36 @@ async def test_o1_a_stranger_s_service_is_neither_changed_nor_adopted(bench: Ben
     bench.api.put(SERVICE, metadata=metadata, spec={})
     before = dict(bench.stored(SERVICE))
     bench.put_workspace()
-    await bench.reconcile()
-    await bench.reconcile()
-    bench.bring_node()
 
-    outcome = await bench.reconcile()
+    await bench.settle()
 
     assert bench.stored(SERVICE) == before
     (ready,) = [one for one in bench.workspace.status.conditions if one.type == "Ready"]
     assert (ready.status, ready.reason) == ("False", "NameTaken")
     assert "Service w exists and belongs to somebody else" in ready.message
-    assert outcome.recheck_seconds == 60
+    assert claims(bench) == [], "it is told before a node is bought"
+
+
+async def test_once_a_stranger_s_service_is_gone_a_node_is_bought(bench: Bench) -> None:
+    bench.api.put(SERVICE, metadata={"name": "w", "namespace": "default", "uid": "theirs"})
+    bench.put_workspace()
+    await bench.settle()
+    bench.api.remove(SERVICE)
+
+    await bench.settle()
+
+    assert len(claims(bench)) == 1
+
+
+async def test_a_service_of_a_namesake_of_old_is_no_stranger_s(bench: Bench) -> None:
+    labels = {"kaito.sh/workspace": "w"}
+    metadata = {"name": "w", "namespace": "default", "uid": "of-old", "labels": labels}
+    bench.api.put(SERVICE, metadata=metadata)
+    bench.put_workspace()
+
+    await bench.settle()
+
+    assert len(claims(bench)) == 1
 
 
 async def test_a_deployment_that_somebody_scales_down_is_mended_and_not_called_ready(
