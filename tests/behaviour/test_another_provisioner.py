@@ -17,12 +17,14 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)
 GROUP, KIND, CLASS = "another.example", "AnotherNodeClass", "gpu"
 CLAIMS = "/apis/karpenter.sh/v1/nodeclaims"
 OURS = "--namespace=kaito-system"
+LOOKS = {"SIGN_IN", "LIST", "GET", "POLL"}
+"""What changes nothing in the cloud, as the journal calls it."""
 SERVED_ALONE, SERVED_BESIDE = "served-alone", "served-beside"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(cluster: Bystander) -> AsyncIterator[Bystander]:
-    """The cluster without our provisioner, where kaito asks the other one for nodes."""
+async def alone(cluster: Bystander) -> Bystander:
+    """The cluster without our provisioner, where kaito asks another one for nodes."""
     chosen = ("KAITO_CLAIM_KIND=NodeClaim", f"KAITO_NODE_CLASS={GROUP}/{KIND}/{CLASS}")
     for words in (
         ("scale", "deployment", "provisioner", OURS, "--replicas=0"),
@@ -32,7 +34,13 @@ async def served(cluster: Bystander) -> AsyncIterator[Bystander]:
         done = await cluster.kubectl(*words)
         assert done.code == 0, done.errors
     await until("the provisioner to be gone", lambda: is_alone(cluster))
-    layout = cluster.layout
+    return cluster
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(alone: Bystander) -> AsyncIterator[Bystander]:
+    """The same, once the other one runs."""
+    layout = alone.layout
     words = ("--home", str(layout.home), "--group", GROUP, "--kind", KIND)
     program = Program(
         "another",
@@ -42,7 +50,7 @@ async def served(cluster: Bystander) -> AsyncIterator[Bystander]:
     )
     another = await Process.start(program, folder=layout.repo, logs=layout.logs)
     try:
-        yield cluster
+        yield alone
     finally:
         await another.stop()
 
@@ -58,9 +66,9 @@ async def claim_of(cluster: Bystander, name: str) -> Json:
     return claim
 
 
-async def purchases(cluster: Bystander) -> list[Json]:
-    """Requests by which anybody has asked ARM for a machine."""
-    return [each for each in await cluster.journal() if each["method"] == "PUT"]
+async def writes(cluster: Bystander) -> list[Json]:
+    """Requests by which anybody has asked ARM for anything but a look."""
+    return [each for each in await cluster.journal() if each["operation"] not in LOOKS]
 
 
 async def bring_up(cluster: Bystander, name: str) -> None:
@@ -72,6 +80,23 @@ async def bring_up(cluster: Bystander, name: str) -> None:
         return holds(await cluster.workspace(name), "Ready")
 
     await until(f"{name} to be ready", is_ready)
+
+
+async def test_while_no_provisioner_runs_the_workspace_says_what_is_missing(
+    alone: Bystander,
+) -> None:
+    applied = await alone.kubectl("apply", "-f", "-", stdin=quick_start(SERVED_ALONE))
+    assert applied.code == 0, applied.errors
+
+    async def told() -> Json:
+        found = condition(await alone.workspace(SERVED_ALONE), "Ready")
+        return found if found.get("reason") == "NoProvisioner" else None
+
+    said = (await until("the cause to be told", told))["message"]
+    claim = await claim_of(alone, SERVED_ALONE)
+    assert f"nobody has taken up {claim['metadata']['name']}" in said
+    assert f"NodeClaims of the class {GROUP}/{KIND}/{CLASS}" in said
+    assert condition(await alone.workspace(SERVED_ALONE), "Stalled") == {}
 
 
 async def test_a_workspace_answers_on_a_node_of_another_make(served: Bystander) -> None:
@@ -124,5 +149,5 @@ async def test_our_provisioner_beside_it_buys_nothing(served: Bystander) -> None
     assert deleted.code == 0, deleted.errors
     assert {each["manager"] for each in managers} == {"kaito", "another"}
     assert await served.items(CLAIMS) == []
-    assert await purchases(served) == []
+    assert await writes(served) == []
     assert await served.pools() == []

@@ -38,7 +38,10 @@ class Machines:
         return None if due is None else max(0.0, due - self._arm.now())
 
     def turn(self) -> None:
-        """A pool that is up has a node; the node of a pool that is gone is gone."""
+        """A pool that is up has a node; the node of a pool that is gone is gone.
+
+        A node of no pool is somebody's own.
+        """
         pools = {pool["name"]: pool["properties"] for pool in self._arm.pools()}
         nodes = {node["metadata"]["name"] for node in self._api.items("nodes")}
         for name, pool in pools.items():
@@ -46,7 +49,7 @@ class Machines:
             if is_up and self._number(name) > self.silent:
                 self._join(name, pool)
         for node in self._api.items("nodes"):
-            if node["metadata"]["labels"][labels.AGENT_POOL] not in pools:
+            if node["metadata"]["labels"].get(labels.AGENT_POOL) not in {None, *pools}:
                 self._ask("DELETE", NODES.path(Ref("", node["metadata"]["name"])), {})
         self._boot()
 

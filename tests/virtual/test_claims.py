@@ -1,4 +1,4 @@
-"""Claims that nobody takes up: the Workspace says so, and goes on with the first sign."""
+"""Claims that nobody takes up, and claims that a node of the user's own makes needless."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from itertools import groupby
 
 import pytest
 
+from hack.cluster.arm.faults import Fault, Rule
+from kaito.api import labels
+from kaito.api.machine import MACHINES
 from kaito.api.workspace import MACHINE_READY, WORKSPACES
-from tests.virtual.process import PROVISIONER
-from tests.virtual.story import Script, Stage, played
+from kaito.kube.kinds import NODES
+from kaito.kube.objects import Ref
+from tests.virtual.door import Weather
+from tests.virtual.machines import readiness
+from tests.virtual.process import PROVISIONER, Life
+from tests.virtual.story import Script, Stage, Verdict, fair, played
 from tests.virtual.troubles import pause
 from tests.virtual.user import create, delete
 from tests.virtual.watching import Event
-from tests.virtual.workloads import Workload
+from tests.virtual.weather import Calls, Sniper
+from tests.virtual.wire import Json
+from tests.virtual.workloads import FIRST_TYPE, Workload
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -51,3 +60,82 @@ def _reasons(event: Event) -> list[str]:
         return []
     found = (event.new.get("status") or {}).get("conditions", [])
     return [each["reason"] for each in found if each["type"] == MACHINE_READY]
+
+
+OWN = Ref("", "mine")
+
+
+def helped(calls: Calls | None = None) -> tuple[Verdict, Json]:
+    """A machine cannot be had, and the user labels a node instead; how that ends, and looked then.
+
+    Args:
+        calls: all requests, by number, one of which is the last of the process that makes it.
+    """
+    found: Json = {}
+
+    def climate(stage: Stage, life: Life) -> Weather:
+        if calls is None:
+            return fair(stage, life)
+        calls.moment = lambda: (stage.api.version, stage.arm.revision())
+        return Sniper(life.name, calls)
+
+    async def act(stage: Stage) -> None:
+        stage.arm.fail(Rule(fault=Fault.QUOTA))
+        await asyncio.sleep(5)
+        create(stage.world)
+        await asyncio.sleep(600)
+        found["before"] = stage.api.items(MACHINES.plural)
+        stage.world.ask("POST", NODES.path(), _own_node(stage))
+        await asyncio.sleep(900)
+        found["claims"] = stage.api.items(MACHINES.plural)
+        found["workspace"] = stage.api.items(WORKSPACES.plural)[0]
+        found["deeds"] = list(stage.arm.deeds)
+        delete(stage.world)
+        await asyncio.sleep(600)
+        found["node"] = stage.api.items(NODES.plural)
+        stage.world.ask("DELETE", NODES.path(OWN), {})
+
+    return played(Script(Workload.DELETE, climate, act=act)), found
+
+
+def _own_node(stage: Stage) -> Json:
+    carried = {"apps": "phi", labels.INSTANCE_TYPE: FIRST_TYPE}
+    return {
+        "metadata": {"name": OWN.name, "labels": carried},
+        "spec": {},
+        "status": {
+            "conditions": [readiness("True", stage.timeline.seconds())],
+            "allocatable": {labels.GPU: "1"},
+        },
+    }
+
+
+def _is_well(verdict: Verdict, found: Json) -> bool:
+    """Whether the model serves on the user's node, and nothing else was bought or taken away."""
+    status = found["workspace"]["status"]
+    return (
+        not verdict.violations
+        and len(found["before"]) == 1
+        and status["workerNodes"] == [OWN.name]
+        and status["state"] == "Ready"
+        and found["claims"] == []
+        and "attempts" not in status
+        and [node["metadata"]["name"] for node in found["node"]] == [OWN.name]
+    )
+
+
+def test_a_claim_without_quota_goes_once_the_workspace_runs_on_a_node_of_its_user() -> None:
+    verdict, found = helped()
+
+    assert verdict.violations == []
+    assert _is_well(verdict, found), found
+    assert [deed.verb for deed in found["deeds"] if deed.verb == "launch"] == []
+
+
+def test_it_ends_alike_wherever_a_process_is_killed() -> None:
+    calls = Calls()
+    helped(calls)
+    ends = {number: helped(Calls(number)) for number in calls.points()}
+
+    assert len(ends) > 20
+    assert [number for number, end in ends.items() if not _is_well(*end)] == []
