@@ -33,7 +33,7 @@ class Block:
     @property
     def program(self) -> str:
         """The first command that it runs."""
-        words: list[str] = re.sub(r"^export .*\n", "", self.text).split()
+        words: list[str] = re.sub(r"^export .*\n", "", self.text, flags=re.MULTILINE).split()
         return words[0] if words else ""
 
 

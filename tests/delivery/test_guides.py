@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,21 +19,22 @@ from hack.cluster.state import fresh_home
 from tests.bystander import NAMESPACE, WORKSPACE, Bystander, Json, holds, run, until
 from tests.delivery.installation import BEGINS, PAGE
 from tests.delivery.pages import Block, Typist, block, blocks, sample
-from tests.delivery.test_overlays import INSTALLED_BY, installing
+from tests.delivery.test_overlays import INSTALLED_BY, filling, installing
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 README = "README.md"
 GUIDES = "docs/guides"
+INSTALL = f"{GUIDES}/aks.md"
 FIRST, LAST = f"{GUIDES}/first-model.md", f"{GUIDES}/uninstall.md"
 PLAY = "hack/local up"
 
 ELSEWHERE = {
-    "az": "needs an Azure subscription",
+    "az": "needs an Azure subscription; tests/azurecli has the Azure CLI read it",
     "oras": "is not installed here; tests/behaviour/test_adapters pushes such an artifact",
     "hack/demo": "is run by tests/behaviour/test_demo",
     "docker": "is not installed here, and a model's weights come from a hub",
-    "hack/image": "is run by tests/image",
+    "hack/image": "is run by tests/image, against a registry on this machine",
     "buildah": "pushes to a registry of one's own",
     "cosign": "is not installed here, and there is no published image to sign",
     "digest_of()": "reads what buildah has pushed",
@@ -89,6 +91,24 @@ async def is_followed(seen: Seen) -> None:
 async def is_allowed(seen: Seen) -> None:
     """Prometheus may read the metrics, as the last line asked."""
     assert seen.output.splitlines()[-1] == "yes"
+
+
+async def is_shared(seen: Seen) -> None:
+    """Who may edit makes Workspaces, who may view only reads them, in that namespace alone."""
+    viewing = block(INSTALL, "kubectl create rolebinding").text.replace("=edit", "=view")
+    viewed = await seen.reader.type(viewing.replace("models", "readers").replace("jane", "john"))
+    assert viewed.code == 0, viewed.errors
+
+    async def may(user: str, verb: str, namespace: str) -> bool:
+        words = ("auth", "can-i", verb, "workspaces", f"--as={user}", f"--namespace={namespace}")
+        return (await seen.cluster.kubectl(*words)).output == "yes\n"
+
+    for user, verb in {"jane": "create", "john": "list"}.items():
+        # The binding is known to the authorizer a moment after it is made.
+        assert await until(f"{user} to {verb}", partial(may, user, verb, NAMESPACE))
+    assert await may("jane", "deletecollection", NAMESPACE)
+    assert not await may("john", "create", NAMESPACE)
+    assert not await may("jane", "create", "kube-system")
 
 
 async def is_beside(seen: Seen) -> None:
@@ -181,8 +201,9 @@ class Step:
 
 
 STORY = (
-    Step(f"{GUIDES}/aks.md", "kubectl apply -k"),
-    Step(f"{GUIDES}/aks.md", "kubectl label namespace"),
+    Step(INSTALL, "kubectl apply -k"),
+    Step(INSTALL, "kubectl create rolebinding", is_shared),
+    Step(INSTALL, "kubectl label namespace"),
     Step("docs/reference/metrics.md", "kubectl create clusterrolebinding", is_allowed),
     Step("manifests/argocd/README.md", "health=", is_beside),
     Step(FIRST, "kubectl apply"),
@@ -257,10 +278,18 @@ async def test_a_block_does_what_its_page_says(reader: Typist, step: Step) -> No
     await step.check(Seen(text, reader, Bystander(reader.layout), done.output))
 
 
+async def test_blocks_are_typed_in_the_order_of_their_page() -> None:
+    written = list(blocks())
+    for page in {step.page for step in STORY}:
+        typed = [written.index(step.block) for step in STORY if step.page == page]
+
+        assert typed == sorted(typed), page
+
+
 async def test_every_block_is_run_here_or_cannot_be() -> None:
     here = {step.block for step in STORY} | {block(README, PLAY), block(PAGE, BEGINS)}
     # Of each overlay as it is; here the reader's own stands for the one for AKS.
-    here |= {installing(overlay) for overlay in INSTALLED_BY}
+    here |= {installing(overlay) for overlay in INSTALLED_BY} | {filling()}
     others = [each for each in blocks() if each not in here]
 
     assert [(each.page, each.text) for each in others if each.program not in ELSEWHERE] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 from kaito.catalog.catalog import read_catalog
 from kaito.settings import Settings
 from kaito.sizing.verdicts import verdicts
-from tests.bystander import Bystander, Finished, Json, until
+from tests.bystander import Bystander, Finished, Json, run, until
 from tests.delivery.pages import Block, block, sample
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
@@ -70,6 +71,11 @@ def installing(overlay: str) -> Block:
     begins = f"kubectl apply -k manifests/overlays/{overlay}\n"
     page = INSTALLED_BY[overlay]
     return block(page, begins) if page else Block("hack/local", begins)
+
+
+def filling() -> Block:
+    """The lines that write what Azure has told into the overlay for AKS."""
+    return block(INSTALLED_BY["aks"], "cat > ")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package", params=INSTALLED_BY)
@@ -269,6 +275,12 @@ def settings(installed: Installed) -> dict[str, str]:
     return dict(found[0]) if found else {}
 
 
+async def test_no_overlay_opens_the_metrics_to_everybody(installed: Installed) -> None:
+    text = json.dumps(installed.objects)
+
+    assert ("metrics_access" in text.lower(), "--metrics-access" in text) == (False, False)
+
+
 async def test_each_process_may_renew_the_lease_of_its_name(installed: Installed) -> None:
     for name in [each["metadata"]["name"] for each in installed.of_kind("Deployment")]:
         account = f"--as=system:serviceaccount:kaito-system:{name}"
@@ -305,3 +317,34 @@ async def test_who_removes_the_operator_keeps_the_workspaces(installed: Installe
     assert "deployment.apps" in removed.output
     assert await server.get(DEFINITION) is not None
     assert await server.items("/apis/apps/v1/deployments") == []
+
+
+async def test_the_guide_s_lines_fill_in_the_overlay_for_aks(
+    empty: Bystander, tmp_path: Path
+) -> None:
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    told = {"SUBSCRIPTION_ID": "sub", "RESOURCE_GROUP": "group", "CLUSTER": "c", "LOCATION": "here"}
+    script = f"cd {tmp_path}\n{filling().text}"
+
+    typed = await run("bash", "-euc", script, environment={**told, "CLIENT_ID": "me"})
+
+    assert typed.code == 0, typed.errors
+    objects = await rendered(empty, str(tmp_path / "manifests" / "overlays" / "aks"))
+    (cloud,) = [
+        each["data"]
+        for each in objects
+        if each["kind"] == "ConfigMap" and "AZURE_CLUSTER_NAME" in each["data"]
+    ]
+    assert cloud == {
+        "ARM_SUBSCRIPTION_ID": "sub",
+        "ARM_RESOURCE_GROUP": "group",
+        "AZURE_CLUSTER_NAME": "c",
+        "LOCATION": "here",
+    }
+    clients = [
+        each["metadata"]["annotations"]["azure.workload.identity/client-id"]
+        for each in objects
+        if each["kind"] == "ServiceAccount" and "annotations" in each["metadata"]
+    ]
+    assert clients == ["me"]
+    assert "_HERE" not in str(objects)

@@ -1,0 +1,1 @@
+"""The lines for Azure, read by the Azure CLI itself."""
