@@ -11,8 +11,15 @@ import runpy
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from front.launch import Launch
+
+ARTIFACTS = Path(__file__).parents[1] / "artifacts"
+"""The program that fetches adapters knows which model they are for; its packages lie there."""
 NOTE = Path("/dev/termination-log")
 START_FAILED = 1
 
@@ -23,27 +30,52 @@ def run() -> int:
     # sets its own after its imports, which take a while.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
-    from front.launch import MODEL_VARIABLE, launch
+    from front.fit import refused_by_vllm
+    from front.launch import MODEL_VARIABLE
+    from front.settings import QUEUE_VARIABLE, front_settings
+    from serving import log
     from serving.errors import BadAdapter
 
+    log.configure("warning")
+    settings = front_settings(sys.argv[1:], os.environ)
     try:
-        found = launch(sys.argv[1:])
+        found = checked(sys.argv[1:])
     except BadAdapter as error:
         return refused(str(error))
     program = shutil.which(found.command[0])
     if program is None:
         return refused(f"this image has no {found.command[0]}")
-    os.environ[MODEL_VARIABLE] = found.chat_model
+    os.environ |= {MODEL_VARIABLE: found.chat_model, QUEUE_VARIABLE: str(settings.max_queue)}
     sys.argv = [program, *found.command[1:]]
-    runpy.run_path(program, run_name="__main__")
+    try:
+        runpy.run_path(program, run_name="__main__")
+    except ValueError as error:
+        if adapter := refused_by_vllm(error):
+            return refused(str(adapter))
+        raise
     return 0
+
+
+def checked(words: Sequence[str]) -> Launch:
+    """What is to run, once its adapters are known to fit the model.
+
+    Raises:
+        BadAdapter: one cannot be served.
+    """
+    from front.fit import check_adapters
+    from front.launch import ADAPTERS_FLAG, REVISION_FLAG, launch, value
+
+    found = launch(words)
+    if found.adapters:
+        folder = Path(value(words, ADAPTERS_FLAG))
+        check_adapters(words[0], value(words, REVISION_FLAG), folder, found.adapters)
+    return found
 
 
 def refused(reason: str) -> int:
     """Say why there is no server, where the kubelet looks for it too; the exit code."""
     from serving import log
 
-    log.configure("info")
     log.error("model.failed", reason=reason)
     if NOTE.is_file() or NOTE.is_char_device():
         NOTE.write_text(f"{reason}\n", encoding="utf-8")
@@ -56,4 +88,5 @@ def leave(_: int, __: object) -> None:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(ARTIFACTS))
     sys.exit(run())

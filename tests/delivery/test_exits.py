@@ -43,7 +43,7 @@ NAMED = {
     "presets/inference/server.py": {0, 1},
 }
 """Codes that have names in a program, and are handed on before they end it."""
-PARSED = set(SOURCES) - {"presets/inference/vllm_server.py", "presets/tuning/check.py"}
+PARSED = set(SOURCES) - {"presets/tuning/check.py"}
 """Programs whose words argparse reads."""
 BY_HAND = {"presets/tuning/parameters.py"}
 """Run by developers, as what is under hack/."""

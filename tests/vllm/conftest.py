@@ -99,7 +99,7 @@ def start(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
     (folder / "vllm").chmod(0o755)
     started: list[Server] = []
 
-    def begin(*flags: str) -> Server:
+    def begin(*flags: str, model: Path | str = model, **environment: str) -> Server:
         port = free_port()
         log = tmp_path_factory.mktemp("server") / "log"
         command: list[str | Path] = [
@@ -112,6 +112,7 @@ def start(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
             "PYTHONPATH": str(ROOT),
             "HF_HUB_OFFLINE": "1",
             "HOME": str(folder),
+            **environment,
         }
         with log.open("wb") as output:
             process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import time
 from typing import Any
@@ -17,6 +18,7 @@ from vllm.v1.engine import (
     EngineCoreEventType,
     EngineCoreOutput,
     EngineCoreOutputs,
+    FinishReason,
 )
 from vllm.v1.engine.core_client import EngineCoreClient
 from vllm.v1.metrics.stats import SchedulerStats
@@ -43,10 +45,25 @@ class CpuCore(EngineCoreClient):  # type: ignore[misc]  # vLLM is not typed here
         self._models = {0: self._base}
         self._outputs: asyncio.Queue[EngineCoreOutputs | Exception] = asyncio.Queue()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._is_closing = False
         config.cache_config.num_gpu_blocks = 1
 
     def shutdown(self, timeout: float | None = None) -> None:
-        """There is no other process."""
+        """Finish what was begun, for so long, and take nothing new, as a core's own process does.
+
+        vLLM waits for it in another thread than its loop's, and once more in that when all is over.
+        """
+        self._is_closing = True
+        if not self._running:
+            return
+        loop = next(iter(self._running.values())).get_loop()
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._drained(), loop).result(timeout)
+
+    async def _drained(self) -> None:
+        """Return once every token was taken."""
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._outputs.join()
 
     def dp_engines_running(self) -> bool:
         """There are no others."""
@@ -62,6 +79,7 @@ class CpuCore(EngineCoreClient):  # type: ignore[misc]  # vLLM is not typed here
     async def get_output_async(self) -> EngineCoreOutputs:
         """The next token of any request."""
         found = await self._outputs.get()
+        self._outputs.task_done()
         if isinstance(found, Exception):
             raise found
         return found
@@ -86,7 +104,11 @@ class CpuCore(EngineCoreClient):  # type: ignore[misc]  # vLLM is not typed here
         return True
 
     async def add_request_async(self, asked: Any) -> None:
-        """Begin to answer."""
+        """Begin to answer; what comes too late is told so, as a core that is closing tells it."""
+        if self._is_closing:
+            end = EngineCoreOutput(asked.request_id, [], finish_reason=FinishReason.ABORT)
+            self._outputs.put_nowait(EngineCoreOutputs(outputs=[end]))
+            return
         request = Request.from_engine_core_request(asked, None)
         self._running[asked.request_id] = asyncio.create_task(self._ended(request))
 

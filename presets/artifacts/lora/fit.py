@@ -57,11 +57,21 @@ def check_fit(adapter: Adapter, shapes: Shapes) -> None:
             f" it was trained on {trained_on}",
             _REMEDY,
         )
+    check_dimensions(adapter, shapes)
+
+
+def check_dimensions(adapter: Adapter, shapes: Shapes) -> None:
+    """Refuse an adapter whose modules have other dimensions than the model's of the same names.
+
+    Raises:
+        NotAnAdapter: one has.
+    """
+    trained_on = adapter.config.get("base_model_name_or_path") or "a model that it does not name"
     for pair in adapter.pairs.values():
-        _check_dimensions(pair, shapes.get(f"{pair.module}.weight", ()), str(trained_on))
+        _check_pair(pair, shapes.get(f"{pair.module}.weight", ()), str(trained_on))
 
 
-def _check_dimensions(pair: Pair, shape: tuple[int, ...], trained_on: str) -> None:
+def _check_pair(pair: Pair, shape: tuple[int, ...], trained_on: str) -> None:
     wanted = (pair.up.shape[0], *pair.down.shape[1:])
     # An embedding's matrix lies the other way round, and so do GPT-2's.
     if len(wanted) == len(shape) and wanted not in (shape, shape[::-1]):

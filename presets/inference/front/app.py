@@ -1,42 +1,123 @@
-"""`POST /chat` and `GET /healthz`, answered by what vLLM's own server offers.
+"""What our contract asks of a server and vLLM's own has not, put in front of its routes.
 
-`vllm serve --middleware=front.app.Front` puts it before that server's routes; every other path
-goes through untouched.
+`vllm serve --middleware=front.app.Front` does so. `POST /chat` and `GET /healthz` are answered by
+what vLLM offers; of all else the fields are known, the places counted, and answers carry an id.
 """
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import StarletteHTTPException as HTTPException
 from fastapi.responses import JSONResponse
+from prometheus_client import Counter
+from pydantic import BaseModel
 
-from front.asked import INNER_SCOPE, Inner, Refused
+from front.asked import INNER_SCOPE, Inner, Refused, with_id
 from front.completion import Completion
+from front.fields import unknown_field
 from front.launch import MODEL_VARIABLE
+from front.places import Places, is_generating
+from front.settings import front_settings
 from serving.chat import ChatAnswer, ChatRequest
-from serving.errors import NotReady
-from serving.faults import add_handlers
-from serving.guard import Application, Guard, Receive, Scope, Send
-from serving.incoming import whole_body
+from serving.errors import InvalidRequest, NotReady, ServingError
+from serving.faults import add_handlers, http_error, serving_error
+from serving.guard import Application, Guard, Message, Receive, Scope, Send
+from serving.incoming import whole_body, worked_out
+
+OWN = frozenset({"/chat", "/healthz"})
+CLOSED = "/v1/models"
+"""A path that says nothing to who has no key."""
+CHECKED = frozenset({"/v1/completions", "/v1/chat/completions"})
+"""Where fields are known or refused: the paths of our contract that vLLM answers itself."""
+REJECTED = Counter(
+    "kaito_inference_requests_rejected", "Requests answered 429.", ("model_name", "engine")
+)
 
 
 class Front:
     """ASGI middleware."""
 
     def __init__(self, app: Application) -> None:
-        self._app = app
-        routes = Routes(Inner(app), os.environ.get(MODEL_VARIABLE, ""))
-        self._own = own_application(routes)
-        self._paths = {"/chat", "/healthz"}
+        waiting = front_settings((), os.environ).max_queue
+        self._places = Places(app, waiting=waiting, rejected=REJECTED)
+        self._inner = Inner(self._places)
+        self._own = own_application(Routes(self._inner, os.environ.get(MODEL_VARIABLE, "")))
+        # The key is the inner server's to ask for; here every answer gets the id of its request.
+        self._guarded = Guard(self._answer, key="")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer here, or let the request through."""
-        if scope["type"] == "http" and scope["path"] in self._paths:
+        if scope["type"] == "lifespan":
+            self._places.series(scope["app"].state.vllm_config)
+        await self._guarded(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._places(scope, receive, send)
+        elif scope["path"] in OWN:
             await self._own({**scope, INNER_SCOPE: scope}, receive, send)
         else:
-            await self._app(scope, receive, send)
+            request = Request({**scope, INNER_SCOPE: scope}, receive)
+            try:
+                await self._through(request, with_id(scope), send)
+            except (ServingError, HTTPException) as error:
+                response = await self._refusal(request, error)
+                await response(scope, receive, send)
+
+    async def _through(self, request: Request, scope: Scope, send: Send) -> None:
+        """Pass a request on; one for a text only once all of it is there.
+
+        Raises:
+            InvalidRequest: it has a field that would be ignored.
+            QueueFull: too many are under way.
+            HTTPException: its body is too large.
+        """
+        receive: Receive = request.receive
+        if is_generating(scope):
+            body = await whole_body(request)
+            if asked := asked_form(scope):
+                field = await worked_out(body, partial(unknown_field, body, asked))
+                if field:
+                    raise InvalidRequest(f"{field}: unknown field", param=field)
+            receive = again(body, receive)
+        await self._places(scope, receive, send)
+
+    async def _refusal(self, request: Request, error: ServingError | HTTPException) -> Any:
+        """What is said instead of an answer: to who has no key, only that."""
+        try:
+            await self._inner.get(request, CLOSED)
+        except Refused as refused:
+            return await passed_on(request, refused)
+        if isinstance(error, ServingError):
+            return await serving_error(request, error)
+        return await http_error(request, error)
+
+
+def asked_form(scope: Scope) -> type[BaseModel] | None:
+    """What vLLM reads the body of a request as; None where our contract asks nothing of it."""
+    if scope["path"] not in CHECKED:
+        return None
+    routes = (one for one in scope["app"].routes if getattr(one, "path", "") == scope["path"])
+    form: type[BaseModel] | None = next(
+        (one.body_field.field_info.annotation for one in routes), None
+    )
+    return form
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """A body that was read, for the next one who reads it; then whatever the client does."""
+    left = [body]
+
+    async def read() -> Message:
+        if left:
+            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        return await receive()
+
+    return read
 
 
 def own_application(routes: Routes) -> FastAPI:
@@ -46,8 +127,6 @@ def own_application(routes: Routes) -> FastAPI:
     app.get("/healthz")(routes.healthz)
     add_handlers(app)
     app.add_exception_handler(Refused, passed_on)
-    # The key is the inner server's to ask for; here every answer gets the id of its request.
-    app.add_middleware(Guard, key="")
     return app
 
 

@@ -9,17 +9,15 @@ from typing import Any
 from fastapi import Request
 
 from serving.errors import body
-from serving.guard import REQUEST_ID, Application, Message
+from serving.guard import REQUEST_ID, Application, Message, Scope
 from serving.incoming import CLIENT_GONE
 
 INNER_SCOPE = "kaito.inner"
 """Key of a request's scope: the scope as the inner server is to see it."""
 REFUSED = 400
 """The least status that is a refusal."""
-REPLACED = frozenset(
-    {b"content-type", b"content-length", b"transfer-encoding", REQUEST_ID.encode()}
-)
-"""Headers that belong to the body of the client's own request, or are set anew."""
+REPLACED = frozenset({b"content-type", b"content-length", b"transfer-encoding"})
+"""Headers that belong to the body of the client's own request."""
 
 
 class Refused(Exception):
@@ -98,14 +96,20 @@ class Exchange:
             self.answer += message.get("body", b"")
 
 
+def with_id(scope: Scope) -> dict[str, Any]:
+    """A scope with the request's id among its headers, whoever chose it: vLLM logs it."""
+    name = REQUEST_ID.encode()
+    headers = [pair for pair in scope["headers"] if pair[0].lower() != name]
+    return {**scope, "headers": [*headers, (name, scope["state"]["request_id"].encode())]}
+
+
 def inner_scope(request: Request, method: str, path: str, content: bytes) -> dict[str, Any]:
     """The scope of a question to the inner server."""
-    given = request.scope[INNER_SCOPE]
+    given = with_id(request.scope[INNER_SCOPE])
     headers = [pair for pair in given["headers"] if pair[0].lower() not in REPLACED]
     headers += [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode()),
-        (REQUEST_ID.encode(), request.state.request_id.encode()),
     ]
     return {
         **given,

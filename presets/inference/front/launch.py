@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from front.settings import QUEUE_FLAG
 from serving.adapters import CONFIG, AdapterFolder, adapter_folder
 from serving.errors import BadAdapter
 
@@ -14,7 +15,11 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What `--max-lora-rank` takes, in vLLM 0.25: it makes room before it reads the adapters."""
 ADAPTERS_FLAG = "--adapters-dir="
 NAME_FLAG = "--served-model-name="
+NOT_VLLMS = (ADAPTERS_FLAG, QUEUE_FLAG)
+REQUEST_IDS = "--enable-request-id-headers"
+"""What the middleware does in any case."""
 MIDDLEWARE = "--middleware=front.app.Front"
+REVISION_FLAG = "--revision="
 DRAIN_FLAG = "--shutdown-timeout="
 DRAIN = f"{DRAIN_FLAG}25"
 """Seconds for what runs when it is told to end, as in our other server; vLLM gives none."""
@@ -29,10 +34,12 @@ class Launch:
     Attributes:
         command: argument vector.
         chat_model: which of the served models answers `/chat`; "" for the one without adapters.
+        adapters: names of those that vLLM loads, each of a folder in that of `--adapters-dir`.
     """
 
     command: tuple[str, ...]
     chat_model: str = ""
+    adapters: tuple[str, ...] = ()
 
 
 def launch(words: Sequence[str]) -> Launch:
@@ -44,7 +51,7 @@ def launch(words: Sequence[str]) -> Launch:
     Raises:
         BadAdapter: one cannot be served; the message names it and says why.
     """
-    own = [word for word in words if not word.startswith(ADAPTERS_FLAG)]
+    own = [word for word in words if not word.startswith(NOT_VLLMS) and word != REQUEST_IDS]
     drain = () if value(own, DRAIN_FLAG) else (DRAIN,)
     command = ("vllm", "serve", *own, *drain, MIDDLEWARE)
     folder = value(words, ADAPTERS_FLAG)
@@ -56,7 +63,8 @@ def launch(words: Sequence[str]) -> Launch:
     alone = len(found.names) == 1
     # A single adapter is its own sum.
     served = AdapterFolder(found.names, found.names[0] if alone else found.merged)
-    return Launch((*command, *lora_flags(Path(folder), served.loaded)), served.merged)
+    flags = lora_flags(Path(folder), served.loaded)
+    return Launch((*command, *flags), served.merged, served.loaded)
 
 
 def value(words: Sequence[str], flag: str) -> str:

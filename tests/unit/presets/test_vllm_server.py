@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from front.fit import refused_by_vllm
 from front.launch import launch
+from safetensors.numpy import save_file
 from serving.errors import BadAdapter
 
 PROGRAM = Path("presets/inference/vllm_server.py").absolute()
@@ -126,6 +131,51 @@ def test_a_broken_adapter_ends_the_start_with_its_reason(tmp_path: Path) -> None
 
     assert (program.returncode, output) == (1, "")
     assert "adapter legal: its rank is 600" in json.loads(errors)["reason"]
+
+
+def test_an_adapter_of_another_model_ends_the_start_before_vllm_begins(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    save_file({"layers.0.q_proj.weight": np.zeros((8, 4))}, weights / "model.safetensors")
+    for name, width in {"fits": 4, "legal": 3}.items():
+        folder = an_adapter(tmp_path / "adapters" / name, rank=2)
+        halves = {"A": np.zeros((2, width)), "B": np.zeros((8, 2))}
+        names = {half: f"base_model.model.layers.0.q_proj.lora_{half}.weight" for half in halves}
+        tensors = {names[half]: tensor for half, tensor in halves.items()}
+        save_file(tensors, folder / "adapter_model.safetensors")
+    shutil.copytree(tmp_path / "adapters" / "fits", tmp_path / "adapters" / ".merged")
+
+    program = started(tmp_path, SHOW, str(weights), f"--adapters-dir={tmp_path}/adapters")
+    output, errors = program.communicate()
+
+    assert (program.returncode, output) == (1, "")
+    said = json.loads(errors)["reason"]
+    assert said.startswith("adapter legal: it does not fit the model: its layers.0.q_proj ")
+    assert "8 x 3" in said
+    assert "8 x 4" in said
+
+
+def init_static_loras(name: str, said: str) -> None:
+    """As vLLM's function of that name ends, where it loads what the command line names."""
+    for lora in [SimpleNamespace(name="polite"), SimpleNamespace(name=name)]:
+        if lora.name == name:
+            raise ValueError(said)
+
+
+def test_what_vllm_says_of_an_adapter_gets_the_adapters_name() -> None:
+    with pytest.raises(ValueError, match="no such module") as caught:
+        init_static_loras("legal", "no such module\nmore")
+
+    assert str(refused_by_vllm(caught.value)) == (
+        "adapter legal: vLLM cannot load it: no such module"
+    )
+
+
+def test_what_vllm_says_of_other_things_is_no_adapters() -> None:
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        int("many")
+
+    assert refused_by_vllm(caught.value) is None
 
 
 def test_an_image_without_vllm_is_said_so(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""The first field of a request that its path would take and ignore."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+
+def unknown_field(content: bytes, asked: type[BaseModel]) -> str:
+    """Dotted name of a field that a request has and its path does not know; "" for none.
+
+    What is no JSON object at all is left to the path, which refuses it in its own words.
+
+    Args:
+        content: the request's body.
+        asked: what the path reads it as.
+    """
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        return ""
+    return _first(fields, asked) if isinstance(fields, dict) else ""
+
+
+def _first(fields: Mapping[str, object], asked: type[BaseModel]) -> str:
+    known = {field.alias or name: field for name, field in asked.model_fields.items()}
+    known |= asked.model_fields
+    for name, value in fields.items():
+        if name not in known:
+            return name
+        inner = only_model(known[name].annotation)
+        if inner and isinstance(value, dict) and (found := _first(value, inner)):
+            return f"{name}.{found}"
+    return ""
+
+
+def only_model(annotation: Any) -> type[BaseModel] | None:
+    """The form of a field that has exactly one."""
+    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
+    only = kinds[0] if len(kinds) == 1 else None
+    return only if isinstance(only, type) and issubclass(only, BaseModel) else None

@@ -1,0 +1,156 @@
+"""What vLLM's front takes: fields that are known, and so many requests."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from front.fields import unknown_field
+from front.places import Places
+from front.settings import front_settings
+from prometheus_client import CollectorRegistry, Counter
+from pydantic import BaseModel, ConfigDict, Field
+from serving.errors import QueueFull
+
+from tests.bystander import until
+
+
+class Options(BaseModel):
+    """As vLLM's own, it takes what it does not know."""
+
+    model_config = ConfigDict(extra="allow")
+    include_usage: bool = False
+
+
+class Asked(Options):
+    """A request of some path's."""
+
+    prompt: str | list[str] = ""
+    stream_options: Options | None = None
+    form: dict[str, object] | None = Field(None, alias="schema")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"prompt": "a"}', ""),
+        ('{"prompt": "a", "nonsense": null}', "nonsense"),
+        ('{"first": 1, "second": 2}', "first"),
+        ('{"stream_options": {"nonsense": 1}}', "stream_options.nonsense"),
+        ('{"stream_options": null, "schema": {"anything": 1}, "form": null}', ""),
+        ("[1]", ""),
+        ('{"prompt": ', ""),
+        ("[" * 100_000, ""),
+    ],
+)
+def test_the_first_field_that_is_not_known_is_named(body: str, field: str) -> None:
+    assert unknown_field(body.encode(), Asked) == field
+
+
+def config(*, running: int, engines: int = 1) -> Any:
+    """The part of vLLM's configuration that is read."""
+    return SimpleNamespace(
+        scheduler_config=SimpleNamespace(max_num_seqs=running),
+        parallel_config=SimpleNamespace(data_parallel_size=engines),
+        model_config=SimpleNamespace(served_model_name="tiny"),
+    )
+
+
+class Room:
+    """Places before a server whose answers end when they are told to."""
+
+    def __init__(self, *, waiting: int, **sizes: int) -> None:
+        self.registry = CollectorRegistry()
+        rejected = Counter("rejected", "", ("model_name", "engine"), registry=self.registry)
+        self.places = Places(self.answer, waiting=waiting, rejected=rejected)
+        self.app = SimpleNamespace(state=SimpleNamespace(vllm_config=config(**sizes)))
+        self.end = asyncio.Event()
+        self.answering = 0
+
+    async def answer(self, *_: object) -> None:
+        """The server behind."""
+        self.answering += 1
+        await self.end.wait()
+
+    async def ask(self, path: str = "/v1/completions", method: str = "POST") -> None:
+        """Ask, and return once the answer has ended."""
+        scope = {"type": "http", "method": method, "path": path, "app": self.app}
+        await self.places(scope, nothing, nothing)
+
+    def refused(self) -> float | None:
+        """How many refusals were counted."""
+        return self.registry.get_sample_value(
+            "rejected_total", {"model_name": "tiny", "engine": "0"}
+        )
+
+
+async def nothing(*_: object) -> Any:
+    """Neither read nor written here."""
+
+
+async def begun(room: Room, count: int) -> list[asyncio.Task[None]]:
+    """Requests that are under way."""
+    tasks = [asyncio.create_task(room.ask()) for _ in range(count)]
+
+    async def all_of_them() -> bool:
+        return room.answering == count
+
+    await until("requests under way", all_of_them)
+    return tasks
+
+
+@pytest.mark.parametrize("sizes", [{"running": 2}, {"running": 1, "engines": 2}])
+async def test_those_that_run_and_those_that_wait_have_a_place_and_no_others(
+    sizes: dict[str, int],
+) -> None:
+    room = Room(waiting=3, **sizes)
+    tasks = await begun(room, 5)
+
+    with pytest.raises(QueueFull, match="3 requests wait"):
+        await room.ask()
+
+    assert room.refused() == 1
+    room.end.set()
+    await asyncio.gather(*tasks)
+    await room.ask()
+
+
+async def test_who_leaves_leaves_the_place_to_others() -> None:
+    room = Room(waiting=0, running=1)
+    (task,) = await begun(room, 1)
+
+    task.cancel()
+    await asyncio.wait({task})
+    room.end.set()
+    await room.ask()
+
+    assert room.answering == 2
+
+
+async def test_what_generates_nothing_needs_no_place() -> None:
+    room = Room(waiting=0, running=1)
+    tasks = await begun(room, 1)
+    room.end.set()
+
+    await room.ask("/v1/models", "GET")
+    await room.ask("/tokenize")
+
+    assert room.answering == 3
+    await asyncio.gather(*tasks)
+
+
+def test_the_queue_is_as_long_as_our_own_servers_by_the_same_names() -> None:
+    words = ["some/model", "--max-model-len=512"]
+
+    assert front_settings(words, {}).max_queue == 256
+    assert front_settings(words, {"INFERENCE_MAX_QUEUE": "4"}).max_queue == 4
+    assert front_settings([*words, "--max-queue=3"], {"INFERENCE_MAX_QUEUE": "4"}).max_queue == 3
+
+
+def test_a_queue_of_no_length_ends_the_start(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        front_settings(["--max-queue=-1"], {})
+
+    assert "--max-queue" in capsys.readouterr().err
