@@ -5,6 +5,9 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
+OLDEST_GLIBC, NEWEST_GLIBC = 17, 28
+"""Minor versions of the C library 2 that wheels are built for; any Debian of ours is newer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -25,8 +28,10 @@ class Architecture:
 
     @property
     def wheels(self) -> tuple[str, ...]:
-        """Tags of wheels that run on our base: glibc 2.28 is older than any Debian of ours."""
-        return (f"manylinux_2_28_{self.machine}", f"manylinux2014_{self.machine}")
+        """Tags of wheels that run on our base, for pip, to which none of them implies another."""
+        versions = range(NEWEST_GLIBC, OLDEST_GLIBC - 1, -1)
+        tags = (f"manylinux_2_{minor}_{self.machine}" for minor in versions)
+        return (*tags, f"manylinux2014_{self.machine}")
 
 
 ARCHITECTURES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hack.images.architectures import Architecture, own_architecture
@@ -30,7 +30,6 @@ class Recipe:
         tried: command lines that must end well in it.
         scratch: whether its pods have a volume at /tmp.
         arguments: of the build, beside those that every build has.
-        is_moved: whether the base takes the place of the image that the Dockerfile stands on.
     """
 
     name: str
@@ -40,7 +39,6 @@ class Recipe:
     tried: tuple[tuple[str, ...], ...]
     scratch: bool = False
     arguments: tuple[tuple[str, str], ...] = ()
-    is_moved: bool = False
 
 
 KAITO = Recipe(
@@ -62,27 +60,35 @@ ARTIFACTS = Recipe(
         ("python", "/workspace/tuning/check.py", "lora", "/workspace/tuning/training/lora.yaml"),
     ),
 )
-UNFURNISHED = Recipe(
+INFERENCE = Recipe(
     name="kaito-inference",
     dockerfile="presets/inference/Dockerfile",
-    lock="",
+    lock="hack/locks/inference.txt",
     base=SLIM,
     scratch=True,
-    arguments=(("PACKAGES", "lent"),),
-    tried=(),
+    # buildah follows no default of an ARG to a stage.
+    arguments=(("PACKAGES", "locked"),),
+    tried=(
+        ("python", "/workspace/inference/server.py", "--help"),
+        ("python", "/workspace/tuning/trainer.py", "--help"),
+        ("python", "/workspace/artifacts/artifacts.py", "--help"),
+        ("python", "-c", "import bitsandbytes, datasets, peft, torch, transformers, trl"),
+    ),
 )
-"""The inference image without the packages of its lock: they are six gigabytes. Not for release."""
+UNFURNISHED = replace(
+    INFERENCE, name="kaito-unfurnished", lock="", arguments=(("PACKAGES", "lent"),), tried=()
+)
+"""The inference image without the packages of its lock: they are gigabytes. Not for release."""
 BESIDE_VLLM = Recipe(
     name="kaito-vllm",
     dockerfile="presets/inference/vllm.Dockerfile",
     lock="",
     base=SLIM,
     scratch=True,
-    is_moved=True,
     tried=(),
 )
 """What the image with vLLM has of ours, without vLLM's own image. Not for release."""
-RECIPES = {each.name: each for each in (KAITO, ARTIFACTS)}
+RECIPES = {each.name: each for each in (KAITO, ARTIFACTS, INFERENCE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,6 @@ class Workshop:
                 *("--platform", architecture.platform, "--timestamp", commit_time()),
                 *(f"--build-arg={name}={value}" for name, value in arguments.items()),
                 *("--volume", f"{packages}:{WHEELS}:ro", "--tag", image),
-                *(("--from", runtime) if recipe.is_moved else ()),
                 *("--file", str(ROOT / recipe.dockerfile), str(ROOT)),
             ]
         )

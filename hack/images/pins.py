@@ -31,13 +31,15 @@ def pin(reference: str, overlays: Path, *, image: str = "kaito") -> list[Path]:
         image: kaito, or kaito-artifacts.
 
     Raises:
-        ValueError: the reference has no digest, or an overlay has no such entry.
+        ValueError: the reference has no digest, or overlays have no such entry.
     """
     found = REFERENCE.fullmatch(reference)
     if found is None:
         raise ValueError(f"{reference!r} is not NAME@sha256:DIGEST")
+    named = WRITERS.get(image)
+    if named is None:
+        raise ValueError(f"no overlay names {image}: workspaces do, by their preset's registry")
     files = [overlays / name / "kustomization.yaml" for name in RELEASED]
-    named = pinned if image == "kaito" else set_to
     texts = [named(file.read_text(), found["name"], found["digest"]) for file in files]
     for file, text in zip(files, texts, strict=True):
         file.write_text(text)
@@ -77,3 +79,7 @@ def set_to(text: str, name: str, digest: str) -> str:
     if count != 1:
         raise ValueError(f"{count} settings KAITO_ARTIFACTS_IMAGE, not one")
     return changed
+
+
+WRITERS = {"kaito": pinned, "kaito-artifacts": set_to}
+"""How each image is named in an overlay."""

@@ -1,7 +1,9 @@
 # The image with vLLM, without weights: it fetches them from the hub. Build from the repository's root:
 #   docker build -f presets/inference/vllm.Dockerfile -t kaito-vllm:0.25.1 .
-# The version is the one whose parameters presets/models holds.
-FROM vllm/vllm-openai:v0.25.1
+# The version is the one whose parameters presets/models holds. A release names the base by its digest:
+# docs/guides/release.md.
+ARG BASE=vllm/vllm-openai:v0.25.1
+FROM $BASE
 
 ENV HOME=/tmp \
     HF_HOME=/workspace/weights \
@@ -14,6 +16,8 @@ COPY presets/inference/group.py /workspace/inference/group.py
 COPY presets/inference/front /workspace/inference/front
 COPY presets/inference/serving /workspace/inference/serving
 COPY presets/inference/process /workspace/inference/process
+COPY presets/artifacts/oci /workspace/artifacts/oci
+COPY presets/artifacts/lora /workspace/artifacts/lora
 
 WORKDIR /workspace
 USER 65532:65532

@@ -119,3 +119,13 @@ def test_pinning_again_changes_the_digest_and_nothing_else(tmp_path: Path) -> No
 def test_a_tag_alone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not NAME@sha256:DIGEST"):
         pin("registry.example/kaito:0.1.0", overlays(tmp_path))
+
+
+def test_an_image_that_no_overlay_names_is_refused(tmp_path: Path) -> None:
+    copy = overlays(tmp_path)
+    before = (copy / "aks" / "kustomization.yaml").read_text()
+
+    with pytest.raises(ValueError, match="no overlay names kaito-inference"):
+        pin(f"registry.example/kaito-inference@{DIGEST}", copy, image="kaito-inference")
+
+    assert (copy / "aks" / "kustomization.yaml").read_text() == before

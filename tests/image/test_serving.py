@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import textwrap
 import threading
@@ -14,7 +16,10 @@ import pytest
 from hack.cluster import models
 from hack.cluster.cache import cache_folder
 from hack.cluster.kubelet.bubblewrap import TMP
+from hack.images import bom
+from hack.images.build import INFERENCE
 from hack.images.sandbox import Sandbox
+from tests.rules.tree import ROOT
 from tests.unit.presets.program import LOOPBACK, Program, inference_python
 
 PACKAGES = "/opt/inference"
@@ -100,6 +105,19 @@ def test_code_was_compiled_where_it_can_be_written(serving_image: Sandbox) -> No
 def test_it_runs_as_an_ordinary_user(serving_image: Sandbox) -> None:
     assert serving_image.config["User"] == "65532:65532"
     assert serving_image.config["ExposedPorts"] == {"5000/tcp": {}}
+
+
+def test_its_bill_of_materials_is_the_lock_and_debian(serving_image: Sandbox) -> None:
+    tool, lock = cache_folder() / "sbom" / "bin" / "cyclonedx-py", ROOT / INFERENCE.lock
+    locked = set(re.findall(r"^([a-z0-9][\w.-]*)==([\w.]+)", lock.read_text(), re.MULTILINE))
+
+    written = json.loads(bom.document(tool, lock, ROOT / "pyproject.toml", root=serving_image.root))
+
+    found = [each for each in written["components"] if each["purl"].startswith("pkg:pypi/")]
+    debian = {each["name"] for each in written["components"] if each not in found}
+    assert {(each["name"], each["version"]) for each in found} == locked
+    assert "torch" in {name for name, _ in locked}
+    assert debian == {path.name for path in (serving_image.root / bom.STATUS).iterdir()}
 
 
 def test_beside_vllm_stand_our_programs(beside_vllm: Sandbox) -> None:

@@ -106,7 +106,7 @@ def test_the_version_is_that_of_our_image() -> None:
 
     _, version = refusals([])
 
-    assert f"FROM vllm/vllm-openai:v{version}\n" in dockerfile
+    assert f"ARG BASE=vllm/vllm-openai:v{version}\n" in dockerfile
 
 
 def test_what_vllm_does_not_know_is_refused() -> None:
