@@ -7,6 +7,7 @@ dashboard, of the panels that have something to show.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,16 +36,22 @@ class Line:
     """One series over time.
 
     Attributes:
-        name: as the legend has it.
+        labels: what tells it from others; a legend names some of them.
         points: time and value, in the order of time; gaps are left out.
     """
 
-    name: str
+    labels: Mapping[str, str]
     points: tuple[Point, ...]
+
+    def named(self, legend: str) -> str:
+        """As a legend of Grafana's names it, `{{label}}`; "all" where there is none."""
+        return re.sub(r"{{(\w+)}}", lambda found: self.labels.get(found[1], ""), legend) or "all"
 
 
 Ask = Callable[[str], Sequence[Line]]
-"""What a query was answered over the whole span, with its series' labels as names."""
+"""What a query was answered over the whole span."""
+Named = tuple[str, Line]
+"""A line, and how the legend has it."""
 
 
 def drawn(board: Dashboard, ask: Ask) -> str:
@@ -66,16 +73,22 @@ def drawn(board: Dashboard, ask: Ask) -> str:
     )
 
 
-def _lines(panel: Panel, ask: Ask) -> list[Line]:
+def _lines(panel: Panel, ask: Ask) -> list[Named]:
     """The lines of a panel, those with the largest values first."""
-    found = [line for query in panel.queries for line in ask(query.expression) if line.points]
-    return sorted(found, key=lambda line: -max(value for _, value in line.points))[:MOST_LINES]
+    found = [
+        (line.named(query.legend), line)
+        for query in panel.queries
+        for line in ask(query.expression)
+        if line.points
+    ]
+    return sorted(found, key=lambda each: -max(value for _, value in each[1].points))[:MOST_LINES]
 
 
-def _chart(panel: Panel, lines: Sequence[Line]) -> str:
+def _chart(panel: Panel, lines: Sequence[Named]) -> str:
     """One panel."""
-    times = [at for line in lines for at, _ in line.points]
-    top = max(value for line in lines for _, value in line.points) or 1.0
+    points = [point for _, line in lines for point in line.points]
+    times = [at for at, _ in points]
+    top = max(value for _, value in points) or 1.0
     start, span = min(times), (max(times) - min(times)) or 1.0
     right, bottom = WIDTH - 16, HEIGHT - LEGEND
 
@@ -90,12 +103,12 @@ def _chart(panel: Panel, lines: Sequence[Line]) -> str:
         f'<text x="{MARGIN - 4}" y="{bottom}" text-anchor="end">0</text>',
         f'<text x="{right}" y="{bottom + 13}" text-anchor="end">{span:.0f} s</text>',
     ]
-    for index, (line, colour) in enumerate(zip(lines, COLOURS, strict=False)):
-        points = " ".join(place(point) for point in line.points)
+    for index, ((name, line), colour) in enumerate(zip(lines, COLOURS, strict=False)):
+        way = " ".join(place(point) for point in line.points)
         x, y = MARGIN + index % 2 * 200, bottom + 26 + index // 2 * 14
         parts += [
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>',
-            f'<text x="{x}" y="{y}" fill="{colour}">{escape(line.name[:34])}</text>',
+            f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="1.5"/>',
+            f'<text x="{x}" y="{y}" fill="{colour}">{escape(name[:34])}</text>',
         ]
     return "".join(parts)
 
@@ -128,8 +141,7 @@ def _line(found: Mapping[str, object]) -> Line:
     assert isinstance(labels, dict)
     assert isinstance(values, list)
     points = tuple((float(at), float(value)) for at, value in values)
-    name = " ".join(str(each) for key, each in sorted(labels.items()) if key != "__name__")
-    return Line(name or "all", tuple(point for point in points if point[1] == point[1]))
+    return Line(labels, tuple(point for point in points if point[1] == point[1]))
 
 
 def main(arguments: Sequence[str]) -> int:

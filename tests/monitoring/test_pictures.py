@@ -16,7 +16,7 @@ BOARD = Dashboard(
     "one",
     "One & only",
     (
-        Panel("Growing", "s", (Query("a"),)),
+        Panel("Growing", "s", (Query("a", "{{which}} of them"),)),
         Panel("Silent", "s", (Query("nothing"),)),
     ),
 )
@@ -25,7 +25,9 @@ BOARD = Dashboard(
 def ask(expression: str) -> Sequence[Line]:
     """A line from nothing to ten, for anything but `nothing`."""
     points = tuple((float(at), at * 2.0) for at in range(6))
-    return [] if expression == "nothing" else [Line(f"<{expression}>", points)]
+    return (
+        [] if expression == "nothing" else [Line({"which": f"<{expression}>", "pod": "p"}, points)]
+    )
 
 
 def test_a_line_goes_from_the_lower_left_to_the_upper_right() -> None:
@@ -37,7 +39,7 @@ def test_a_line_goes_from_the_lower_left_to_the_upper_right() -> None:
     assert len(points) == 6
     assert points == sorted(points)
     assert [y for _, y in points] == sorted((y for _, y in points), reverse=True)
-    assert {"One &amp; only", "Growing", "&lt;a&gt;", "10 s", "5 s"} <= set(texts)
+    assert {"One &amp; only", "Growing", "&lt;a&gt; of them", "10 s", "5 s"} <= set(texts)
     assert "Silent" not in texts
 
 
