@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -21,25 +22,36 @@ SMALLEST = "Standard_NC4as_T4_v3"
 """The first of the table on which the quick start's model fits, and which is still sold."""
 RESOURCE = {"labelSelector": {"matchLabels": {"apps": "rack"}}}
 NAMED = {**RESOURCE, "instanceType": TYPE}
+PIN = "kaito.sh/workspace-uid"
 BYPASS = {"kaito.sh/bypass-resource-checks": "true"}
+
+
+async def portal(cluster: Bystander) -> Portal:
+    """The cloud, for somebody else."""
+    words = ("create", "token", "provisioner", "--namespace=kaito-system")
+    made = await cluster.kubectl(*words, f"--audience={FEDERATED_AUDIENCE}")
+    assert made.code == 0, made.errors
+    return Portal(cluster.layout, made.output.strip())
+
+
+async def brought(cluster: Bystander, **pools: Json) -> list[Json]:
+    """Nodes that somebody else has put into the cluster: one a pool, with these labels."""
+    size = {"count": 1, "vmSize": "Standard_NC4as_T4_v3"}
+    wanted = {name: {**size, "nodeLabels": each} for name, each in pools.items()}
+    await (await portal(cluster)).create_all(wanted)
+
+    async def joined() -> list[Json]:
+        found = await cluster.items("/api/v1/nodes", f"agentpool in ({','.join(pools)})")
+        return found if [holds(each, "Ready") for each in found] == [True] * len(pools) else []
+
+    return await until("the nodes", joined)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def rack(cluster: Bystander) -> Json:
     """A node that somebody else has put into the cluster, of a type of its own; and a tiny one."""
-    words = ("create", "token", "provisioner", "--namespace=kaito-system")
-    made = await cluster.kubectl(*words, f"--audience={FEDERATED_AUDIENCE}")
-    assert made.code == 0, made.errors
-    portal = Portal(cluster.layout, made.output.strip())
-    size = {"count": 1, "vmSize": "Standard_NC4as_T4_v3"}
-    pools = {"rack": {**size, "nodeLabels": LABELS}, "hut": {**size, "nodeLabels": TINY}}
-    await portal.create_all(pools)
-
-    async def joined() -> list[Json]:
-        found = await cluster.items("/api/v1/nodes", "apps in (hut,rack)")
-        return found if [holds(each, "Ready") for each in found] == [True, True] else []
-
-    nodes = {one["metadata"]["labels"]["apps"]: one for one in await until("both nodes", joined)}
+    found = await brought(cluster, rack=LABELS, hut=TINY)
+    nodes = {one["metadata"]["labels"]["apps"]: one for one in found}
     for name, type_ in (("rack", TYPE), ("hut", "hut-1")):
         label = f"node.kubernetes.io/instance-type={type_}"
         node = nodes[name]["metadata"]["name"]
@@ -90,6 +102,54 @@ async def test_a_model_serves_on_a_node_whose_type_nobody_knows(
     status, answer = await cluster.chat({"prompt": "What is KAITO?"}, "racked")
     assert status == 200, answer
     await given_back(cluster, "racked")
+
+
+async def pinned(cluster: Bystander) -> dict[str, str]:
+    """The uid that each node carries which pods are pinned to."""
+    found = await cluster.items("/api/v1/nodes", PIN)
+    return {one["metadata"]["name"]: one["metadata"]["labels"][PIN] for one in found}
+
+
+async def homes(cluster: Bystander, name: str) -> list[str]:
+    """Nodes that the pods of a workspace are on."""
+    return [str(pod["spec"].get("nodeName")) for pod in await cluster.pods(name)]
+
+
+async def test_two_workspaces_share_out_the_nodes_that_both_select_as_they_prefer(
+    cluster: Bystander, rack: Json
+) -> None:
+    second = await brought(cluster, shelf=LABELS)
+    later, earlier = sorted((one["metadata"]["name"] for one in (rack, *second)), reverse=True)
+    resource = {**RESOURCE, "preferredNodes": [later]}
+    for name, wanted in (("choosy", resource), ("humble", RESOURCE)):
+        applied = await cluster.kubectl("apply", "-f", "-", stdin=wish(name, wanted, {}))
+        assert applied.code == 0, applied.errors
+        await until(f"{name} to be ready", partial(ready, cluster, name))
+
+    choosy, humble = await ready(cluster, "choosy"), await ready(cluster, "humble")
+    assert choosy["status"]["workerNodes"] == await homes(cluster, "choosy") == [later]
+    assert humble["status"]["workerNodes"] == await homes(cluster, "humble") == [earlier]
+    uids = {later: choosy["metadata"]["uid"], earlier: humble["metadata"]["uid"]}
+    assert await pinned(cluster) == uids
+    assert await cluster.machines("choosy") == await cluster.machines("humble") == []
+
+
+async def test_a_workspace_that_goes_takes_its_label_off_and_no_other(
+    cluster: Bystander, rack: Json
+) -> None:
+    humble = await cluster.workspace("humble")
+
+    await given_back(cluster, "choosy")
+
+    assert list((await pinned(cluster)).values()) == [humble["metadata"]["uid"]]
+    await given_back(cluster, "humble")
+    assert await pinned(cluster) == {}
+    await (await portal(cluster)).delete("shelf")
+
+    async def alone() -> bool:
+        return len(await cluster.items("/api/v1/nodes", "apps=rack")) == 1
+
+    await until("the other node to be gone", alone)
 
 
 async def test_a_node_of_ones_own_outlives_its_workspace(cluster: Bystander, rack: Json) -> None:
