@@ -195,6 +195,13 @@ def user_text(file: Path, *, config_map: str = "") -> str:
     """
     if file.is_file():
         return file.read_text(encoding="utf-8")
+    others = sorted(path.name for path in file.parent.glob("[!.]*")) if config_map else []
+    if others:
+        raise Failure(
+            Kind.CONFIG,
+            f"tuning.config: ConfigMap {config_map} has no key {FILE}, but {', '.join(others)}:"
+            " name it so, or leave tuning.config out",
+        )
     raise Failure(
         Kind.CONFIG,
         f"tuning.config: the Workspace's namespace has no ConfigMap {config_map or 'of this name'}"

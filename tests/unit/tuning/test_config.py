@@ -113,6 +113,21 @@ def test_a_mistake_is_named_with_its_remedy(text: str, words: str) -> None:
     assert words in refusal(text)
 
 
+def test_a_config_map_of_another_key_is_told_from_one_that_is_missing(tmp_path: Path) -> None:
+    # A kubelet's own folders stand beside the keys.
+    (tmp_path / "..data").mkdir()
+    with pytest.raises(Failure) as missing:
+        config.user_text(tmp_path / "training_config.yaml", config_map="mine")
+    (tmp_path / "parameters.yaml").write_text("")
+    with pytest.raises(Failure) as other:
+        config.user_text(tmp_path / "training_config.yaml", config_map="mine")
+
+    assert "has no ConfigMap mine with a key training_config.yaml" in missing.value.message
+    assert "ConfigMap mine has no key training_config.yaml, but parameters.yaml" in (
+        other.value.message
+    )
+
+
 def test_all_mistakes_are_named_at_once() -> None:
     message = refusal(
         json.dumps(
