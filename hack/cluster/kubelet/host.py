@@ -37,7 +37,7 @@ class Pace:
         cap_seconds: the longest of those delays.
         retry_seconds: before a failed mount or a missing ConfigMap is looked at again.
         refresh_seconds: between looks at changed volumes and old tokens.
-        memory_seconds: between looks at the memory of a container that has a limit.
+        memory_seconds: between looks at memory, and at volumes, that have a limit.
         lease_seconds: between renewals of a node's Lease.
         status_seconds: between writes of a node's unchanged status.
         boot_seconds: between a node's registration and its first Ready.

@@ -258,6 +258,7 @@ class EmptyDir(KubeModel):
     """A folder that lives as long as the pod."""
 
     medium: str = ""
+    size_limit: str = ""
 
 
 class HostPath(KubeModel):

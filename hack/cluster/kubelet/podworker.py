@@ -37,6 +37,7 @@ class PodWorker:
         self._sandbox = PodSandbox(host, pod, place, self._dirty.set)
         self._started_at = pod.status.start_time or datetime.now(UTC)
         self._is_ending = False
+        self._eviction = ""
         self._has_sandbox = bool(pod.status.pod_ip)
         self._sent: dict[str, object] = {}
         self._init = [self._worker(one, initial=True) for one in pod.spec.init_containers]
@@ -118,6 +119,7 @@ class PodWorker:
     async def _run_containers(self) -> None:
         await self._prepare()
         refreshing = asyncio.create_task(self._refresh())
+        crowding = asyncio.create_task(self._keep_to_room())
         try:
             if not all(is_over(one.view, self._policy) for one in self._main):
                 await self._run_init_containers()
@@ -127,6 +129,7 @@ class PodWorker:
             await asyncio.gather(*(one.stop(_grace(self.pod)) for one in elsewhere))
         finally:
             refreshing.cancel()
+            crowding.cancel()
 
     async def _run_init_containers(self) -> None:
         """One after the other; the first that fails for good ends it."""
@@ -160,6 +163,15 @@ class PodWorker:
                 await self._sandbox.volumes.write(self.pod, self._sandbox.place)
             except (Unresolvable, KubeError) as error:
                 log.warning("volumes.outdated", pod=str(self.pod.ref), error=str(error))
+
+    async def _keep_to_room(self) -> None:
+        """Evict the pod once one of its volumes holds more than it may."""
+        while not self._eviction:
+            await asyncio.sleep(self._host.pace.memory_seconds)
+            self._eviction = self._sandbox.volumes.overfull(self.pod)
+        self._sandbox.warn(reasons.EVICTED, self._eviction)
+        everything = (*self._init, *self._main)
+        await asyncio.gather(*(one.stop(_grace(self.pod)) for one in everything))
 
     # End
 
@@ -229,6 +241,7 @@ class PodWorker:
             started_at=self._started_at,
             is_ending=self._is_ending and not any(one.is_running for one in self._main),
             now=datetime.now(UTC),
+            eviction=self._eviction,
         )
 
     @property

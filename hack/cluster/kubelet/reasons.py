@@ -10,6 +10,7 @@ CONFIG_FAILED = "CreateContainerConfigError"
 CRASH_LOOP = "CrashLoopBackOff"
 START_FAILED = "StartError"
 OUT_OF_MEMORY = "OOMKilled"
+EVICTED = "Evicted"
 
 PULLED = "Pulled"
 CREATED = "Created"

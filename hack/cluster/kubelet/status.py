@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from hack.cluster.kubelet.pod import Pod
+from hack.cluster.kubelet.reasons import EVICTED
 from hack.cluster.kubelet.states import Running, State, Terminated, View, Waiting
 from kaito.kube.objects import Condition, Manifest
 
@@ -34,6 +35,7 @@ class Seen:
         started_at: when this kubelet first saw the pod.
         is_ending: the pod is being deleted and nothing of it runs any more.
         now: of this status.
+        eviction: why its node has ended it; "" where it has not.
     """
 
     pod: Pod
@@ -44,6 +46,7 @@ class Seen:
     started_at: datetime
     is_ending: bool
     now: datetime
+    eviction: str = ""
 
 
 def pod_status(seen: Seen) -> dict[str, object]:
@@ -58,6 +61,8 @@ def pod_status(seen: Seen) -> dict[str, object]:
         "startTime": wire_time(seen.started_at),
         "containerStatuses": [_container_status(view) for view in seen.containers],
     }
+    if seen.eviction and phase == "Failed":
+        status |= {"reason": EVICTED, "message": seen.eviction}
     if seen.init:
         status["initContainerStatuses"] = [_init_status(view) for view in seen.init]
     if seen.pod_ip:
@@ -74,6 +79,8 @@ def wire_time(moment: datetime) -> str:
 def _phase(seen: Seen) -> str:
     if seen.pod.is_finished:
         return seen.pod.status.phase
+    if seen.eviction and not any(isinstance(one.state, Running) for one in seen.containers):
+        return "Failed"
     if seen.is_ending:
         everything = (*seen.init, *seen.containers)
         return "Succeeded" if all(view.is_complete for view in everything) else "Failed"

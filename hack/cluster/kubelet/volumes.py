@@ -8,7 +8,9 @@ the folder of its PersistentVolume, which is of type hostPath, and is never made
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from hack.cluster.kubelet import files
@@ -30,6 +32,7 @@ from hack.cluster.kubelet.pod import (
     TokenSource,
     Volume,
 )
+from hack.cluster.kubelet.quantity import parsed
 
 DEFAULT_MODE = 0o644
 
@@ -54,6 +57,14 @@ class Volumes:
             except Unresolvable as error:
                 said = f'MountVolume.SetUp failed for volume "{volume.name}" : {error}'
                 raise Unresolvable(said) from error
+
+    def overfull(self, pod: Pod) -> str:
+        """What a kubelet says when it ends a pod for an emptyDir that is too full; "" if none."""
+        for volume in pod.spec.volumes:
+            limit = volume.empty_dir.size_limit if volume.empty_dir else ""
+            if limit and _held_bytes(self._folder / volume.name) > parsed(limit):
+                return f'Usage of EmptyDir volume "{volume.name}" exceeds the limit "{limit}". '
+        return ""
 
     def binds(self, pod: Pod, container: Container, env: Mapping[str, str]) -> tuple[Bind, ...]:
         """What a container mounts, once the volumes are written.
@@ -147,6 +158,16 @@ class Volumes:
         if volume.persistent_volume_claim:
             return self._claimed[volume.name]
         return Path(volume.host_path.path) if volume.host_path else self._folder / volume.name
+
+
+def _held_bytes(folder: Path) -> int:
+    """The size of all files in a folder; one that goes meanwhile does not count."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(root) / name).lstat().st_size
+    return total
 
 
 def _check_host_path(path: str) -> None:

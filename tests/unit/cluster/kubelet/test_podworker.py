@@ -220,6 +220,21 @@ async def test_a_container_that_holds_more_memory_than_it_may_is_killed(
     assert (ended.get("reason"), ended.get("exitCode")) == (reason, reason and 137)
 
 
+async def test_a_pod_that_fills_a_volume_beyond_its_limit_is_evicted(
+    host: Host, api: PodsApi, told: Told
+) -> None:
+    mount = {"name": "scratch", "mountPath": "/scratch"}
+    greedy = script(f"head -c 2000000 /dev/zero > /scratch/much; {FOREVER}", volumeMounts=[mount])
+    volume = {"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}}
+
+    async with living(host, api, a_wire_pod(greedy, volumes=[volume])):
+        await api.until(lambda: phase(api) == "Failed")
+
+    assert api.history[-1]["reason"] == "Evicted"
+    assert 'volume "scratch" exceeds the limit "1Mi"' in str(api.history[-1]["message"])
+    assert "Evicted" in told.reasons
+
+
 async def test_an_unknown_image_is_told_and_tried_again(host: Host, api: PodsApi) -> None:
     wire = a_wire_pod({"name": "main", "image": "nowhere/nothing:1"})
 
