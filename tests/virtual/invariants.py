@@ -1,6 +1,6 @@
 """What must hold at every moment, told from the API's and the cloud's history.
 
-The numbers are those of the ten invariants that every run is held to:
+The numbers are those of the invariants that every run is held to:
 
 1. No two workers have one key: `watched.Workers`, from the requests that are under way.
 2. No cache goes back in time, or holds what the API never had: `watched.Caches`.
@@ -20,6 +20,7 @@ The numbers are those of the ten invariants that every run is held to:
 9. A process that is told to end does so in time, leaves nothing open, and gives the lease back
    last: `Judge.left`, and the end of `story`.
 10. All that also holds wherever a process is killed: `plans`.
+11. A node that somebody brings is one Workspace's at a time, and nobody's in the end: `pins`.
 
 Besides, nothing is reported as an error that no fault explains (`Judge.log`), and where nothing
 goes wrong no write is refused (`Judge.unhindered`).
@@ -40,6 +41,7 @@ from tests.virtual.bids import Bids
 from tests.virtual.cloud import Arm, Deed
 from tests.virtual.door import Link
 from tests.virtual.leaders import Leaders
+from tests.virtual.pins import Pins, is_brought
 from tests.virtual.process import Life
 from tests.virtual.stuck import Stuck, wrong
 from tests.virtual.watched import Caches, Workers, idle
@@ -76,6 +78,7 @@ class Judge:
         self.caches = Caches(api, self.say)
         self._workers = Workers(self.say)
         self._leaders = Leaders(self.say)
+        self._pins = Pins(api, self.say, self._leaders.is_former)
         self._ran: set[str] = set()
         arm.on_bid.append(Bids(self.say).hear)
         arm.on_deed.append(self._deed)
@@ -135,7 +138,7 @@ class Judge:
         counts = {
             "workspaces": len(self._api.items("workspaces")),
             "claims": len(self._claims()),
-            "nodes": len(self._api.items("nodes")),
+            "nodes": sum(not is_brought(each) for each in self._api.items("nodes")),
             "workloads": sum(
                 len(self._api.items(each)) for each in ("deployments", "statefulsets")
             ),
@@ -151,6 +154,7 @@ class Judge:
                 self.say(f"in the end there are {count} {name}, and not {due}")
         for item in self._api.items("workspaces"):
             self._settled(item)
+        self._pins.end()
         if is_late:
             self.say(f"somebody still writes, the last time at {self.written:.1f}")
         for life in lives:
@@ -162,7 +166,8 @@ class Judge:
         """When nothing goes wrong nobody is refused: each knows of its own writes."""
         for life in lives:
             for what in life.link.refused:
-                self.say(f"{life.link.who} was refused {what}")
+                if not what.startswith("PATCH /api/v1/nodes/own-"):  # two may want one
+                    self.say(f"{life.link.who} was refused {what}")
 
     def told_to_end(self, life: Life) -> None:
         """Judge a process whose time to end in order is over."""

@@ -1,8 +1,9 @@
 """The workload controllers, the scheduler and the kubelets: pods that are there, and ready.
 
-A machine has room for one pod. A pod of another template goes before its successor comes. Pods of
-a StatefulSet serve together: none is ready before all are there. A pod that belongs to no workload
-only looks at something, and finds nothing wrong.
+A machine has room for one pod, and takes one that wants the labels which it carries. A pod of
+another template goes before its successor comes. Pods of a StatefulSet serve together: none is
+ready before all are there. A pod that belongs to no workload only looks at something, and finds
+nothing wrong.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
 from tests.virtual.api import Api
 from tests.virtual.machines import is_ready, readiness
+from tests.virtual.pins import demands
 from tests.virtual.wire import Json
 
 TEMPLATE = "template"
@@ -73,6 +75,7 @@ class Pods:
             if is_ready(node)
             and not node["spec"].get("unschedulable")
             and node["metadata"]["name"] not in busy
+            and _is_wanted(node, workload["spec"]["template"]["spec"])
         ]
         wanted = [
             f"{workload['metadata']['name']}-{number}"
@@ -85,13 +88,7 @@ class Pods:
 
     def _start(self, workload: Json, name: str, node: str) -> Json:
         template, metadata = workload["spec"]["template"], workload["metadata"]
-        owner = {
-            "apiVersion": workload["apiVersion"],
-            "kind": workload["kind"],
-            "name": metadata["name"],
-            "uid": metadata["uid"],
-            "controller": True,
-        }
+        owner = {**_maker(workload), "uid": metadata["uid"], "controller": True}
         made = {
             **template["metadata"],
             "name": name,
@@ -130,6 +127,19 @@ class Pods:
 
 def _path(name: str, workload: Json, *, subresource: str = "") -> str:
     return PODS.path(Ref(workload["metadata"]["namespace"], name), subresource=subresource)
+
+
+def _maker(workload: Json) -> Json:
+    """Who makes the pods of a workload, by name: for a Deployment its ReplicaSet does."""
+    name = workload["metadata"]["name"]
+    if workload["kind"] == "Deployment":
+        return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{name}-0"}
+    return {"apiVersion": "apps/v1", "kind": workload["kind"], "name": name}
+
+
+def _is_wanted(node: Json, pod: Json) -> bool:
+    carried = node["metadata"]["labels"]
+    return all(carried.get(key) in values for key, values in demands(pod))
 
 
 def _is_of(workload: Json, pod: Json) -> bool:

@@ -1,4 +1,4 @@
-"""The user: one Workspace, what is done with it over an hour or two, and what is looked at."""
+"""The user: a Workspace or two, what is done with them in an hour or two, and what is looked at."""
 
 from __future__ import annotations
 
@@ -10,17 +10,29 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
+from kaito.api import labels
 from kaito.api.workspace import WORKSPACES
-from kaito.kube.kinds import STATEFULSETS
+from kaito.kube.kinds import NODES, STATEFULSETS
 from kaito.kube.objects import Ref
 from tests.virtual.api import Api
 from tests.virtual.cloud import Arm
 from tests.virtual.invariants import SOMEBODY, Judge
 from tests.virtual.wire import Json
-from tests.virtual.workloads import HALF_WAY, RULES, SILENT, STUCK, Workload, adapter, spec
+from tests.virtual.workloads import (
+    FIRST_TYPE,
+    HALF_WAY,
+    RULES,
+    SILENT,
+    STUCK,
+    Workload,
+    adapter,
+    spec,
+)
 from tests.virtual.world import World
 
 REF = Ref("default", "w")
+OTHER = Ref("default", "v")
+"""A second Workspace, which wants the same."""
 DELETED = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 LATE_SECONDS = 3600.0
 LOOK_SECONDS = 10.0
@@ -53,6 +65,9 @@ class User:
             self.arm.fail(RULES[self.workload])
         self.world.machines.silent = SILENT.get(self.workload, 0)
         await asyncio.sleep(5)
+        if self.workload is Workload.BROUGHT:
+            bring(self.world, "own-a", "own-b")
+            create(self.world, OTHER)
         create(self.world, workload=self.workload)
         if self.workload in STUCK:
             await asyncio.sleep(STUCK[self.workload].seconds)
@@ -79,6 +94,23 @@ class User:
             case Workload.GROUP_ROBBED:
                 await self._be_robbed(most=1)
                 await self._until(self._is_whole)
+            case Workload.BROUGHT:
+                await self._unlabel()
+                delete(self.world)
+                await asyncio.sleep(self.chance.uniform(0, 60))
+                delete(self.world, OTHER)
+
+    async def _unlabel(self) -> None:
+        """Take a label off by hand, when both Workspaces serve: it comes back."""
+        await self._until(self._serves)
+        node = NODES.path(Ref("", "own-a"))
+        self.world.ask("PATCH", node, {"metadata": {"labels": {labels.CREATED_FOR: None}}})
+        await self._until(lambda: len(self._holders()) == 2 and self._serves())
+
+    def _holders(self) -> set[str]:
+        """Uids that machines are pinned to."""
+        carried = [node["metadata"]["labels"] for node in self.api.items("nodes")]
+        return {each[labels.CREATED_FOR] for each in carried if labels.CREATED_FOR in each}
 
     async def _change_of_mind(self) -> None:
         """Delete half-way, and perhaps want it back."""
@@ -132,12 +164,9 @@ class User:
         self.judge.say("the user waits in vain")
 
     def _serves(self) -> bool:
-        """Whether the Workspace is ready."""
+        """Whether all Workspaces are ready."""
         found = self.api.items(WORKSPACES.plural)
-        return bool(found) and any(
-            each["type"] == "WorkspaceReady" and each["status"] == "True"
-            for each in (found[0].get("status") or {}).get("conditions", [])
-        )
+        return bool(found) and all(_is_ready(each) for each in found)
 
     def _has_adapter(self, name: str) -> bool:
         """Whether every pod has an adapter."""
@@ -155,6 +184,28 @@ class User:
             each["reason"] == "InstanceGone" and "Delete the claim" in each["message"]
             for each in claim.get("status", {}).get("conditions", [])
         )
+
+
+def _is_ready(workspace: Json) -> bool:
+    return any(
+        each["type"] == "WorkspaceReady" and each["status"] == "True"
+        for each in (workspace.get("status") or {}).get("conditions", [])
+    )
+
+
+def bring(world: World, *names: str) -> None:
+    """Have somebody put machines into the cluster by hand."""
+    carried = {**spec(Workload.BROUGHT)["resource"]["labelSelector"]["matchLabels"]}
+    for name in names:
+        node = {
+            "metadata": {"name": name, "labels": {**carried, labels.INSTANCE_TYPE: FIRST_TYPE}},
+            "spec": {},
+            "status": {
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "allocatable": {labels.GPU: "1"},
+            },
+        }
+        world.ask("POST", NODES.path(), node)
 
 
 def create(world: World, ref: Ref = REF, *, workload: Workload = Workload.CREATE) -> None:

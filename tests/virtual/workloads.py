@@ -36,6 +36,7 @@ class Workload(StrEnum):
     ADAPTED = "create, and name another adapter when it serves"
     GROUP = "create for two machines that serve together, whose StatefulSet is lost, and delete"
     GROUP_ROBBED = "create for two machines that serve together, and somebody deletes one's pool"
+    BROUGHT = "create two where two machines were brought, take a label off, and delete both"
 
 
 STUCK: Mapping[Workload, Stuck] = {
@@ -45,7 +46,9 @@ STUCK: Mapping[Workload, Stuck] = {
 }
 """How the user finds it before it is deleted."""
 HALF_WAY = (Workload.REGRET, Workload.AGAIN, Workload.FALLBACK_REGRET, Workload.PAIR_REGRET)
-GOING = frozenset({Workload.DELETE, Workload.GROUP, *HALF_WAY, *STUCK}) - {Workload.AGAIN}
+GOING = frozenset({Workload.DELETE, Workload.GROUP, Workload.BROUGHT, *HALF_WAY, *STUCK}) - {
+    Workload.AGAIN
+}
 """Nothing is left of these in the end."""
 GROUPS = (Workload.GROUP, Workload.GROUP_ROBBED)
 PAIRS = (Workload.PAIR, Workload.PAIR_REGRET, *GROUPS)
