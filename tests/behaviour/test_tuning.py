@@ -113,15 +113,33 @@ async def test_a_wrong_password_is_told_before_a_node_is_bought(ground: Ground) 
 
 
 async def test_each_thing_that_is_not_there_is_named_before_a_node_is_bought(
-    ground: Ground,
+    ground: Ground, tmp_path: Path
 ) -> None:
-    missing = ground.image("missing")
+    missing, dataless = ground.image("missing"), ground.image("dataless")
+    (tmp_path / "notes.txt").write_text("Not a row of data.")
+    await ground.carry("push", {"kind": "image", "image": dataless}, folder=tmp_path)
     image = {"image": missing, "imagePullSecrets": [PUSH]}
     push = {"image": missing, "imagePushSecret": "nowhere"}
     without: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
         "no-parameters": (
             {"config": "mine"},
             ("tuning.config: ", "no ConfigMap mine", "create it"),
+        ),
+        "no-key": (
+            {"config": "keyless"},
+            ("tuning.config: ", "ConfigMap keyless has no key training_config.yaml, but other"),
+        ),
+        "no-file": (
+            {"input": {"urls": [f"{ground.url}/{datasets.TRAIN}", f"{ground.url}/gone.parquet"]}},
+            ("tuning.input.urls[1]: ", "/gone.parquet: ", "404", "check the address"),
+        ),
+        "no-server": (
+            {"input": {"urls": ["http://127.0.0.1:9/train.jsonl"]}},
+            ("tuning.input.urls[0]: ", "cannot be reached", "refused"),
+        ),
+        "no-data": (
+            {"input": {"image": dataless, "imagePullSecrets": [PUSH]}},
+            (f"tuning.input.image: {dataless}: ", "no file under /data is", "notes.txt", "copy"),
         ),
         "no-image": ({"input": image}, (f"tuning.input.image: {missing}: ", "404", "check the")),
         "no-pull-secret": (
@@ -136,6 +154,7 @@ async def test_each_thing_that_is_not_there_is_named_before_a_node_is_bought(
     names = {}
     for namespace, (changes, _) in without.items():
         await ground.namespace(namespace)
+        await ground.config_map(namespace, "keyless", other="training_config: {}")
         names[namespace] = await ground.tune(namespace, **changes)
 
     for namespace, (_, words) in without.items():
@@ -197,14 +216,20 @@ async def test_progress_is_told_with_step_total_loss_and_time_left(ground: Groun
 
 async def test_the_other_seeds_run_to_the_end_too(ground: Ground) -> None:
     names = {}
+    files = {"four": (datasets.TRAIN, "train.jsonl"), "long": (datasets.TRAIN,)}
     for namespace, seed in (("four", SEEDS[1]), ("long", SEEDS[2])):
         await ground.namespace(namespace)
-        names[namespace] = await ground.tune(namespace, seed)
+        source = {"urls": [f"{ground.url}/{file}" for file in files[namespace]]}
+        names[namespace] = await ground.tune(namespace, seed, input=source)
 
     for namespace, name in names.items():
         status = await ground.succeeds(namespace, name)
 
+        fetched = [each["url"] for each in ground.told(namespace, "data.downloaded")]
+        (found,) = ground.told(namespace, "data.recognised")
         assert status["tuning"]["digest"] == await ground.digest(namespace)
+        assert fetched == [f"{ground.url}/{file}" for file in files[namespace]]
+        assert found["rows"] == len(fetched) * len(datasets.rows())
 
 
 async def test_what_was_pushed_answers_as_peft_does_at_every_strength(

@@ -201,12 +201,11 @@ class Ground:
 
     async def parameters(self, namespace: str, text: str) -> None:
         """A ConfigMap `mine` with training parameters."""
-        made = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": "mine"},
-            "data": {"training_config.yaml": text},
-        }
+        await self.config_map(namespace, "mine", **{"training_config.yaml": text})
+
+    async def config_map(self, namespace: str, name: str, **data: str) -> None:
+        """A ConfigMap with these keys."""
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
         await self.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(made))
 
     @property
