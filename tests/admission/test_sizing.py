@@ -342,11 +342,15 @@ SHRUNK = verdicts(
 )
 
 
+EMPTY = verdicts(Catalog(presets=Names({}), skus={}))
+
+
+@pytest.mark.parametrize("table", [SHRUNK, EMPTY], ids=["shrunk", "empty"])
 async def test_when_the_catalogue_shrinks_what_is_there_can_be_kept_and_deleted(
-    door: Door,
+    door: Door, table: Mapping[str, str]
 ) -> None:
     await door.client.request("POST", collection(LEFT_BEHIND.base), body=LEFT_BEHIND.wire())
-    await replaced(door.client, SHRUNK)
+    await replaced(door.client, table)
     await until_refused(door, LEFT_BEHIND)
 
     await patched(door, {"metadata": {"finalizers": ["workspace.finalizer.kaito.sh"]}})
@@ -358,6 +362,15 @@ async def test_when_the_catalogue_shrinks_what_is_there_can_be_kept_and_deleted(
     assert await door.refusal(SERVING) != ""
     await replaced(door.client, TABLE["data"])
     await until_admitted(door, LEFT_BEHIND)
+
+
+async def test_a_table_without_a_row_lets_everything_through(door: Door) -> None:
+    await replaced(door.client, {})
+
+    await until_admitted(door, UNKNOWN)
+
+    await replaced(door.client, TABLE["data"])
+    await until_refused(door, UNKNOWN)
 
 
 async def test_without_a_table_everything_is_let_through(door: Door) -> None:

@@ -129,9 +129,9 @@ def _is_too_small(seen: Observed, node: Node) -> bool:
 
 @once
 def model(seen: Observed) -> Preset | None:
-    """The preset of a workspace whose spec has been checked; None where it brings a template."""
+    """The preset of a workspace; None where it brings a template, or the catalogue has none."""
     wanted = preset_of(seen.workspace)
-    return seen.catalog.presets[wanted.name] if wanted else None
+    return seen.catalog.presets.get(wanted.name) if wanted else None
 
 
 def await_nodes(seen: Observed) -> Step:
