@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import pytest
 
-from tests.bystander import Bystander, condition, quick_start, until
+from tests.bystander import Bystander, Json, condition, quick_start, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
@@ -29,6 +30,15 @@ UNCHECKED = {
         quick_start("typeless", resource={**SELECTOR, "instanceType": "Standard_Imaginary"}),
         "UnknownInstanceType",
         "resource.instanceType: Standard_Imaginary is not in the table",
+    ),
+    "untaught": (
+        quick_start(
+            "untaught",
+            inference=None,
+            tuning={**TUNING, "preset": {"name": "granite-4.1-8b"}},
+        ),
+        "Unsupported",
+        "granite-4.1-8b cannot be tuned",
     ),
     "small": (
         quick_start("small", inference={"preset": {"name": "falcon-40b"}}),
@@ -143,3 +153,64 @@ async def test_the_instance_type_cannot_be_changed(cluster: Bystander) -> None:
     assert "instanceType is immutable" in changed.errors
     assert "delete the Workspace and create it anew" in changed.errors
     assert (await cluster.kubectl("delete", "workspace", "fixed", "--timeout=180s")).code == 0
+
+
+async def stalled(cluster: Bystander, name: str) -> Json:
+    """What is said of a workspace that waits for a person, None until it does."""
+    found = await cluster.workspace(name)
+    stands = condition(found, "Stalled").get("status") == "True"
+    return condition(found, "Ready") if stands else None
+
+
+async def test_a_name_that_a_stranger_s_service_has_is_told_before_a_node_is_bought(
+    cluster: Bystander,
+) -> None:
+    squatter = ("service", "clusterip", "squatted", "--tcp=80:80")
+    assert (await cluster.kubectl("create", *squatter)).code == 0
+    applied = await cluster.kubectl("apply", "-f", "-", stdin=quick_start("squatted"))
+    assert applied.code == 0, applied.errors
+
+    told = await until("that the name is taken", partial(stalled, cluster, "squatted"))
+
+    assert told["reason"] == "NameTaken"
+    assert "Service squatted exists and belongs to somebody else" in told["message"]
+    assert await cluster.machines("squatted") == []
+
+
+async def test_once_the_stranger_s_service_is_gone_a_node_is_bought(cluster: Bystander) -> None:
+    assert (await cluster.kubectl("delete", "service", "squatted")).code == 0
+
+    assert await until("a claim", partial(cluster.machines, "squatted"))
+
+    deleted = await cluster.kubectl("delete", "workspace", "squatted", "--timeout=180s")
+    assert deleted.code == 0, deleted.errors
+
+
+def without_rules(schema: Json) -> Json:
+    """A definition as it was before there was any rule."""
+    if isinstance(schema, dict):
+        kept = {key: value for key, value in schema.items() if key != "x-kubernetes-validations"}
+        return {key: without_rules(value) for key, value in kept.items()}
+    return [without_rules(each) for each in schema] if isinstance(schema, list) else schema
+
+
+async def test_what_was_stored_before_there_was_a_rule_is_told_and_can_go(
+    cluster: Bystander,
+) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/workspaces.kaito.sh"
+    spec = (await cluster.get(path))["spec"]
+    patch = ("patch", "customresourcedefinition", "workspaces.kaito.sh", "--type=merge", "-p")
+    lax = await cluster.kubectl(*patch, json.dumps({"spec": without_rules(spec)}))
+    assert lax.code == 0, lax.errors
+    text = quick_start("old-fashioned", inference=None)
+    await until("it to be accepted", partial(applied, cluster, text))
+    strict = await cluster.kubectl(*patch, json.dumps({"spec": spec}))
+    assert strict.code == 0, strict.errors
+
+    told = await until("that it cannot be", partial(stalled, cluster, "old-fashioned"))
+
+    assert told["reason"] == "InvalidSpec"
+    assert "exactly one of inference and tuning must be set" in told["message"]
+    assert await cluster.machines("old-fashioned") == []
+    deleted = await cluster.kubectl("delete", "workspace", "old-fashioned", "--timeout=180s")
+    assert deleted.code == 0, deleted.errors
