@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -80,6 +81,31 @@ class OciRegistry:
 def fill(pid: int, at_bytes: int) -> None:
     """Let a running registry write no file beyond a size: a push stays where it is, for a look."""
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (at_bytes, resource.RLIM_INFINITY))
+
+
+def damage(layout: Layout, repository: str, tag: str) -> str:
+    """Turn a bit of an image's first layer on the registry's disk; once more, and it is back.
+
+    Returns:
+        Digest of that layer.
+    """
+    tags = _disk(layout) / "repositories" / repository / "_manifests" / "tags"
+    digest = (tags / tag / "current" / "link").read_text().strip()
+    layer: str = json.loads(_blob(layout, digest).read_text())["layers"][0]["digest"]
+    content = bytearray(_blob(layout, layer).read_bytes())
+    content[40] ^= 1
+    _blob(layout, layer).write_bytes(content)
+    return layer
+
+
+def _blob(layout: Layout, digest: str) -> Path:
+    """File of what has a digest."""
+    kind, _, name = digest.partition(":")
+    return _disk(layout) / "blobs" / kind / name[:2] / name / "data"
+
+
+def _disk(layout: Layout) -> Path:
+    return layout.home / "registry" / "data" / "docker" / "registry" / "v2"
 
 
 @asynccontextmanager

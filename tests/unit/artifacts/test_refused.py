@@ -6,7 +6,6 @@ import io
 import json
 import shutil
 import tarfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from training import files
 
 from hack.cluster.slots import free_ports
+from tests.ociregistry import damage
 from tests.unit.artifacts.carrier import MODULE, TEAM, Carrier, Done, an_adapter
 from tests.unit.artifacts.images import push_image
 
@@ -171,33 +171,13 @@ def test_adapters_of_different_models(carrier: Carrier) -> None:
 
 def test_a_layer_that_was_damaged(carrier: Carrier) -> None:
     carrier.push(an_adapter(carrier.folder / "source"), "damaged:1")
-    blobs = carrier.registry.layout.home / "registry" / "data" / "docker" / "registry" / "v2"
-    manifest = json.loads(
-        next(
-            path.read_text()
-            for path in (blobs / "blobs").rglob("data")
-            if path.read_bytes().startswith(b"{")
-            and b'"layers"' in path.read_bytes()
-            and path.parent.name == tag_digest(blobs, "damaged")
-        )
-    )
-    digest = manifest["layers"][0]["digest"].removeprefix("sha256:")
-    blob = blobs / "blobs" / "sha256" / digest[:2] / digest / "data"
-    content = bytearray(blob.read_bytes())
-    content[40] ^= 1
-    kept = blob.read_bytes()
-    blob.write_bytes(bytes(content))
+    layout = carrier.registry.layout
+    digest = damage(layout, "damaged", "1")
     try:
         note = said(carrier, "damaged:1")
     finally:
-        blob.write_bytes(kept)
-    assert f"in place of sha256:{digest}" in note
-
-
-def tag_digest(storage: Path, repository: str) -> str:
-    """Digest that a tag stands for, out of the registry's own files."""
-    link = storage / "repositories" / repository / "_manifests" / "tags" / "1" / "current" / "link"
-    return link.read_text().strip().removeprefix("sha256:")
+        damage(layout, "damaged", "1")
+    assert f"in place of {digest}" in note
 
 
 def test_an_archive_that_reaches_out_of_its_folder_writes_nothing_there(carrier: Carrier) -> None:
