@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-OURS = 'controller=~"workspace|machines|nodeclaims"'
+OURS = 'controller=~"workspace|address|machines|nodeclaims"'
 
 
 @dataclass(frozen=True, slots=True)

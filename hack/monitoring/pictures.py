@@ -22,6 +22,8 @@ from hack.monitoring.panels import DASHBOARDS, Dashboard, Panel
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference" / "pictures"
 WIDTH, HEIGHT, MARGIN, LEGEND = 460, 210, 46, 52
+LEFT = 16
+"""What numbers of an axis need beside the margin."""
 POINTS = 60
 MOST_LINES = 4
 UNITS = {"short": "", "s": " s", "h": " h", "reqps": "/s", "bytes": "B", "percentunit": ""}
@@ -65,9 +67,9 @@ def drawn(board: Dashboard, ask: Ask) -> str:
     ]
     height = 50 + (len(shown) + 1) // 2 * HEIGHT
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH} {height}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-LEFT} 0 {LEFT + 2 * WIDTH} {height}"'
         ' font-family="sans-serif" font-size="11">'
-        f'<rect width="100%" height="100%" fill="#ffffff"/>'
+        f'<rect x="{-LEFT}" width="100%" height="100%" fill="#ffffff"/>'
         f'<text x="14" y="25" font-size="16">{escape(board.title)}</text>'
         f"{''.join(charts)}</svg>\n"
     )

@@ -132,6 +132,21 @@ async def test_both_processes_are_scraped_over_tls(watched: Prometheus) -> None:
     assert await until("both to be scraped", both)
 
 
+async def test_dashboards_and_alerts_look_at_every_controller_there_is(
+    watched: Prometheus,
+) -> None:
+    async def controllers(chosen: str) -> set[str]:
+        series = f"controller_runtime_reconcile_total{{{chosen}}}"
+        found = await watched.query(f"group by (controller) ({series})")
+        return {each["metric"]["controller"] for each in found}
+
+    async def there() -> set[str]:
+        found = await controllers(OPERATOR)
+        return found if found >= {"workspace", "machines"} else set()
+
+    assert await until("both to be scraped", there) <= await controllers(panels.OURS)
+
+
 async def test_who_scrapes_is_reviewed_with_rights_that_nothing_else_needs(
     watched: Prometheus, cluster: Bystander
 ) -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from hack import debian
 from hack.cluster.cache import cache_folder
-from hack.monitoring.panels import DASHBOARDS
+from hack.monitoring.panels import DASHBOARDS, OURS
 from tests.bystander import Json
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +80,13 @@ def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not()
     silent = {case["alertname"] for case in cases if not case.get("exp_alerts")}
 
     assert fires == silent == {alert["alert"] for alert in alerts()}
+
+
+def test_rules_look_at_the_controllers_that_dashboards_show() -> None:
+    named = re.findall(r"controller=~\"[^\"]*\"", "".join(str(rule["expr"]) for rule in rules()))
+
+    assert named
+    assert set(named) == {OURS}
 
 
 def test_whatever_is_recorded_is_read_by_a_rule_or_a_dashboard() -> None:
