@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,13 +48,23 @@ def check_adapters(model: str, revision: str, folder: Path, names: Iterable[str]
         return
     for name in names if shapes else ():
         try:
-            check_dimensions(Adapter.load(folder / name), shapes)
+            adapter = Adapter.load(folder / name)
+            pairs = (replace(pair, module=plain(pair.module)) for pair in adapter.pairs.values())
+            check_dimensions(replace(adapter, pairs={pair.module: pair for pair in pairs}), shapes)
         except NotAnAdapter as error:
             raise BadAdapter(name, error.said) from error
 
 
+def plain(name: str) -> str:
+    """A module's or a tensor's name without the part that a model of pictures has before it.
+
+    Checkpoints and PEFT put it at different places, or leave it out.
+    """
+    return name.replace("language_model.", "")
+
+
 def model_shapes(model: str, revision: str) -> Shapes:
-    """Shapes of a model's tensors by name; none where the hub does not tell them.
+    """Shapes of a model's tensors by plain name; none where the hub does not tell them.
 
     Raises:
         ImportError: this image lacks what reads them.
@@ -61,7 +72,7 @@ def model_shapes(model: str, revision: str) -> Shapes:
     from lora.fit import shapes_of
 
     if Path(model).is_dir():
-        return shapes_of(Path(model))
+        return {plain(name): shape for name, shape in shapes_of(Path(model)).items()}
     from huggingface_hub import errors, get_safetensors_metadata
 
     unknown = (errors.NotASafetensorsRepoError, errors.SafetensorsParsingError)
@@ -74,10 +85,10 @@ def model_shapes(model: str, revision: str) -> Shapes:
 
 
 def tensors(files: Iterable[Any]) -> Iterable[tuple[str, tuple[int, ...]]]:
-    """Name and shape of each tensor; () of a packed one."""
+    """Plain name and shape of each tensor; () of a packed one."""
     for file in files:
         for name, tensor in file.tensors.items():
-            yield name, tuple(tensor.shape) if tensor.dtype in UNPACKED else ()
+            yield plain(name), tuple(tensor.shape) if tensor.dtype in UNPACKED else ()
 
 
 def refused_by_vllm(error: ValueError) -> BadAdapter | None:

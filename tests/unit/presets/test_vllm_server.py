@@ -133,14 +133,23 @@ def test_a_broken_adapter_ends_the_start_with_its_reason(tmp_path: Path) -> None
     assert "adapter legal: its rank is 600" in json.loads(errors)["reason"]
 
 
-def test_an_adapter_of_another_model_ends_the_start_before_vllm_begins(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "tensor",
+    ["model.layers.0.q_proj", "model.language_model.layers.0.q_proj"],
+    ids=["of words", "of pictures"],
+)
+def test_an_adapter_of_another_model_ends_the_start_before_vllm_begins(
+    tmp_path: Path, tensor: str
+) -> None:
     weights = tmp_path / "weights"
     weights.mkdir()
-    save_file({"layers.0.q_proj.weight": np.zeros((8, 4))}, weights / "model.safetensors")
+    save_file({f"{tensor}.weight": np.zeros((8, 4))}, weights / "model.safetensors")
     for name, width in {"fits": 4, "legal": 3}.items():
         folder = an_adapter(tmp_path / "adapters" / name, rank=2)
         halves = {"A": np.zeros((2, width)), "B": np.zeros((8, 2))}
-        names = {half: f"base_model.model.layers.0.q_proj.lora_{half}.weight" for half in halves}
+        names = {
+            half: f"base_model.model.model.layers.0.q_proj.lora_{half}.weight" for half in halves
+        }
         tensors = {names[half]: tensor for half, tensor in halves.items()}
         save_file(tensors, folder / "adapter_model.safetensors")
     shutil.copytree(tmp_path / "adapters" / "fits", tmp_path / "adapters" / ".merged")
@@ -150,7 +159,7 @@ def test_an_adapter_of_another_model_ends_the_start_before_vllm_begins(tmp_path:
 
     assert (program.returncode, output) == (1, "")
     said = json.loads(errors)["reason"]
-    assert said.startswith("adapter legal: it does not fit the model: its layers.0.q_proj ")
+    assert said.startswith("adapter legal: it does not fit the model: its model.layers.0.q_proj ")
     assert "8 x 3" in said
     assert "8 x 4" in said
 
