@@ -164,6 +164,7 @@ class Judge:
 
     def unhindered(self, lives: list[Life]) -> None:
         """When nothing goes wrong nobody is refused: each knows of its own writes."""
+        self._pins.unhindered()
         for life in lives:
             for what in life.link.refused:
                 if not what.startswith("PATCH /api/v1/nodes/own-"):  # two may want one

@@ -1,9 +1,9 @@
 """Which nodes somebody has brought, to which Workspace each is pinned, and what must hold of that.
 
-A node is never taken from a Workspace that is there, nor given to one that is not, nor given
-back while a pod of its Workspace is on it; no Workspace goes before its label does, and in the
-end no node carries one. What a former leader had under way does not count: the label of a
-Workspace that is gone is nobody's.
+A node is never taken from a Workspace that is there, nor given to one that is not; no Workspace
+goes before its label does, and in the end no node carries one. What a former leader had under way
+does not count: the label of a Workspace that is gone is nobody's. Where nothing goes wrong no node
+is given back while a pod of its Workspace is on it; whoever has not heard of a pod may do that.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Pins:
         self._say = say
         self._is_former = is_former
         self._strays: set[tuple[str, str]] = set()
+        self._hasty: list[str] = []
         api.on_event.append(self._hear)
 
     def end(self) -> None:
@@ -41,6 +42,11 @@ class Pins:
         for node, uid in self._pinned():
             if uid not in self._living():
                 self._say(f"in the end {node} is still pinned to {uid}")
+
+    def unhindered(self) -> None:
+        """Judge what nobody does who has heard of everything."""
+        for sentence in self._hasty:
+            self._say(sentence)
 
     def _hear(self, event: Event) -> None:
         if event.kind.plural == "nodes" and event.by and not event.is_end:
@@ -64,7 +70,7 @@ class Pins:
         if after and after not in self._living():
             self._say(f"{name} was given to {after}, which is not there")
         if before and any(self._is_on(pod, name, before) for pod in self._api.items("pods")):
-            self._say(f"{name} was given back with a pod of {before} on it")
+            self._hasty.append(f"{name} was given back with a pod of {before} on it")
 
     def _is_on(self, pod: Json, node: str, uid: str) -> bool:
         return pod["spec"].get("nodeName") == node and dict(demands(pod["spec"])).get(PIN) == [uid]
