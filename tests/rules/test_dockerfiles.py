@@ -67,9 +67,9 @@ def test_nothing_else_is_fetched(dockerfile: Path) -> None:
 
 def test_what_it_stands_on_can_be_named_by_digest(dockerfile: Path) -> None:
     arguments = {words[0].partition("=")[0] for name, words in steps(dockerfile) if name == "ARG"}
-    froms = [words for name, words in steps(dockerfile) if name == "FROM"]
-    bases = {next(word for word in words if not word.startswith("--")) for words in froms}
+    stages = [words for name, words in steps(dockerfile) if name == "FROM"]
+    bases = {next(word for word in words if not word.startswith("--")) for words in stages}
 
-    assert froms
+    assert stages
     assert {each.removeprefix("$") for each in bases} <= arguments
     assert all(each.startswith("$") for each in bases)
