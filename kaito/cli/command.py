@@ -24,6 +24,7 @@ _CLUSTER_HELP = {
     "why": "the one cause for which a Workspace is not ready, and what helps",
     "chat": "ask the model, through the API server; without a question, as many as you type",
 }
+_LISTS = ("models", "skus")
 COMMANDS = (*_HELP, *_CLUSTER_HELP)
 """Words with which `python -m kaito` answers a question instead of running the controller."""
 
@@ -55,8 +56,9 @@ def parsers(program: str = PROGRAM) -> dict[str, argparse.ArgumentParser]:
     made["status"].add_argument(
         "-w", "--watch", action="store_true", help="look again every second, until Ctrl-C"
     )
-    for name in ("status", "why"):
-        _add_output(made[name])
+    for name, each in made.items():
+        if name != "chat":
+            _add_output(each, *(("wide",) if name in _LISTS else ()))
     _add_wishes(made["chat"])
     return {"": whole, **made}
 
@@ -137,7 +139,6 @@ def reply(argv: Sequence[str]) -> Reply:
 
 def _add_shared(made: argparse.ArgumentParser) -> None:
     """Add the flags of what the catalogue answers."""
-    _add_output(made)
     made.add_argument(
         "--cloud",
         choices=("azure", "aws", "arc"),
@@ -152,12 +153,12 @@ def _add_shared(made: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_output(made: argparse.ArgumentParser) -> None:
-    """Add the flag that chooses between people and programs."""
+def _add_output(made: argparse.ArgumentParser, *more: str) -> None:
+    """Add the flag that chooses between people and programs, and further forms for people."""
     made.add_argument(
         "-o",
         dest="output",
-        choices=("table", "json"),
+        choices=("table", *more, "json"),
         default="table",
         help="form of the answer [default: %(default)s]",
     )

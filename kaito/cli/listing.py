@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
@@ -10,7 +12,9 @@ from kaito.sizing.tuning import untunable
 
 MODELS = ("model", "licence", "access", "weights", "context", "run-times", "tools", "reasoning")
 MODELS_TAIL = ("tuning", "other names")
+MODELS_NARROW = ("model", "weights", "context", "tuning", "access")
 SKUS = ("instance type", "GPUs", "each", "total", "GPU", "capability", "retired", "successor")
+SKUS_NARROW = ("instance type", "GPUs", "each", "GPU", "retired")
 
 
 def models(catalog: Catalog, *, output: str) -> Reply:
@@ -18,14 +22,21 @@ def models(catalog: Catalog, *, output: str) -> Reply:
     if output == "json":
         return Reply(as_json([model.model_dump(mode="json") for model in catalog.models()]))
     rows = [model_row(model) for model in catalog.models()]
-    return Reply(table((*MODELS, *MODELS_TAIL), rows))
+    return _tabled((*MODELS, *MODELS_TAIL), rows, () if output == "wide" else MODELS_NARROW)
 
 
 def skus(catalog: Catalog, *, output: str) -> Reply:
     """Every instance type of a cloud."""
     if output == "json":
         return Reply(as_json([sku.model_dump(mode="json") for sku in catalog.skus.values()]))
-    return Reply(table(SKUS, [sku_row(sku) for sku in catalog.skus.values()]))
+    rows = [sku_row(sku) for sku in catalog.skus.values()]
+    return _tabled(SKUS, rows, () if output == "wide" else SKUS_NARROW)
+
+
+def _tabled(head: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence[str]) -> Reply:
+    """A table of the columns that are shown; of all where none is named."""
+    places = [head.index(name) for name in shown or head]
+    return Reply(table(shown or head, [[row[place] for place in places] for row in rows]))
 
 
 def model_row(preset: Preset) -> tuple[str, ...]:

@@ -45,13 +45,23 @@ def test_one_type_is_explained_in_the_sentence_of_the_status() -> None:
 def test_a_spelling_that_the_cloud_does_not_have_is_told_with_its_own() -> None:
     other, own = "Standard_ND96asr_A100_v4", "Standard_ND96asr_v4"
 
-    for words in (["fit", "phi-4"], ["skus"]):
+    for words in (["fit", "phi-4"], ["skus", "-o", "wide"]):
         (line,) = [line for line in reply(words).text.splitlines() if line.startswith(other)]
         assert line.split()[-1] == own
     assert (
         f"the cloud knows no such name, use {own}"
         in reply(["fit", "phi-4", "--instance-type", other]).text
     )
+
+
+@pytest.mark.parametrize("words", [["models"], ["skus"], ["skus", "--cloud", "aws"]])
+def test_a_list_fits_a_terminal_and_its_wide_form_tells_more(words: list[str]) -> None:
+    narrow = reply(words).text.splitlines()
+    wide = reply([*words, "-o", "wide"]).text.splitlines()
+
+    assert max(map(len, narrow)) <= 80
+    assert [line.split()[0] for line in narrow] == [line.split()[0] for line in wide]
+    assert all(len(ours) < len(theirs) for ours, theirs in zip(narrow, wide, strict=True))
 
 
 def test_what_does_not_fit_is_exit_code_1_with_the_numbers() -> None:
