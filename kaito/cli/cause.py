@@ -146,7 +146,7 @@ def _of_nodes(nodes: Iterable[Node]) -> Iterator[_Trouble]:
 def _of_pods(scene: Scene) -> Iterator[_Trouble]:
     """What keeps pods from running, else what they are busy with."""
     for pod in scene.pods:
-        cause = first_cause((pod,), now=scene.now)
+        cause = first_cause((pod,), now=scene.now, spec=scene.replica_spec)
         if cause:
             yield _Trouble(f"Pod {pod.metadata.name}", str(cause.reason), cause.message)
     for pod in scene.pods:

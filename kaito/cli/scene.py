@@ -9,7 +9,7 @@ from kaito.api.machine import Machine
 from kaito.api.nodeclaim import NodeClaim
 from kaito.api.workspace import Workspace
 from kaito.kube.conditions import condition
-from kaito.kube.kinds import Deployment, Job, Node, Pod, Service, StatefulSet
+from kaito.kube.kinds import Deployment, Job, Node, Pod, ReplicaSpec, Service, StatefulSet
 from kaito.kube.objects import Condition
 
 Claim = Machine | NodeClaim
@@ -45,6 +45,12 @@ class Scene:
     pods: tuple[Pod, ...] = ()
     service: Service | None = None
     hidden: tuple[str, ...] = ()
+
+    @property
+    def replica_spec(self) -> ReplicaSpec:
+        """What the workload says of its pods; of a Job's nothing is known."""
+        specs = (each.spec for each in self.workloads if not isinstance(each, Job))
+        return next(specs, ReplicaSpec())
 
     def age_seconds(self, since: datetime | None) -> float | None:
         """Seconds from `since` to now, at least 0; None without a time."""

@@ -140,7 +140,7 @@ def _pod(scene: Scene, pod: Pod) -> Branch:
     """One pod in the words that `kubectl get pods` has for it."""
     containers = pod.status.container_statuses
     ready = sum(each.ready for each in containers)
-    cause = first_cause((pod,), now=scene.now)
+    cause = first_cause((pod,), now=scene.now, spec=scene.replica_spec)
     waiting = _waiting((*pod.status.init_container_statuses, *containers))
     state = "Deleting" if pod.is_deleting else waiting or pod.status.reason or pod.status.phase
     well = pod.status.phase == "Succeeded" or (bool(containers) and ready == len(containers))

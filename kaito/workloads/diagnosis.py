@@ -79,8 +79,9 @@ def first_cause(
 ) -> Cause | None:
     """The cause to speak of, None while the pods merely take their time.
 
-    Several pods mostly fail alike: the one of the first name speaks for all of them. Of a group
-    that serves together, those that ended because another was lost come last.
+    Several pods mostly fail alike: the one of the first name speaks for all of them. One that has
+    failed for good comes after its successors, and of a group that serves together come last those
+    that ended because another was lost.
 
     Args:
         pods: of the workload's present revision.
@@ -89,7 +90,7 @@ def first_cause(
         complaints: why volumes of pods are missing, by the pod's name.
     """
     bounds = bounds_of(spec)
-    for pod in sorted(pods, key=lambda pod: (_is_left_alone(pod), pod.metadata.name)):
+    for pod in sorted(pods, key=_turn):
         said = complaints.get(pod.metadata.name)
         found = (said and _volume_cause(pod, said, now=now)) or next(
             _causes(pod, now, bounds), None
@@ -97,6 +98,11 @@ def first_cause(
         if found:
             return found
     return None
+
+
+def _turn(pod: Pod) -> tuple[bool, bool, str]:
+    """When a pod is heard, among others."""
+    return _is_left_alone(pod), pod.status.phase == "Failed", pod.metadata.name
 
 
 def _is_left_alone(pod: Pod) -> bool:

@@ -69,6 +69,22 @@ def test_pods_that_load_say_so() -> None:
     assert found.remedy == WORKSPACE["WorkloadProgressing"].remedy
 
 
+def test_a_container_that_runs_again_for_a_moment_still_crashes() -> None:
+    lasting = {"min_ready_seconds": 10, "template": {"spec": {"containers": [{"name": "phi"}]}}}
+    deployment = scenes.a_deployment(ready=1)
+    spec = deployment.spec.model_copy(update=lasting)
+    workload = deployment.model_copy(update={"spec": spec})
+    states = {
+        "state": {"running": {"startedAt": scenes.ago(3)}},
+        "lastState": {"terminated": {"exitCode": 3}},
+    }
+    again = scenes.a_pod(ready=True, **states)
+
+    found = finding(replace(held("WorkloadProgressing"), workloads=(workload,), pods=(again,)))
+
+    assert (found.subject, found.reason) == ("Pod phi-0", "ContainerCrashLoopBackOff")
+
+
 def test_a_node_that_is_not_ready_is_named() -> None:
     node = scenes.a_node(ready="False", message="container runtime is down")
     found = finding(replace(held("NodesNotReady"), nodes=(node,)))

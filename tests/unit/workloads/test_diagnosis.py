@@ -343,6 +343,13 @@ def named(name: str, sick: Pod) -> Pod:
     return sick.model_copy(update={"metadata": sick.metadata.model_copy(update={"name": name})})
 
 
+def test_the_successor_of_a_pod_that_was_evicted_speaks_first() -> None:
+    evicted = named("w-0", pod(phase="Failed", reason="Evicted", message="too full"))
+
+    assert "pod w-1" in cause(evicted, named("w-1", crashed())).message
+    assert "too full" in cause(evicted, named("w-1", pod(phase="Running"))).message
+
+
 def test_of_a_group_the_pod_that_failed_speaks_and_not_those_that_it_left_alone() -> None:
     # 75 is what presets/inference/group.py exits with when another pod is gone.
     left, failed = named("w-0", crashed(exitCode=75)), named("w-1", crashed(exitCode=2))
