@@ -74,11 +74,8 @@ def test_a_container_that_runs_again_for_a_moment_still_crashes() -> None:
     deployment = scenes.a_deployment(ready=1)
     spec = deployment.spec.model_copy(update=lasting)
     workload = deployment.model_copy(update={"spec": spec})
-    states = {
-        "state": {"running": {"startedAt": scenes.ago(3)}},
-        "lastState": {"terminated": {"exitCode": 3}},
-    }
-    again = scenes.a_pod(ready=True, **states)
+    running, ended = {"startedAt": scenes.ago(3)}, {"exitCode": 3}
+    again = scenes.a_pod(ready=True, state={"running": running}, lastState={"terminated": ended})
 
     found = finding(replace(held("WorkloadProgressing"), workloads=(workload,), pods=(again,)))
 
