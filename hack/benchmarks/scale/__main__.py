@@ -2,9 +2,10 @@
 
 The floor is a bare script that makes the same objects with the same HTTP client and as many
 requests in flight, and checks nothing; it is timed to the same end, on the same servers and the
-same infrastructure. Servers are started anew for each figure. Progress goes to stderr; the last
-line is JSON with a row for each number of workspaces. A whole run takes about six minutes and
-writes the page in docs/ anew.
+same infrastructure. Servers are started anew for each figure. In a whole run figures are medians of
+three runs, ours and the floor's in turn. Progress goes to stderr; the last line is JSON with a row
+for each number of workspaces. A whole run takes about fifteen minutes and writes the page in docs/
+anew.
 """
 
 from __future__ import annotations
@@ -22,20 +23,25 @@ from pathlib import Path
 from hack.benchmarks.scale.arrivals import Late
 from hack.benchmarks.scale.page import UPSTREAM, page
 from hack.benchmarks.scale.programs import imports_mb
-from hack.benchmarks.scale.rows import Row, row
+from hack.benchmarks.scale.rows import MANY, RUNS, Row, median_row, row
 
 WHOLE = {"instant": (1, 20, 100, 300, 1000), "pools": (1, 20, 90)}
 QUICK = {"instant": (3,), "pools": (1,)}
 PAGE = Path("docs/reference/scale.md")
 
 
-async def measured(wanted: Mapping[str, Sequence[int]]) -> Sequence[Row]:
-    """All rows, in order."""
+async def measured(wanted: Mapping[str, Sequence[int]], *, runs: int) -> Sequence[Row]:
+    """All rows, in order; those of many workspaces come of one run."""
     imported = await imports_mb()
     rows = []
     for infrastructure, counts in wanted.items():
         for count in counts:
-            found = await row(infrastructure, count, imports_mb=imported, say=_say)
+            times = runs if count < MANY else 1
+            each = [
+                await row(infrastructure, count, imports_mb=imported, say=_say)
+                for _ in range(times)
+            ]
+            found = median_row(each)
             _say(_beside(found))
             rows.append(found)
     return rows
@@ -50,7 +56,7 @@ def main() -> int:
         wanted = {"instant": asked.instant or (), "pools": asked.pools or ()}
     load = os.getloadavg()[0]
     try:
-        rows = asyncio.run(measured(wanted))
+        rows = asyncio.run(measured(wanted, runs=asked.runs or (1 if asked.quick else RUNS)))
     except Late as failure:
         _say(f"not all workspaces became ready: {failure}")
         return 1
@@ -76,6 +82,7 @@ def _beside(row: Row) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hack/bench scale", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few, to see that it works")
+    parser.add_argument("--runs", type=int, help=f"of each row; {RUNS} unless it is quick")
     parser.add_argument("--page", help=f"write the page here; a whole run writes {PAGE}")
     for name in WHOLE:
         parser.add_argument(f"--{name}", type=_counts, metavar="N,N", help="only these numbers")

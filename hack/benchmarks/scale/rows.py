@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from hack.benchmarks.scale.arrivals import arriving
 from hack.benchmarks.scale.grounds import GROUNDS, Ground
@@ -14,6 +15,8 @@ from hack.benchmarks.scale.record import Record, recorded, workspace
 from hack.benchmarks.scale.script import Order, claim
 
 LIMIT_SECONDS = 240.0
+RUNS, MANY = 3, 1000
+"""How often a row is measured, and from how many workspaces on it is measured once."""
 Say = Callable[[str], None]
 
 
@@ -67,8 +70,19 @@ class _Run:
     pool: object
 
 
+def median_row(rows: Sequence[Row]) -> Row:
+    """Each figure is the median of those of several runs; the ratio is that of two medians."""
+    found = [asdict(each) for each in rows]
+    medians = {
+        name: round(statistics.median(each[name] for each in found), 2)
+        for name in found[0].keys() - {"infrastructure", "n"}
+    }
+    ratio = round(medians["ready_seconds"] / medians["floor_seconds"], 2)
+    return Row(**{**found[0], **medians, "ratio": ratio})
+
+
 async def row(infrastructure: str, count: int, *, imports_mb: float, say: Say) -> Row:
-    """Measure for so many workspaces."""
+    """Measure once for so many workspaces, and then their floor."""
     place = GROUNDS[infrastructure]
     async with place(controlled=True) as ground:
         run = await _controlled(ground, count)

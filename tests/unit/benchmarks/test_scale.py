@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from hack.benchmarks.scale.arrivals import Arrivals, Late
 from hack.benchmarks.scale.page import page
 from hack.benchmarks.scale.record import Record, workspace
-from hack.benchmarks.scale.rows import Row, percentile
+from hack.benchmarks.scale.rows import Row, median_row, percentile
 from hack.benchmarks.scale.script import CLAIM, NAME, UID, filled
 
 
@@ -68,26 +69,56 @@ def test_each_workspace_has_a_selector_of_its_own() -> None:
     assert body["resource"]["labelSelector"] == {"matchLabels": {"apps": "bench-0001"}}
 
 
-def test_the_page_has_our_floor_beside_the_figures_of_upstream() -> None:
-    row = Row(
-        infrastructure="instant",
-        n=300,
-        ready_seconds=12.5,
-        floor_seconds=10.0,
-        ratio=1.25,
-        p50_seconds=6.0,
-        p99_seconds=12.0,
-        requests_per_workspace=5.2,
-        cpu_seconds=3.5,
-        peak_mb=110.0,
-        above_imports_mb=18.0,
-    )
+ROW = Row(
+    infrastructure="instant",
+    n=300,
+    ready_seconds=12.5,
+    floor_seconds=10.0,
+    ratio=1.25,
+    p50_seconds=6.0,
+    p99_seconds=12.0,
+    requests_per_workspace=5.2,
+    cpu_seconds=3.5,
+    peak_mb=110.0,
+    above_imports_mb=18.0,
+)
 
-    text = page([row], today=date(2026, 1, 2), load=0.25)
+
+def test_the_page_has_our_floor_beside_the_figures_of_upstream() -> None:
+    text = page([ROW], today=date(2026, 1, 2), load=0.25)
 
     assert "on 2026-01-02" in text
     assert "\n0.2 other processes wanted a processor" in text
     assert "| infrastructure | n | ready, s | floor, s | ratio |" in text
-    assert "| instant | 300 | 12.5 | 10.0 | 1.25 | 6.0 | 12.0 | 5.2 | 3.5 | 110.0 | 18.0 |" in text
+    assert (
+        "| instant | 300 | 12.5 | 10.0 | 1.25 | 6.0 | 12.0 | 5.2 | 3.5 | 110.0 | 18.0 | ≤ 1.3 x |"
+        in text
+    )
     assert "| 300 | 145.0 | 21.0 | 10.0 |" in text
     assert "| 100 | 47.0" not in text
+    assert "Above the aim" not in text
+
+
+def test_the_page_says_what_keeps_a_row_above_the_aim() -> None:
+    slow = replace(ROW, infrastructure="pools", n=90, ratio=1.31)
+    single = replace(ROW, n=1, ratio=1.9, ready_seconds=0.09)
+
+    text = page([single, ROW, slow], today=date(2026, 1, 2), load=0.25)
+
+    assert "| 18.0 | ≤ 0.3 s |" in text
+    assert "\nAbove the aim, `pools` with 90: the provisioner writes" in text
+    assert "Above the aim, `instant`" not in text
+
+
+def test_a_row_holds_the_median_of_each_figure_and_the_ratio_of_two_medians() -> None:
+    runs = [
+        replace(ROW, ready_seconds=10.0, floor_seconds=9.0, cpu_seconds=2.0),
+        replace(ROW, ready_seconds=30.0, floor_seconds=8.0, cpu_seconds=4.0),
+        replace(ROW, ready_seconds=12.0, floor_seconds=20.0, cpu_seconds=3.0),
+    ]
+
+    found = median_row(runs)
+
+    assert (found.infrastructure, found.n) == ("instant", 300)
+    assert (found.ready_seconds, found.floor_seconds, found.ratio) == (12.0, 9.0, 1.33)
+    assert found.cpu_seconds == 3.0
