@@ -35,7 +35,9 @@ IMPORTED_AS = {
     "pytest-asyncio": "pytest_asyncio",
     "pytest-timeout": "pytest_timeout",
 }
-BROUGHT_BY_OTHERS = {"azure", "pyarrow", "pydantic_core", "starlette", "tokenizers", "yarl"}
+BROUGHT_BY_OTHERS = {
+    *("azure", "huggingface_hub", "pyarrow", "pydantic_core", "starlette", "tokenizers", "yarl"),
+}
 """Comes with azure-identity, datasets, pydantic, fastapi, transformers and aiohttp, and fits."""
 
 PROGRAMS = {"front", "serving", "process", "training", "oci", "lora"}
