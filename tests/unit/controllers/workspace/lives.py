@@ -29,6 +29,7 @@ from tests.unit.controllers.workspace.worlds import (
     CATALOG,
     NOW,
     PRESET,
+    UID,
     World,
     deleting,
     observed,
@@ -76,6 +77,29 @@ def begin() -> Observed:
     return observed(workspace=workspace(resource=resource), catalog=catalog)
 
 
+def begin_mixed() -> Observed:
+    """The same, where somebody has brought one node of two."""
+    own = Node.model_validate(
+        {
+            "metadata": {
+                "name": "own",
+                "uid": "uid-own",
+                "labels": {"apps": "phi", labels.INSTANCE_TYPE: SCARCE},
+            },
+            "status": {
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "allocatable": {"nvidia.com/gpu": "1"},
+            },
+        }
+    )
+    return with_nodes(begin(), own)
+
+
+def is_pinned(node: Node) -> bool:
+    """Whether the pods may go to a node."""
+    return node.metadata.labels.get(labels.CREATED_FOR) == UID
+
+
 def actions(seen: Observed) -> tuple[Action, ...]:
     """What the plan would do."""
     return tuple(action for step in plan(seen) for action in step.actions)
@@ -114,7 +138,7 @@ def helped(seen: Observed) -> Iterator[Observed]:
     if running is None and seen.pods and seen.workspace.inference:
         yield replace(seen, pods=())
     yield from tuning_helped(seen)
-    ready = tuple(node for node in seen.nodes if is_up(node))
+    ready = tuple(node for node in seen.nodes if is_up(node) and is_pinned(node))
     if running and running.status.ready_replicas < COUNT <= len(ready):
         pods = tuple(pod_on(node.metadata.name) for node in ready[:COUNT])
         yield replace(with_replicas(seen, COUNT), pods=pods)
@@ -211,7 +235,7 @@ def gist(seen: Observed) -> tuple[object, ...]:
         told.worker_nodes,
         tuple((one.ordinal, one.attempt, one.reason) for one in told.attempts),
         tuple(sorted(map(_claim_gist, seen.claims))),
-        tuple(sorted((node.metadata.name, is_up(node)) for node in seen.nodes)),
+        tuple(sorted((node.metadata.name, is_up(node), is_pinned(node)) for node in seen.nodes)),
         seen.service is not None,
         seen.headless is not None,
         _workload_gist(seen.deployment),

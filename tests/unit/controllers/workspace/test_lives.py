@@ -16,7 +16,9 @@ from tests.unit.controllers.workspace.lives import (
     Life,
     actions,
     begin,
+    begin_mixed,
     helped,
+    is_pinned,
     is_up,
     reachable,
     stored,
@@ -31,6 +33,11 @@ ROUNDS = 80
 @pytest.fixture(scope="module")
 def lives() -> list[Life]:
     return list(reachable(begin(), strokes=1).values())
+
+
+@pytest.fixture(scope="module")
+def mixed() -> list[Life]:
+    return list(reachable(begin_mixed(), strokes=1).values())
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +119,31 @@ def test_ready_is_said_exactly_when_it_serves(lives: list[Life]) -> None:
         seen = life.seen
         if not seen.workspace.is_deleting and not actions(seen):
             assert all(step.satisfied for step in plan(seen)) == is_serving(seen), seen
+
+
+def runs_where_it_is_pinned(seen: Observed) -> bool:
+    """The goal where a node was brought: whoever made a node, pods are where the status says."""
+    on = sorted(pod.spec.node_name for pod in seen.pods)
+    up = {node.metadata.name for node in seen.nodes if is_up(node) and is_pinned(node)}
+    return (
+        len(on) == COUNT
+        and up.issuperset(on)
+        and seen.workload is not None
+        and seen.workload.status.ready_replicas == COUNT
+        and seen.workspace.status.worker_nodes == tuple(on)
+    )
+
+
+def test_every_life_on_a_node_that_was_brought_ends_pinned_or_gone(mixed: list[Life]) -> None:
+    assert len(mixed) > 400
+    for life in mixed:
+        end = at_rest(life.seen)
+
+        if life.seen.workspace.is_deleting:
+            assert end is None, life.seen
+        else:
+            assert end is not None
+            assert runs_where_it_is_pinned(end), end
 
 
 def test_every_tuning_ends_with_its_adapter_on_record_or_gone(tunings: list[Life]) -> None:

@@ -176,7 +176,8 @@ class World:
                 return self._finalizers((*seen.metadata.finalizers, labels.WORKSPACE_FINALIZER))
             case ReleaseFinalizer(seen):
                 alone = seen.metadata.finalizers == (labels.WORKSPACE_FINALIZER,)
-                return self if self.seen.claims else World(None if alone else self.seen)
+                left = (*self.seen.claims, *self._pinned())
+                return self if left else World(None if alone else self.seen)
 
     def _created(self, claim: Claim) -> World:
         """A claim more, unless one of its name is there."""
@@ -184,6 +185,17 @@ class World:
         if any(have.metadata.name == claim.metadata.name for have in self.seen.claims):
             return self
         return World(replace(self.seen, claims=(*self.seen.claims, claim)))
+
+    def _pinned(self, *, bought: bool = False) -> tuple[Node, ...]:
+        """Nodes that carry the workspace's uid: those that were brought, or all of them."""
+        assert self.seen
+        uid = self.seen.workspace.metadata.uid
+        return tuple(
+            node
+            for node in self.seen.nodes
+            if node.metadata.labels.get(labels.CREATED_FOR) == uid
+            if bought or labels.WORKSPACE not in node.metadata.labels
+        )
 
     def _labelled(self, action: Pin | Unpin) -> World:
         """A node with the label by which pods are pinned, or without."""
@@ -211,7 +223,7 @@ class World:
         if kind == "Pod":
             return World(replace(self.seen, preflights=(Pod.model_validate(manifest),)))
         count = self.seen.workspace.resource.count
-        pods = tuple(pod_on(node.metadata.name) for node in self.seen.nodes[:count])
+        pods = tuple(pod_on(node.metadata.name) for node in self._pinned(bought=True)[:count])
         if kind == "StatefulSet":
             group = _fresh(StatefulSet.model_validate(manifest))
             return World(replace(self.seen, stateful_set=group, pods=pods))
