@@ -43,7 +43,8 @@ def reason(server: Server) -> str:
     """Why there is no server, once its program has ended."""
     assert server.process.wait(240) == 1, server.log.read_text()[-3000:]
     lines = server.log.read_text().splitlines()
-    (said,) = [line for line in lines if line.startswith("{") and "model.failed" in line]
+    # vLLM puts the name of its process before every line.
+    (said,) = [line[line.index("{") :] for line in lines if '"model.failed"' in line]
     return str(json.loads(said)["reason"])
 
 

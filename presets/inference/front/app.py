@@ -15,6 +15,7 @@ from fastapi.exceptions import StarletteHTTPException as HTTPException
 from fastapi.responses import JSONResponse
 from prometheus_client import Counter
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 
 from front.asked import INNER_SCOPE, Inner, Refused, with_id
 from front.completion import Completion
@@ -67,6 +68,9 @@ class Front:
             except (ServingError, HTTPException) as error:
                 response = await self._refusal(request, error)
                 await response(scope, receive, send)
+            except ClientDisconnect:
+                # It left before all of its question was there: nobody waits for an answer.
+                return
 
     async def _through(self, request: Request, scope: Scope, send: Send) -> None:
         """Pass a request on; one for a text only once all of it is there.
