@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,8 @@ from enum import StrEnum
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _MANY = 10
 """Of a unit: beyond that the next smaller one says nothing."""
+_NARROW = 20
+"""Characters: sentences are not broken into less."""
 
 
 class Tone(StrEnum):
@@ -50,14 +53,23 @@ class Pen:
     Attributes:
         colour: escape sequences are understood.
         lines: box-drawing characters are; else ASCII stands for them.
+        columns: sentences are broken at that width; 0 leaves them whole, for programs.
     """
 
     colour: bool = False
     lines: bool = False
+    columns: int = 0
 
     def painted(self, text: str, tone: Tone) -> str:
         """The text in the tone's colour."""
         return f"\x1b[{tone.value}m{text}\x1b[0m" if self.colour and tone.value else text
+
+    def broken(self, sentence: str, indent: int) -> list[str]:
+        """A sentence in the lines that fit beside an indent, in characters; words stay whole."""
+        width = self.columns - indent
+        if not self.columns or width < _NARROW:
+            return [sentence]
+        return textwrap.wrap(sentence, width, break_long_words=False, break_on_hyphens=False)
 
     @property
     def joints(self) -> tuple[str, str, str]:
@@ -111,7 +123,8 @@ def _rows(branch: Branch, pen: Pen, *, lead: str, below: str) -> Iterator[tuple[
     middle, last, beside = pen.joints
     stem = f"{below}{beside if branch.children else '   '}"
     for note in branch.notes:
-        yield "", f"{stem}{note}"
+        for line in pen.broken(note, len(stem)):
+            yield "", f"{stem}{line}"
     for position, child in enumerate(branch.children):
         is_last = position == len(branch.children) - 1
         yield from _rows(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from kaito.api.workspace import READY, STALLED
-from kaito.cli.branch import duration
+from kaito.cli.branch import PLAIN, Pen, duration, text
 from kaito.cli.remedies import remedy_of
 from kaito.cli.reply import NO, SUCCESS, Reply, as_json
 from kaito.cli.scene import Claim, Scene, kind_of, obstacle
@@ -17,6 +17,7 @@ from kaito.workloads.diagnosis import first_cause
 
 UNSEEN = "NotObserved"
 """No controller has looked at the present spec."""
+_INDENT = len("remedy:  ")
 UNSEEN_GRACE = timedelta(seconds=10)
 _QUIET = (
     "look whether the operator runs (`kubectl get pods --all-namespaces --selector"
@@ -68,20 +69,28 @@ def finding(scene: Scene) -> Finding:
     )
 
 
-def reply(found: Finding, *, output: str) -> Reply:
+def reply(found: Finding, *, output: str, pen: Pen = PLAIN) -> Reply:
     """The finding in words, or as data."""
     code = SUCCESS if found.ready else NO
     if output == "json":
         return Reply(as_json(asdict(found)), code)
     since = f" for {duration(found.seconds)}" if found.seconds is not None else ""
     state = "ready" if found.ready else "stalled" if found.stalled else "not ready yet"
-    lines = [
-        f"state:   {state}{since}",
-        f"where:   {found.subject}",
-        f"cause:   {found.reason}: {found.message}".rstrip(": "),
-        f"remedy:  {found.remedy}",
-    ]
-    return Reply("".join(f"{line}\n" for line in lines), code)
+    told = {
+        "state:": f"{state}{since}",
+        "where:": found.subject,
+        "cause:": f"{found.reason}: {found.message}".rstrip(": "),
+        "remedy:": found.remedy,
+    }
+    lines = [line for word, sentence in told.items() for line in _beside(word, sentence, pen)]
+    return Reply(text(lines), code)
+
+
+def _beside(word: str, sentence: str, pen: Pen) -> Iterator[str]:
+    """A sentence in the lines that it takes, the first of them beside a word."""
+    for line in pen.broken(sentence, _INDENT):
+        yield f"{word.ljust(_INDENT)}{line}"
+        word = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ async def _looked(client: Client, ref: Ref, given: argparse.Namespace) -> Reply:
     if scene is None:
         return _missing(ref, await looker.others(ref.namespace))
     if given.command == "why":
-        return cause.reply(cause.finding(scene), output=given.output)
+        pen = settings.pen(sys.stdout)
+        return cause.reply(cause.finding(scene), output=given.output, pen=pen)
     return _drawn(scene, output=given.output)
 
 
@@ -123,7 +124,7 @@ async def _asked(talk: Talk, question: str, client: Client) -> int:
         if found.ready:
             raise
         sys.stderr.write(f"{talk.service} does not answer: {error.message}\n")
-        return _written(cause.reply(found, output="table"))
+        return _written(cause.reply(found, output="table", pen=settings.pen(sys.stdout)))
     _show("\n")
     return SUCCESS
 

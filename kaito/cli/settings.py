@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -58,11 +59,15 @@ def presets() -> Path:
 
 
 def pen(stream: TextIO) -> Pen:
-    """What may be written to a stream: colour on a terminal, unless NO_COLOR or TERM object."""
+    """What may be written to a stream: colour on a terminal, unless NO_COLOR or TERM object.
+
+    Only a terminal has sentences broken at its width, or at what COLUMNS says.
+    """
     encoding = (getattr(stream, "encoding", "") or "").lower().replace("-", "")
     terminal = stream.isatty()
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
-    return Pen(colour=terminal and wanted, lines=encoding == "utf8")
+    columns = shutil.get_terminal_size().columns if terminal else 0
+    return Pen(colour=terminal and wanted, lines=encoding == "utf8", columns=columns)
 
 
 def is_terminal(stream: TextIO | None = None) -> bool:

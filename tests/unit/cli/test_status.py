@@ -114,6 +114,19 @@ def test_colour_changes_nothing_but_the_colour() -> None:
     ] == list(drawn(root))
 
 
+def test_a_sentence_is_broken_at_the_edge_of_a_terminal() -> None:
+    said = "node aks-1 has not joined: " + "its kubelet is silent, " * 6
+    leaf = Branch("Node", "n", "NotReady", notes=(said.strip(),))
+    root = Branch("Workspace", "w", "Pending", notes=(said.strip(),), children=(leaf,))
+
+    lines = drawn(root, Pen(columns=60))
+
+    assert max(map(len, lines)) <= 60
+    assert " ".join(" ".join(lines).replace("|", "").split()).count(said.strip()) == 2
+    assert [line[:3] for line in lines[1:4]] == ["|  "] * 3
+    assert said.strip() in drawn(root)[1]
+
+
 def test_programs_read_the_same_tree() -> None:
     found: Any = plain(tree(scenes.serving()))
 

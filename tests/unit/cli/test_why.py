@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from kaito.api.reasons import Reason
+from kaito.cli.branch import Pen
 from kaito.cli.cause import finding, reply
 from kaito.cli.remedies import CLAIM, WORKSPACE, remedy_of
 from kaito.cli.scene import Scene
@@ -105,6 +106,18 @@ def test_a_spec_that_nobody_looks_at_points_at_the_operator_after_a_while(
 
     assert found.reason == "NotObserved"
     assert found.remedy.startswith(remedy)
+
+
+def test_a_cause_is_broken_at_the_edge_of_a_terminal() -> None:
+    found = replace(finding(scenes.waiting()), message="a word " * 30)
+
+    whole = reply(found, output="table").text.splitlines()
+    lines = reply(found, output="table", pen=Pen(columns=60)).text.splitlines()
+
+    assert [line.split()[0] for line in whole] == ["state:", "where:", "cause:", "remedy:"]
+    assert max(map(len, lines)) <= 60
+    assert " ".join(" ".join(lines).split()) == " ".join(" ".join(whole).split())
+    assert all(line.startswith(" " * 9) for line in lines if ":" not in line[:9])
 
 
 def test_programs_get_every_field() -> None:
