@@ -73,12 +73,37 @@ def last(moments: list[float]) -> float:
     return moments[-1] if moments else 0.0
 
 
+def parts(pod: Json) -> dict[str, float]:
+    """What a pod has spent seconds on until it was ready, as its own status says.
+
+    Returns:
+        `place` until its node had room, which the pod before it took; each init container by its
+        name; `load` from the server's start until it was ready, the last look of a probe included.
+    """
+    placed = condition(pod, "PodScheduled")["lastTransitionTime"]
+    found = {"place": _between(pod["metadata"]["creationTimestamp"], placed)}
+    for one in pod["status"].get("initContainerStatuses", []):
+        ended = one["state"]["terminated"]
+        found[one["name"]] = _between(ended["startedAt"], ended["finishedAt"])
+    return found | {"load": load_seconds(pod)}
+
+
+def handover_seconds(pod: Json) -> float:
+    """What may lie between those parts: a look of each probe, and what whole seconds leave off."""
+    (server,) = pod["spec"]["containers"]
+    looks = (server[probe]["periodSeconds"] for probe in ("startupProbe", "readinessProbe"))
+    return float(sum(looks) + len(parts(pod)))
+
+
 def load_seconds(pod: Json) -> float:
     """How long a server took from its container's start until it was ready."""
     (server,) = pod["status"]["containerStatuses"]
-    begun = datetime.fromisoformat(server["state"]["running"]["startedAt"])
-    ready = datetime.fromisoformat(condition(pod, "Ready")["lastTransitionTime"])
-    return (ready - begun).total_seconds()
+    ready = condition(pod, "Ready")["lastTransitionTime"]
+    return _between(server["state"]["running"]["startedAt"], ready)
+
+
+def _between(begun: str, ended: str) -> float:
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
 
 
 async def _is_answered(session: aiohttp.ClientSession, url: str) -> bool:

@@ -18,11 +18,11 @@ from safetensors.numpy import load_file, save_file
 
 from hack.cluster.cache import cache_folder
 from hack.cluster.registry.server import ACCOUNT, address, credentials
-from tests.behaviour.caller import calling, load_seconds
+from tests.behaviour.caller import calling, handover_seconds, parts
 from tests.behaviour.lora import QUESTION, TOKENS, key_of
 from tests.bystander import Bystander, condition, run, until
 from tests.conftest import audited
-from tests.ociregistry import oci_registry
+from tests.ociregistry import damage, oci_registry
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -219,7 +219,10 @@ async def test_two_adapters_at_once_add_up_and_the_old_list_answers_until_its_po
     uid = old["metadata"]["uid"]
     assert uid not in left or "deletionTimestamp" in left[uid]
     assert calls.answered
-    LOG.info("gap %.1f s, load %.1f s", calls.gap_seconds, load_seconds(new))
+    found = parts(new)
+    LOG.info("gap %.1f s, of the new pod %s", calls.gap_seconds, found)
+    assert found.keys() == {"place", "adapters", "adapters-fit", "load"}
+    assert calls.gap_seconds <= sum(found.values()) + handover_seconds(new)
     expected = stage.expected(ships=1.0, birds=0.25)
     assert await stage.answer() == expected
     assert expected != stage.expected(ships=1.0)
@@ -254,54 +257,83 @@ async def refusal(stage: Stage, name: str) -> str:
     return message
 
 
-async def refused(stage: Stage, name: str, image: str, *, pull: str = "") -> str:
-    """What is said of a workspace with one adapter; nothing may have been bought for it."""
-    await stage.apply(name, adapter(image, pull=pull))
-    message = await refusal(stage, name)
-    assert message.startswith(f"inference.adapters[0].source.image: {image}: "), message
-    assert await stage.cluster.machines(name) == []
-    gone = await stage.cluster.kubectl("delete", "workspace", name, "--timeout=30s")
-    assert gone.code == 0, gone.errors
-    return message
-
-
-async def test_a_wrong_password_is_said_before_a_node_is_bought(stage: Stage) -> None:
-    await stage.secret("wrong", password=ACCOUNT.user)
-    message = await refused(stage, "wrong-password", stage.image("ships:0.0.1"), pull="wrong")
-    assert "401" in message
-    assert "'kaito' of Secret wrong may not pull it" in message
-
-
-async def test_without_a_secret_the_registrys_answer_is_said(stage: Stage) -> None:
-    message = await refused(stage, "anonymous", stage.image("ships:0.0.1"))
-    assert "401" in message
-    assert "no pull secret holds an account" in message
-
-
-async def test_a_missing_tag_is_said_before_a_node_is_bought(stage: Stage) -> None:
-    message = await refused(stage, "no-tag", stage.image("ships:9"), pull=TEAM)
-    assert "404" in message
-    assert "check the repository and the tag" in message
-
-
-async def test_what_is_no_adapter_is_said_before_a_node_is_bought(
-    stage: Stage, tmp_path: Path
-) -> None:
-    folder = tmp_path / "broken"
-    shutil.copytree(stage.adapters / "ships", folder)
+def without_config(folder: Path) -> None:
     (folder / "adapter_config.json").unlink()
-    await stage.push(folder, "broken:1")
-    message = await refused(stage, "broken", stage.image("broken:1"), pull=TEAM)
-    assert "it holds no adapter_config.json" in message
 
 
-async def test_a_registry_of_an_unknown_authority_is_said_before_a_node_is_bought(
+def pickled(folder: Path) -> None:
+    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+
+
+def of_dora(folder: Path) -> None:
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"use_dora": True}))
+
+
+def of_its_own(folder: Path) -> None:
+    (folder / "README.md").write_text("A layer that no other image has.")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An adapter that no server takes, and what is said of it.
+
+    Attributes:
+        image: its reference.
+        words: all of them are in the message.
+        pull: its pull secret.
+    """
+
+    image: str
+    words: tuple[str, ...]
+    pull: str = TEAM
+
+
+async def all_refused(stage: Stage, folder: Path, other: str) -> Mapping[str, Refused]:
+    """One of each kind, by the name of its workspace; `other` is a registry that nobody trusts."""
+    for name, change in (
+        ("no-config", without_config),
+        ("pickle", pickled),
+        ("dora", of_dora),
+        ("damaged", of_its_own),
+    ):
+        shutil.copytree(stage.adapters / "ships", folder / name)
+        change(folder / name)
+        await stage.push(folder / name, f"{name}:1")
+    digest = damage(stage.cluster.layout, "damaged", "1")
+    await stage.secret("wrong", password=ACCOUNT.user)
+    ships, image = stage.image("ships:0.0.1"), stage.image
+    return {
+        "wrong-password": Refused(
+            ships, ("401", "'kaito' of Secret wrong may not pull it"), pull="wrong"
+        ),
+        "anonymous": Refused(ships, ("401", "no pull secret holds an account"), pull=""),
+        "no-tag": Refused(image("ships:9"), ("404", "check the repository and the tag")),
+        "untrusted": Refused(f"{other}/ships:1", ("is not trusted", "--ca-bundle"), pull=""),
+        "no-config": Refused(image("no-config:1"), ("it holds no adapter_config.json", "push")),
+        "pickle": Refused(image("pickle:1"), ("a pickle", "safe_serialization=True")),
+        "dora": Refused(image("dora:1"), ("it has DoRA", "train a plain LoRA")),
+        "damaged": Refused(image("damaged:1"), (f"in place of {digest}", "push it anew")),
+    }
+
+
+async def test_each_adapter_that_cannot_be_had_or_served_is_said_before_a_node_is_bought(
     stage: Stage, tmp_path: Path
 ) -> None:
-    async with oci_registry(tmp_path) as other:
-        message = await refused(stage, "untrusted", f"{other.address}/ships:1")
-    assert "is not trusted" in message
-    assert "--ca-bundle" in message
+    (tmp_path / "other").mkdir()
+    async with oci_registry(tmp_path / "other") as other:
+        cases = await all_refused(stage, tmp_path, other.address)
+        for name, case in cases.items():
+            await stage.apply(name, adapter(case.image, pull=case.pull))
+
+        for name, case in cases.items():
+            message = await refusal(stage, name)
+            assert message.startswith(f"inference.adapters[0].source.image: {case.image}: ")
+            assert [word for word in case.words if word not in message] == [], message
+            assert await stage.cluster.machines(name) == []
+
+    gone = await stage.cluster.kubectl("delete", "workspace", *cases, "--timeout=60s")
+    assert gone.code == 0, gone.errors
 
 
 async def pushed_of_another_model(stage: Stage, folder: Path) -> str:
