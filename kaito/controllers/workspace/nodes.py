@@ -30,7 +30,7 @@ _ENDED = ("Succeeded", "Failed")
 @once
 def chosen_nodes(seen: Observed) -> tuple[Node, ...]:
     """Nodes that the workspace runs on, at most as many as it wants; those with its pods first."""
-    usable = [node for node in _free_nodes(seen) if is_usable(node)]
+    usable = [node for node in free_nodes(seen) if is_usable(node)]
     usable.sort(key=lambda node: node.metadata.name not in homes(seen))
     return tuple(usable[: seen.workspace.resource.count])
 
@@ -49,7 +49,7 @@ def brought_nodes(seen: Observed) -> tuple[Node, ...]:
     """
     return tuple(
         node
-        for node in _free_nodes(seen)
+        for node in free_nodes(seen)
         if not is_created_for(seen.workspace, node) and (is_usable(node) or _is_in_use(seen, node))
     )
 
@@ -107,7 +107,7 @@ def claims_ready(seen: Observed) -> str:
 
 
 @once
-def _free_nodes(seen: Observed) -> tuple[Node, ...]:
+def free_nodes(seen: Observed) -> tuple[Node, ...]:
     """Suitable nodes, large enough, that no other workspace was there first to choose."""
     suitable = suitable_nodes(seen.workspace, seen.nodes)
     free = (node for node in suitable if node.metadata.name not in seen.taken)
@@ -139,7 +139,7 @@ def await_nodes(seen: Observed) -> Step:
     wanted = seen.workspace.resource.count
     chosen = chosen_nodes(seen)
     if len(chosen) < wanted and not seen.options.buys:
-        said = shortage(seen, chosen=chosen, free=_free_nodes(seen))
+        said = shortage(seen, chosen=chosen, free=free_nodes(seen))
         return hold(RESOURCE_READY, Reason.NODES_NOT_READY, said)
     if len(chosen) < wanted:
         return hold(
@@ -162,7 +162,7 @@ def await_nodes(seen: Observed) -> Step:
 def _away(seen: Observed) -> str:
     """Which nodes in use are away, and what becomes of them; "" where none is."""
     said = []
-    for node in _free_nodes(seen):
+    for node in free_nodes(seen):
         name, since = node.metadata.name, unready_since(node)
         if since and is_created_for(seen.workspace, node):
             said.append(f"; {absence(name, since)}: another follows if it does not come back")

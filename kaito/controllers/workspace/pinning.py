@@ -12,15 +12,21 @@ from dataclasses import replace
 from kaito.api.labels import CREATED_FOR
 from kaito.api.reasons import Reason
 from kaito.api.workspace import RESOURCE_READY
-from kaito.controllers.workspace.nodes import chosen_nodes, homes
+from kaito.controllers.workspace.nodes import chosen_nodes, free_nodes, homes
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Pin, Step, Unpin, done
 from kaito.kube.kinds import Node
 from kaito.nodes.selection import is_held_by, is_reserved
 
 
+def drop_nodes(seen: Observed) -> Step:
+    """No node of the user's carries the label that can be chosen no more, once no pod is there."""
+    eligible = (node.metadata.name for node in free_nodes(seen))
+    return _changed((), _freed(seen, kept=(*homes(seen), *eligible)))
+
+
 def pin_nodes(seen: Observed) -> Step:
-    """Every node of the set carries the label, and no other node of the user's does.
+    """Every node of the set carries the label, and of those that could be chosen no other does.
 
     They are pinned in the order of their names, whatever order they were chosen in: of several
     workspaces that want the same nodes one gets the first of them, and goes on.
@@ -31,8 +37,9 @@ def pin_nodes(seen: Observed) -> Step:
         for node in chosen
         if not is_held_by(seen.workspace, node)
     ]
-    kept = {*homes(seen), *(node.metadata.name for node in chosen)}
-    return _changed(pins, _freed(seen, kept=kept))
+    left = {node.metadata.name for node in free_nodes(seen) if node not in chosen}
+    others = {node.metadata.name for node in seen.nodes} - left
+    return _changed(pins, _freed(seen, kept=others | homes(seen)))
 
 
 def rest_nodes(seen: Observed) -> Step:

@@ -8,7 +8,7 @@ from kaito.controllers.workspace.check import check_spec
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.nodes import await_nodes
 from kaito.controllers.workspace.observe import Observed
-from kaito.controllers.workspace.pinning import pin_nodes, rest_nodes, unpin_nodes
+from kaito.controllers.workspace.pinning import drop_nodes, pin_nodes, rest_nodes, unpin_nodes
 from kaito.controllers.workspace.preflight import ensure_change, ensure_preflight
 from kaito.controllers.workspace.release import (
     ensure_finalizer,
@@ -33,6 +33,7 @@ BRING_UP: tuple[Phase, ...] = (
     check_spec,
     ensure_finalizer,
     ensure_preflight,
+    drop_nodes,
     ensure_claims,
     await_nodes,
     pin_nodes,
@@ -44,6 +45,7 @@ TUNE: tuple[Phase, ...] = (
     check_spec,
     ensure_finalizer,
     ensure_preflight,
+    drop_nodes,
     ensure_claims,
     await_nodes,
     pin_nodes,

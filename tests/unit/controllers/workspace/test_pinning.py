@@ -11,7 +11,7 @@ from kaito.api.reasons import Reason
 from kaito.controllers.workspace.executor import Executor
 from kaito.controllers.workspace.nodes import chosen_nodes
 from kaito.controllers.workspace.observe import Observed
-from kaito.controllers.workspace.pinning import pin_nodes, rest_nodes, unpin_nodes
+from kaito.controllers.workspace.pinning import drop_nodes, pin_nodes, rest_nodes, unpin_nodes
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.step import Pin, ReleaseFinalizer, Step, Unpin
 from kaito.kube.errors import Conflict
@@ -95,9 +95,25 @@ def test_a_node_that_is_no_longer_of_the_set_is_given_back_once_no_pod_is_there(
         update={"status": pod_on("former").status.model_copy(update={"phase": "Succeeded"})}
     )
 
-    assert done_to(pin_nodes(seen)) == [("Unpin", "former")]
-    assert done_to(pin_nodes(replace(seen, pods=(ended,)))) == [("Unpin", "former")]
-    assert pin_nodes(replace(seen, pods=(pod_on("former"),))).actions == ()
+    assert done_to(drop_nodes(seen)) == [("Unpin", "former")]
+    assert done_to(drop_nodes(replace(seen, pods=(ended,)))) == [("Unpin", "former")]
+    assert drop_nodes(replace(seen, pods=(pod_on("former"),))).actions == ()
+    assert pin_nodes(seen).actions == ()
+
+
+def test_a_node_is_given_back_even_where_nothing_takes_its_place() -> None:
+    handed_over = node({labels.CREATED_FOR: UID, "apps": "other"}, name="n")
+
+    found = [action for step in plan(wanting(2, handed_over)) for action in step.actions]
+
+    assert [action.node.metadata.name for action in found if isinstance(action, Unpin)] == ["n"]
+
+
+def test_a_tuning_that_is_done_gives_its_node_back_once_its_pod_has_gone() -> None:
+    seen = wanting(1, *named(HELD, "n"))
+
+    assert done_to(rest_nodes(seen)) == [("Unpin", "n")]
+    assert rest_nodes(replace(seen, pods=(pod_on("n"),))).actions == ()
 
 
 def test_a_bought_node_keeps_the_label_of_its_claim() -> None:
