@@ -33,7 +33,8 @@ class Block:
     @property
     def program(self) -> str:
         """The first command that it runs."""
-        words: list[str] = re.sub(r"^export .*\n", "", self.text, flags=re.MULTILINE).split()
+        text = self.text.replace("\\\n", " ")
+        words: list[str] = re.sub(r"^export .*\n", "", text, flags=re.MULTILINE).split()
         return words[0] if words else ""
 
 

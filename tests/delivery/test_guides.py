@@ -33,9 +33,9 @@ ELSEWHERE = {
     "az": "needs an Azure subscription; tests/azurecli has the Azure CLI read it",
     "oras": "is not installed here; tests/behaviour/test_adapters pushes such an artifact",
     "hack/demo": "is run by tests/behaviour/test_demo",
-    "docker": "is not installed here, and a model's weights come from a hub",
+    "docker": "is not installed here; tests/image has buildah carry the same Dockerfiles out",
     "hack/image": "is run by tests/image, against a registry on this machine",
-    "buildah": "pushes to a registry of one's own",
+    "buildah": "signs in to a registry of one's own; tests/image pushes to one on this machine",
     "cosign": "is not installed here, and there is no published image to sign",
     "digest_of()": "reads what buildah has pushed",
 }
