@@ -47,7 +47,7 @@ class Manner:
 
     seed: int = 0
     elects: bool = False
-    claim_kind: Literal["Machine", "NodeClaim"] = "Machine"
+    claim_kind: Literal["Machine", "NodeClaim", "None"] = "Machine"
 
 
 @dataclass(slots=True)

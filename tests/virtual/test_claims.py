@@ -1,4 +1,4 @@
-"""Claims that nobody takes up, and claims that a node of the user's own makes needless."""
+"""Claims that nobody takes up, that a node of the user's own makes needless, or that none makes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kaito.kube.kinds import NODES
 from kaito.kube.objects import Ref
 from tests.virtual.door import Weather
 from tests.virtual.machines import readiness
-from tests.virtual.process import PROVISIONER, Life
+from tests.virtual.process import PROVISIONER, Life, Manner
 from tests.virtual.story import Script, Stage, Verdict, fair, played
 from tests.virtual.troubles import pause
 from tests.virtual.user import create, delete
@@ -139,3 +139,37 @@ def test_it_ends_alike_wherever_a_process_is_killed() -> None:
 
     assert len(ends) > 20
     assert [number for number, end in ends.items() if not _is_well(*end)] == []
+
+
+def test_where_none_is_made_the_workspace_takes_a_node_as_soon_as_that_is_labelled() -> None:
+    said: list[Json] = []
+
+    async def act(stage: Stage) -> None:
+        await asyncio.sleep(5)
+        create(stage.world)
+        node = _own_node(stage)
+        bare = {"labels": {labels.INSTANCE_TYPE: FIRST_TYPE}}
+        stage.world.ask("POST", NODES.path(), {**node, "metadata": {**node["metadata"], **bare}})
+        await asyncio.sleep(600)
+        said.append(_ready(stage))
+        stage.world.ask("PATCH", NODES.path(OWN), {"metadata": {"labels": {"apps": "phi"}}})
+        await asyncio.sleep(60)
+        said.append(_ready(stage))
+        delete(stage.world)
+        await asyncio.sleep(600)
+        stage.world.ask("DELETE", NODES.path(OWN), {})
+
+    verdict = played(Script(Workload.DELETE, act=act, manner=Manner(claim_kind="None")))
+
+    assert verdict.violations == []
+    assert [(each["status"], each["reason"]) for each in said] == [
+        ("False", "NodesNotReady"),
+        ("True", "WorkspaceReady"),
+    ]
+    assert not any(f" {MACHINES.plural} " in change for change in verdict.trace)
+
+
+def _ready(stage: Stage) -> Json:
+    """What the Workspace says of itself."""
+    found = stage.api.items(WORKSPACES.plural)[0]["status"]["conditions"]
+    return next(each for each in found if each["type"] == "Ready")
