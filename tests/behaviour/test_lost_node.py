@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hack.cluster.kubelet.node import HUNG
+from tests.behaviour.history import recorded
 from tests.bystander import WORKSPACE, Bystander, Json, condition, holds, quick_start, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -32,19 +33,20 @@ async def test_a_node_that_falls_silent_is_replaced(cluster: Bystander) -> None:
     (silent,) = before["status"]["workerNodes"]
     (claim,) = await cluster.machines()
 
-    hung = await cluster.kubectl("annotate", "node", silent, f"{HUNG}=true")
-    assert hung.code == 0, hung.errors
-
-    async def recorded() -> Json:
+    async def on_record() -> Json:
         return (await cluster.workspace())["status"].get("attempts")
 
     async def followed() -> Json:
         found = await answering(cluster)
         return found if found and found["status"]["workerNodes"] != [silent] else None
 
-    (attempt,) = await until("the loss on record", recorded)
-    after = await until("another answer", followed)
+    async with recorded(cluster) as history:
+        hung = await cluster.kubectl("annotate", "node", silent, f"{HUNG}=true")
+        assert hung.code == 0, hung.errors
+        (attempt,) = await until("the loss on record", on_record)
+        after = await until("another answer", followed)
 
+    assert "NodesNotReady" in history.reasons(WORKSPACE, "ResourceReady")
     assert attempt["reason"] == "NodeLost"
     assert attempt["message"].startswith(f"node {silent} has not been ready since ")
     (other,) = await cluster.machines()
