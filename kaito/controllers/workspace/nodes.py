@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.workspace import MACHINE_READY, NODE_CLAIM_READY, RESOURCE_READY
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.observe import Observed, once
-from kaito.controllers.workspace.shortage import shortage
+from kaito.controllers.workspace.shortage import SHORTAGE_SECONDS, shortage
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.kinds import Node
 from kaito.nodes.hardware import fit_on, is_bypassed
@@ -140,7 +142,8 @@ def await_nodes(seen: Observed) -> Step:
     chosen = chosen_nodes(seen)
     if len(chosen) < wanted and not seen.options.buys:
         said = shortage(seen, chosen=chosen, free=free_nodes(seen))
-        return hold(RESOURCE_READY, Reason.NODES_NOT_READY, said)
+        step = hold(RESOURCE_READY, Reason.NODES_NOT_READY, said)
+        return replace(step, recheck_seconds=SHORTAGE_SECONDS)
     if len(chosen) < wanted:
         return hold(
             RESOURCE_READY,

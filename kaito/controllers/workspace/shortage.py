@@ -11,6 +11,8 @@ from kaito.kube.kinds import Node
 from kaito.nodes.selection import gpus, is_created_for, is_ready, is_reserved, named_types
 from kaito.nodes.selector import match_labels
 
+SHORTAGE_SECONDS = 10.0
+"""How soon it is said anew: a node that a workspace does not select yet wakes nobody."""
 _MOST = 5
 """Of how many nodes it is said why they do not count."""
 

@@ -102,6 +102,10 @@ def test_a_node_that_is_too_small_and_one_without_gpus_are_told_apart() -> None:
     assert "; node n is too small for the model; node o offers no nvidia.com/gpu" in said
 
 
+def test_what_is_said_of_nodes_that_wake_nobody_is_looked_at_again() -> None:
+    assert await_nodes(alone(node({}, name="n"))).recheck_seconds == 10
+
+
 def test_of_many_nodes_only_a_few_are_named() -> None:
     many = (node({}, name=f"n{number}") for number in range(9))
 
