@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.errors import QueueFull
 
 from tests.bystander import until
+from tests.unit.presets.program import inference_python
 
 
 class Options(BaseModel):
@@ -154,3 +159,63 @@ def test_a_queue_of_no_length_ends_the_start(capsys: pytest.CaptureFixture[str])
         front_settings(["--max-queue=-1"], {})
 
     assert "--max-queue" in capsys.readouterr().err
+
+
+def answers(*asked: tuple[str, str, dict[str, str]], queue: int = 8) -> Any:
+    """Status, headers and body of each question, all of them asked at once."""
+    done = subprocess.run(
+        [str(inference_python()), str(Path(__file__).with_name("fronted.py"))],
+        input=json.dumps(asked),
+        env={**os.environ, "INFERENCE_MAX_QUEUE": str(queue)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+KEY = {"authorization": "Bearer secret"}
+TEXT = "/v1/completions"
+
+
+@pytest.mark.timeout(60)
+def test_every_answer_has_the_id_that_the_server_behind_was_told() -> None:
+    given, made, refused, chat = answers(
+        (TEXT, '{"prompt": "a"}', {**KEY, "x-request-id": "mine"}),
+        (TEXT, '{"prompt": "b"}', KEY),
+        (TEXT, '{"nonsense": 1}', {**KEY, "x-request-id": "yours"}),
+        ("/chat", '{"prompt": "c", "generate_kwargs": {"do_sample": false}}', KEY),
+    )
+
+    assert (given[1]["x-request-id"], given[2]["id"]) == ("mine", "mine")
+    assert made[1]["x-request-id"] == made[2]["id"] != "mine"
+    assert (refused[0], refused[1]["x-request-id"]) == (400, "yours")
+    assert (chat[0], chat[2]) == (200, {"Result": "c[1, 2]"})
+    assert chat[1]["x-request-id"]
+
+
+@pytest.mark.timeout(60)
+def test_a_refusal_names_the_field_to_who_has_the_key_alone() -> None:
+    known, unknown, broken = answers(
+        (TEXT, '{"prompt": "a", "nonsense": 1}', KEY),
+        (TEXT, '{"prompt": "a", "nonsense": 1}', {}),
+        (TEXT, '{"prompt', KEY),
+    )
+
+    wanted = {"message": "nonsense: unknown field", "type": "invalid_request_error"}
+    assert known[2] == {"error": {**wanted, "param": "nonsense", "code": 400}}
+    assert (unknown[0], unknown[2]["error"]["param"]) == (401, None)
+    assert broken[0] == 422
+
+
+@pytest.mark.timeout(60)
+def test_a_request_too_many_is_told_when_to_come_again() -> None:
+    chat = ("/chat", '{"prompt": "a"}', KEY)
+
+    found = answers((TEXT, "{}", KEY), (TEXT, "{}", KEY), (TEXT, "{}", KEY), chat, queue=1)
+
+    refused = [one for one in found if one[0] != 200]
+    assert [one[0] for one in refused] == [429, 429]
+    assert {one[1]["retry-after"] for one in refused} == {"1"}
+    assert {one[2]["error"]["type"] for one in refused} == {"rate_limit_error"}

@@ -1,0 +1,125 @@
+"""vLLM's front before a server that stands in for vLLM's.
+
+Run in the inference environment: `python fronted.py`, with INFERENCE_MAX_QUEUE for the queue behind
+its one running request. On standard input a JSON list of `[path, body, headers]`, asked all at once
+with POST; on standard output a JSON list of `[status, headers, body]` in the same order. The server
+answers with what it got once each question was taken or refused; its key is `secret`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+
+sys.path.insert(0, str(Path("presets/inference").absolute()))
+
+from front.app import Front
+
+
+class Asked(BaseModel):
+    """As vLLM's own, it takes what it does not know."""
+
+    model_config = ConfigDict(extra="allow")
+    prompt: str | list[int] = ""
+
+
+class Server:
+    """What the front asks of vLLM."""
+
+    def __init__(self, questions: int) -> None:
+        self._left = questions
+        self._all_there = asyncio.Event()
+        self.app = FastAPI()
+        self.app.state.vllm_config = SimpleNamespace(
+            scheduler_config=SimpleNamespace(max_num_seqs=1),
+            parallel_config=SimpleNamespace(data_parallel_size=1),
+            model_config=SimpleNamespace(served_model_name="tiny"),
+        )
+        self.app.post("/v1/completions")(self.completion)
+        self.app.post("/tokenize")(self.tokens)
+        self.app.get("/v1/models")(self.models)
+        self.app.middleware("http")(self.keyed)
+        self.app.add_middleware(Front)
+
+    def settle(self) -> None:
+        """One question more was taken or answered."""
+        self._left -= 1
+        if self._left == 0:
+            self._all_there.set()
+
+    async def completion(self, asked: Asked, request: Request) -> dict[str, object]:
+        """Answer once nobody else is to come."""
+        self.settle()
+        await self._all_there.wait()
+        id = request.headers["x-request-id"]
+        return {"id": id, "choices": [{"text": f"{asked.prompt}"}]}
+
+    async def tokens(self) -> dict[str, object]:
+        """Of any prompt."""
+        return {"tokens": [1, 2], "max_model_len": 512}
+
+    async def models(self) -> list[str]:
+        """None."""
+        return []
+
+    async def keyed(self, request: Request, following: Any) -> Any:
+        """Ask for the key below /v1, as vLLM does."""
+        given = request.headers.get("authorization")
+        if request.url.path.startswith("/v1") and given != "Bearer secret":
+            return JSONResponse({"error": "Unauthorized"}, status_code=401)
+        return await following(request)
+
+    async def answer(self, path: str, body: str, headers: Mapping[str, str]) -> list[object]:
+        """Ask it, as an HTTP server does."""
+        said: list[Any] = []
+        messages = [{"type": "http.request", "body": body.encode()}]
+
+        async def receive() -> Mapping[str, object]:
+            return messages.pop() if messages else await asyncio.Future()
+
+        async def send(message: Mapping[str, object]) -> None:
+            said.append(message)
+
+        given = {"content-type": "application/json", **headers}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "http_version": "1.1",
+            "scheme": "http",
+            "server": ("a", 1),
+            "client": ("b", 2),
+            "state": {},
+            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        }
+        await self.app(scope, receive, send)
+        start, *parts = said
+        if start["status"] != 200:
+            self.settle()
+        content = json.loads(b"".join(part.get("body", b"") for part in parts))
+        found = {name.decode(): value.decode() for name, value in start["headers"]}
+        return [int(start["status"]), found, content]
+
+
+async def main() -> None:
+    """Ask all of it at once."""
+    questions = json.load(sys.stdin)
+    server = Server(len(questions))
+    answers = await asyncio.gather(*(server.answer(*question) for question in questions))
+    json.dump(answers, sys.stdout)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
