@@ -74,6 +74,18 @@ async def test_an_image_that_cannot_be_pulled_is_told(cluster: Bystander) -> Non
     assert await cluster.pools() == []
 
 
+async def test_a_claim_waits_for_a_quota_that_is_to_be_raised(cluster: Bystander) -> None:
+    await cluster.play(quotas={"standardNCSv3Family": 5})
+    applied = await cluster.kubectl("apply", "-f", "-", stdin=quick_start("patient"))
+    assert applied.code == 0, applied.errors
+
+    found = await until("the quota", told(cluster, "patient", "MachineReady", "MachineFailed"))
+
+    assert "requested 6, remaining 5" in found["message"]
+    assert holds(await cluster.workspace("patient"), "Stalled")
+    await cluster.play()
+
+
 async def test_where_restricted_is_enforced_the_quick_start_answers(cluster: Bystander) -> None:
     assert (await cluster.kubectl("apply", "-f", "-", stdin=json.dumps(TIGHT))).code == 0
     text = quick_start("strict")
@@ -135,4 +147,19 @@ async def test_once_a_device_plugin_reports_the_gpu_the_model_answers(cluster: B
 
     assert await until("the model", is_ready)
     deleted = await cluster.kubectl("delete", "workspace", "bare", "--timeout=180s")
+    assert deleted.code == 0, deleted.errors
+
+
+async def test_a_quota_that_was_raised_meanwhile_is_noticed_by_itself(cluster: Bystander) -> None:
+    async def is_ready() -> bool:
+        return holds(await cluster.workspace("patient"), "Ready")
+
+    assert await until("the model", is_ready)
+    workspace = await cluster.workspace("patient")
+    assert workspace["metadata"]["generation"] == 1, "nobody has touched its spec"
+    assert condition(workspace, "Stalled") == {}
+    assert "attempts" not in workspace["status"]
+    (claim,) = await cluster.machines("patient")
+    assert claim["metadata"]["annotations"]["kaito.sh/claim"] == "0/0"
+    deleted = await cluster.kubectl("delete", "workspace", "patient", "--timeout=180s")
     assert deleted.code == 0, deleted.errors
