@@ -1,8 +1,4 @@
-"""What keeps pods from running, each brought about for real: the Workspace says which it is.
-
-Where a node evicts a pod, there is no pressure here to bring that about:
-tests/unit/workloads/test_diagnosis.py tells what is said then.
-"""
+"""What keeps pods from running, each brought about for real: the Workspace says which it is."""
 
 from __future__ import annotations
 
@@ -19,6 +15,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)
 IDLE = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
 CRASH = ["sh", "-c", "echo 'no such dtype: float7' >&2; exit 3"]
 EAT = ["sh", "-c", "x=$(head -c 64000000 /dev/zero | tr '\\0' x); while :; do sleep 0.1; done"]
+FILL = ["sh", "-c", f"head -c 2000000 /dev/zero > /scratch/much; {IDLE[-1]}"]
+AT_ONCE = {"exec": {"command": ["true"]}, "periodSeconds": 1}
 NEVER = {"exec": {"command": ["false"]}, "periodSeconds": 1}
 NO_SECRET = {"secretKeyRef": {"name": "hub", "key": "token"}}
 
@@ -31,7 +29,7 @@ def server(**changes: Json) -> Json:
 
 def pinned(**changes: Json) -> Json:
     """A template of the usual container, and something about its pods."""
-    template = server()["template"]
+    template = server(readinessProbe=AT_ONCE)["template"]
     return {"template": {"spec": {**template["spec"], **changes}}}
 
 
@@ -50,7 +48,7 @@ SICK: dict[str, Json] = {
             "presetOptions": PRIVATE,
         }
     },
-    "secretless": server(env=[{"name": "TOKEN", "valueFrom": NO_SECRET}]),
+    "secretless": server(env=[{"name": "TOKEN", "valueFrom": NO_SECRET}], readinessProbe=AT_ONCE),
     "unmounted": pinned(volumes=[{"name": "settings", "configMap": {"name": "phi"}}]),
     "silent": server(readinessProbe=NEVER),
     "late": server(startupProbe={**NEVER, "failureThreshold": 3}),
@@ -151,6 +149,23 @@ async def test_what_crashes_is_never_called_ready_and_its_cause_stays(
     assert set(reasons[:-1]) <= WAITS
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("crashes", "ContainerCrashLoopBackOff"),
+        ("greedy", "ContainerOOMKilled"),
+        ("secretless", "ContainerStartError"),
+    ],
+)
+async def test_the_next_word_after_a_pod_shows_its_cause_is_the_cause(
+    sick: Bystander, history: History, name: str, reason: str
+) -> None:
+    later = history.of(name, since=history.shown(name))
+
+    # The first may have been on its way already.
+    assert reason in [condition(each, "InferenceReady").get("reason") for each in later[:2]]
+
+
 @pytest.mark.parametrize("name", ["silent", "homeless"])
 async def test_what_may_still_come_right_is_not(sick: Bystander, name: str) -> None:
     found = await sick.workspace(name)
@@ -176,3 +191,25 @@ async def test_what_somebody_mends_elsewhere_is_noticed(
 
     assert await until("that it is ready", is_well)
     assert condition(await sick.workspace(name), "Stalled") == {}
+
+
+async def test_that_a_node_has_ended_a_pod_is_told(sick: Bystander) -> None:
+    mount = {"name": "scratch", "mountPath": "/scratch"}
+    template = server(command=FILL, volumeMounts=[mount])["template"]
+    volume = {"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}}
+    crowded = {"template": {"spec": {**template["spec"], "volumes": [volume]}}}
+    applied = await sick.kubectl(
+        "apply", "-f", "-", stdin=quick_start("crowded", inference=crowded)
+    )
+    assert applied.code == 0, applied.errors
+
+    async def told() -> Json:
+        found = condition(await sick.workspace("crowded"), "Ready")
+        return found if found.get("reason") == "PodEvicted" else None
+
+    message = (await until("the eviction", told))["message"]
+
+    assert "ended by its node: Evicted" in message
+    assert 'volume "scratch" exceeds the limit "1Mi"' in message
+    deleted = await sick.kubectl("delete", "workspace", "crowded", "--timeout=180s")
+    assert deleted.code == 0, deleted.errors

@@ -1,0 +1,41 @@
+"""Each reason that a person may have to act on is brought about for real, in tests/behaviour."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from kaito.api.reasons import WARNINGS, Reason
+
+TESTS = Path(__file__).parents[1]
+WANTED = {str(each) for each in WARNINGS | {Reason.NODES_NOT_READY}}
+ELSEWHERE = {
+    "DataUnavailable": "what is away before the trainer starts is PreflightFailed",
+    "ModelUnavailable": "its image holds the tiny model, and no hub can be reached",
+    "OutOfMemory": "there is no GPU",
+    "PreflightSkipped": "some node without taints always has room for the look",
+    "TrainingConfigInvalid": "what is wrong before the trainer starts is PreflightFailed",
+    "TrainingFailed": "nothing is known that the trainer does not know the name of",
+}
+"""Those that cannot come about in the local cluster, and why; tests/unit has each of them."""
+
+
+def words(folder: Path, names: str) -> set[str]:
+    """The texts that stand alone in the modules of a folder, and the members of enumerations."""
+    trees = [ast.walk(ast.parse(path.read_text())) for path in sorted(folder.rglob(names))]
+    return {
+        str(node.value) if isinstance(node, ast.Constant) else node.attr
+        for tree in trees
+        for node in tree
+        if isinstance(node, ast.Constant | ast.Attribute)
+    }
+
+
+def test_each_reason_that_a_person_may_act_on_comes_about_for_real() -> None:
+    assert WANTED - words(TESTS / "behaviour", "test_*.py") == ELSEWHERE.keys()
+
+
+def test_what_cannot_come_about_is_told_in_a_unit_test() -> None:
+    said = words(TESTS / "unit", "test_*.py")
+
+    assert [each for each in ELSEWHERE if not {each, Reason(each).name} & said] == []
