@@ -37,6 +37,7 @@ class Finding:
         message: in the words of whoever found it.
         remedy: what a person can do.
         seconds: how long it has been so; None where nobody noted it.
+        deleting: a person wants it gone, and it goes.
     """
 
     ready: bool
@@ -46,6 +47,7 @@ class Finding:
     message: str
     remedy: str
     seconds: float | None = None
+    deleting: bool = False
 
 
 def finding(scene: Scene) -> Finding:
@@ -66,6 +68,7 @@ def finding(scene: Scene) -> Finding:
         message=message,
         remedy=remedy_of(reason, otherwise=whole.reason),
         seconds=scene.age_seconds(whole.last_transition_time),
+        deleting=workspace.is_deleting,
     )
 
 
@@ -75,15 +78,21 @@ def reply(found: Finding, *, output: str, pen: Pen = PLAIN) -> Reply:
     if output == "json":
         return Reply(as_json(asdict(found)), code)
     since = f" for {duration(found.seconds)}" if found.seconds is not None else ""
-    state = "ready" if found.ready else "stalled" if found.stalled else "not ready yet"
     told = {
-        "state:": f"{state}{since}",
+        "state:": f"{_state(found)}{since}",
         "where:": found.subject,
         "cause:": f"{found.reason}: {found.message}".rstrip(": "),
         "remedy:": found.remedy,
     }
     lines = [line for word, sentence in told.items() for line in _beside(word, sentence, pen)]
     return Reply(text(lines), code)
+
+
+def _state(found: Finding) -> str:
+    """The Workspace in a word or two."""
+    if found.deleting:
+        return "deleting"
+    return "ready" if found.ready else "stalled" if found.stalled else "not ready yet"
 
 
 def _beside(word: str, sentence: str, pen: Pen) -> Iterator[str]:

@@ -120,6 +120,18 @@ def test_a_cause_is_broken_at_the_edge_of_a_terminal() -> None:
     assert all(line.startswith(" " * 9) for line in lines if ":" not in line[:9])
 
 
+def test_a_workspace_that_goes_is_not_said_to_be_on_its_way() -> None:
+    held = scenes.condition("Ready", "False", "MachinesDeleting", "deleting ws1")
+    workspace = scenes.a_workspace(held)
+    going = workspace.metadata.model_copy(update={"deletion_timestamp": scenes.NOW})
+    seen = Scene(now=scenes.NOW, workspace=workspace.model_copy(update={"metadata": going}))
+
+    said = reply(finding(seen), output="table")
+
+    assert said.code == 1
+    assert said.text.startswith("state:   deleting")
+
+
 def test_programs_get_every_field() -> None:
     found = json.loads(reply(finding(scenes.waiting()), output="json").text)
 
