@@ -118,7 +118,7 @@ WORKSPACE: Mapping[str, Remedy] = {
     ),
     "ContainerOOMKilled": Remedy(
         "A container used more memory than it may",
-        "choose a larger instance type or a smaller model, or raise the limit that the message names",
+        "raise the limit that the message names, or choose a larger type or a smaller model",
     ),
     "ContainerCrashLoopBackOff": Remedy("A container ends again and again", _LOGS),
     "StartupProbeFailed": Remedy(
