@@ -15,7 +15,7 @@ ELSEWHERE = {
     "OutOfMemory": "there is no GPU",
     "PreflightSkipped": "some node without taints always has room for the look",
     "TrainingConfigInvalid": "what is wrong before the trainer starts is PreflightFailed",
-    "TrainingFailed": "nothing is known that the trainer does not know the name of",
+    "TrainingFailed": "what makes the trainer fail here has a reason of its own",
 }
 """Those that cannot come about in the local cluster, and why; tests/unit has each of them."""
 
