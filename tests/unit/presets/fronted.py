@@ -2,8 +2,10 @@
 
 Run in the inference environment: `python fronted.py`, with INFERENCE_MAX_QUEUE for the queue behind
 its one running request. On standard input a JSON list of `[path, body, headers]`, asked all at once
-with POST; on standard output a JSON list of `[status, headers, body]` in the same order. The server
-answers with what it got once each question was taken or refused; its key is `secret`.
+with POST, and on standard output a JSON list of `[status, headers, body]` in the same order; then a
+list of two pages of metrics, before and after. The server answers with what it got once each
+question was taken or refused; its key is `secret`. A body that is null ends amid a question, by the
+client's leaving: null is its answer.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from prometheus_client import generate_latest
 from pydantic import BaseModel, ConfigDict
 
 sys.path.insert(0, str(Path("presets/inference").absolute()))
@@ -78,10 +81,29 @@ class Server:
             return JSONResponse({"error": "Unauthorized"}, status_code=401)
         return await following(request)
 
-    async def answer(self, path: str, body: str, headers: Mapping[str, str]) -> list[object]:
+    async def begin(self) -> None:
+        """Start it up, and leave it so."""
+        messages = [{"type": "lifespan.shutdown"}, {"type": "lifespan.startup"}]
+
+        async def receive() -> Mapping[str, object]:
+            return messages.pop()
+
+        async def send(_: Mapping[str, object]) -> None:
+            """What it says of that is not looked at."""
+
+        await self.app({"type": "lifespan", "state": {}}, receive, send)
+
+    async def answer(
+        self, path: str, body: str | None, headers: Mapping[str, str]
+    ) -> list[object] | None:
         """Ask it, as an HTTP server does."""
         said: list[Any] = []
-        messages = [{"type": "http.request", "body": body.encode()}]
+        part: dict[str, object] = {"type": "http.request", "body": (body or "{").encode()}
+        amid: list[Mapping[str, object]] = [
+            {"type": "http.disconnect"},
+            {**part, "more_body": True},
+        ]
+        messages: list[Mapping[str, object]] = [part] if body else amid
 
         async def receive() -> Mapping[str, object]:
             return messages.pop() if messages else await asyncio.Future()
@@ -105,6 +127,9 @@ class Server:
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
         }
         await self.app(scope, receive, send)
+        if not said:
+            self.settle()
+            return None
         start, *parts = said
         if start["status"] != 200:
             self.settle()
@@ -117,8 +142,10 @@ async def main() -> None:
     """Ask all of it at once."""
     questions = json.load(sys.stdin)
     server = Server(len(questions))
+    await server.begin()
+    before = generate_latest().decode()
     answers = await asyncio.gather(*(server.answer(*question) for question in questions))
-    json.dump(answers, sys.stdout)
+    json.dump([answers, [before, generate_latest().decode()]], sys.stdout)
 
 
 if __name__ == "__main__":

@@ -161,8 +161,8 @@ def test_a_queue_of_no_length_ends_the_start(capsys: pytest.CaptureFixture[str])
     assert "--max-queue" in capsys.readouterr().err
 
 
-def answers(*asked: tuple[str, str, dict[str, str]], queue: int = 8) -> Any:
-    """Status, headers and body of each question, all of them asked at once."""
+def said(*asked: tuple[str, str | None, dict[str, str]], queue: int = 8) -> Any:
+    """Status, headers and body of each question, all asked at once, and metrics by their side."""
     done = subprocess.run(
         [str(inference_python()), str(Path(__file__).with_name("fronted.py"))],
         input=json.dumps(asked),
@@ -177,11 +177,12 @@ def answers(*asked: tuple[str, str, dict[str, str]], queue: int = 8) -> Any:
 
 KEY = {"authorization": "Bearer secret"}
 TEXT = "/v1/completions"
+REJECTED = 'kaito_inference_requests_rejected_total{engine="0",model_name="tiny"}'
 
 
 @pytest.mark.timeout(60)
 def test_every_answer_has_the_id_that_the_server_behind_was_told() -> None:
-    given, made, refused, chat = answers(
+    (given, made, refused, chat), _ = said(
         (TEXT, '{"prompt": "a"}', {**KEY, "x-request-id": "mine"}),
         (TEXT, '{"prompt": "b"}', KEY),
         (TEXT, '{"nonsense": 1}', {**KEY, "x-request-id": "yours"}),
@@ -197,7 +198,7 @@ def test_every_answer_has_the_id_that_the_server_behind_was_told() -> None:
 
 @pytest.mark.timeout(60)
 def test_a_refusal_names_the_field_to_who_has_the_key_alone() -> None:
-    known, unknown, broken = answers(
+    (known, unknown, broken), _ = said(
         (TEXT, '{"prompt": "a", "nonsense": 1}', KEY),
         (TEXT, '{"prompt": "a", "nonsense": 1}', {}),
         (TEXT, '{"prompt', KEY),
@@ -213,9 +214,21 @@ def test_a_refusal_names_the_field_to_who_has_the_key_alone() -> None:
 def test_a_request_too_many_is_told_when_to_come_again() -> None:
     chat = ("/chat", '{"prompt": "a"}', KEY)
 
-    found = answers((TEXT, "{}", KEY), (TEXT, "{}", KEY), (TEXT, "{}", KEY), chat, queue=1)
+    found, (before, after) = said(
+        (TEXT, "{}", KEY), (TEXT, "{}", KEY), (TEXT, "{}", KEY), chat, queue=1
+    )
 
     refused = [one for one in found if one[0] != 200]
     assert [one[0] for one in refused] == [429, 429]
     assert {one[1]["retry-after"] for one in refused} == {"1"}
     assert {one[2]["error"]["type"] for one in refused} == {"rate_limit_error"}
+    assert f"{REJECTED} 0.0" in before
+    assert f"{REJECTED} 2.0" in after
+
+
+@pytest.mark.timeout(60)
+def test_who_leaves_amid_a_question_is_no_fault_and_takes_no_place() -> None:
+    (gone, other), _ = said((TEXT, None, KEY), (TEXT, '{"prompt": "a"}', KEY), queue=0)
+
+    assert gone is None
+    assert other[0] == 200
