@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from hack.cluster.layout import FEDERATED_AUDIENCE
 from hack.cluster.process import Process, Program
 from tests.bystander import Bystander, Json, condition, holds, quick_start, until
+from tests.provisioner.portal import Portal
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
@@ -150,3 +152,51 @@ async def test_our_provisioner_beside_it_buys_nothing(served: Bystander) -> None
     assert await served.items(CLAIMS) == []
     assert await writes(served) == []
     assert await served.pools() == []
+
+
+LATE = {"apps": "late", "tier": "gpu"}
+
+
+async def node_of_ones_own(cluster: Bystander) -> str:
+    """Name of a node with a GPU that somebody else has put into the cluster, once it is ready."""
+    words = ("create", "token", "provisioner", OURS, f"--audience={FEDERATED_AUDIENCE}")
+    made = await cluster.kubectl(*words)
+    assert made.code == 0, made.errors
+    await Portal(cluster.layout, made.output.strip()).create("late", "Standard_NC4as_T4_v3")
+
+    async def joined() -> Json:
+        found = await cluster.items("/api/v1/nodes", "kubernetes.azure.com/agentpool=late")
+        return found[0] if found and holds(found[0], "Ready") else None
+
+    return str((await until("the node", joined))["metadata"]["name"])
+
+
+async def test_an_operator_that_buys_nothing_takes_a_node_once_it_is_labelled(
+    served: Bystander,
+) -> None:
+    for words in (
+        ("set", "env", "deployment/kaito", OURS, "KAITO_CLAIM_KIND=None"),
+        ("rollout", "status", "deployment/kaito", OURS, "--timeout=180s"),
+    ):
+        done = await served.kubectl(*words)
+        assert done.code == 0, done.errors
+    node = await node_of_ones_own(served)
+    wire = quick_start("late", resource={"labelSelector": {"matchLabels": LATE}})
+    applied = await served.kubectl("apply", "-f", "-", stdin=wire)
+    assert applied.code == 0, applied.errors
+
+    async def told(words: str) -> Json:
+        found = await served.workspace("late")
+        return found if words in condition(found, "ResourceReady").get("message", "") else None
+
+    found = await until("what is missing", lambda: told("0 of 1 nodes"))
+    assert condition(found, "Ready")["reason"] == "NodesNotReady"
+    assert condition(found, "Stalled") == {}
+    assert "and none is bought: add one" in condition(found, "Ready")["message"]
+    assert (await served.kubectl("label", "node", node, "apps=late")).code == 0
+    assert await until("why", lambda: told(f"node {node} lacks the label tier=gpu"))
+    assert (await served.kubectl("label", "node", node, "tier=gpu")).code == 0
+    assert await until("the node in use", lambda: told("1 of 1 nodes are ready"))
+    assert await served.machines("late") == await served.items(CLAIMS) == []
+    deleted = await served.kubectl("delete", "workspace", "late", "--timeout=180s")
+    assert deleted.code == 0, deleted.errors
