@@ -9,16 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
-from pydantic import BaseModel, ConfigDict
 
-ROOT = Path(__file__).parents[2]
+from tests.mutants.mutation import AT_LEAST, LISTS, ROOT, Mutation
+
 UNIT = {
     "provisioner": Path("tests/unit/provisioner"),
     "workspace": Path("tests/unit/controllers/workspace"),
 }
 """Where a list's tests are."""
-AT_LEAST = {"engine": 12, "provisioner": 10, "workspace": 10}
 CHANGED = ("kaito", "provisioner", "tests/unit", "tests/virtual")
 LINKED = ("hack", "presets", "manifests", "pyproject.toml")
 LIMIT_SECONDS = 300
@@ -26,31 +24,6 @@ LIMIT_SECONDS = 300
 pytestmark = pytest.mark.timeout(LIMIT_SECONDS + 20)
 
 
-class Mutation(BaseModel):
-    """A bug: one text in one file that another takes the place of, and what finds it.
-
-    Attributes:
-        tests: files of which at least one must fail.
-        plans: runs in virtual time of which at least one must go wrong.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    bug: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...] = ()
-    plans: tuple[str, ...] = ()
-
-
-LISTS = {
-    name: tuple(
-        Mutation.model_validate(row)
-        for row in yaml.safe_load(Path(__file__).with_name(f"{name}.yaml").read_text())
-    )
-    for name in AT_LEAST
-}
 BUGS = [
     pytest.param(name, mutation, id=f"{name}-{mutation.bug}")
     for name, mutations in LISTS.items()
