@@ -103,3 +103,14 @@ def test_the_distribution_holds_what_ships_and_nothing_else() -> None:
     include = project["tool"]["setuptools"]["packages"]["find"]["include"]
 
     assert include == [f"{folder}*" for folder in SHIPPED]
+
+
+def test_a_ring_is_part_of_the_suite_or_on_its_own_as_the_help_says() -> None:
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    words = (ROOT / "hack" / "test").read_text()
+    _, suite, alone, *_ = re.split("all of these.|On their own:|A path or", words)
+    rings = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")} | {"unit"}
+    named = re.compile(r"^  ([a-z]+) ", re.MULTILINE)
+
+    assert set(named.findall(alone)) == set(options["norecursedirs"]) - {".*"}
+    assert set(named.findall(suite)) == rings - set(named.findall(alone))
