@@ -218,9 +218,12 @@ def _controller(
 
 
 def _addressing(informers: Informers, reconciler: AddressReconciler, clock: Clock) -> Controller:
-    """A workspace without a Service is looked at as soon as it is there."""
+    """A workspace without a Service is looked at as soon as it is there, and once it has one.
+
+    The second look sends nothing: the gate learns by it that the address was heard of.
+    """
     controller = Controller("address", reconciler.reconcile, workers=WORKERS, clock=clock)
     controller.watch(informers.workspaces, lambda workspace: reconciler.due((workspace.ref,)))
-    controller.watch(informers.services, lambda service: reconciler.due(workspace_of(service)))
+    controller.watch(informers.services, workspace_of)
     controller.watch(informers.preflights, lambda pod: reconciler.due(workspace_of(pod)))
     return controller

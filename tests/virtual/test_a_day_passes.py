@@ -15,9 +15,9 @@ import pytest
 
 from kaito.kube import events
 from kaito.kube.objects import Ref
-from tests.soak.reach import Holding, grown, held
 from tests.virtual.door import Weather
 from tests.virtual.process import NAMES, Life
+from tests.virtual.reach import Holding, grown, held
 from tests.virtual.story import Script, Stage, played
 from tests.virtual.user import create, delete
 from tests.virtual.weather import Storm
