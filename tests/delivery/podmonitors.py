@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import yaml
@@ -22,6 +23,8 @@ from tests.bystander import Json
 FILE = Path(__file__).parents[2] / "manifests" / "components" / "monitoring" / "pods.yaml"
 SPECS = {"selector", "namespaceSelector", "podMetricsEndpoints"}
 ENDPOINTS = {"port", "path", "scheme", "interval", "tlsConfig", "authorization"}
+AUTHORIZATION = {"type", "credentials"}
+EXPRESSION = {"key", "operator", "values"}
 META = "__meta_kubernetes"
 ENDED = "(Failed|Succeeded)"
 
@@ -44,12 +47,15 @@ def jobs(monitor: Json, *, pods: Path, secrets: Path) -> Iterator[Json]:
         monitor: as it is deployed.
         pods: file of `discovered` ones, YAML.
         secrets: folder with a file NAME.KEY for each key of a Secret that is named.
+
+    Raises:
+        AssertionError: the PodMonitor says something that is not translated.
     """
     spec, meta = monitor["spec"], monitor["metadata"]
     name = f"{meta['namespace']}/{meta['name']}"
-    assert set(spec) <= SPECS, f"{name}: {set(spec) - SPECS} is not translated"
+    _only(spec, SPECS)
     for number, endpoint in enumerate(spec["podMetricsEndpoints"]):
-        assert set(endpoint) <= ENDPOINTS, f"{name}: {set(endpoint) - ENDPOINTS} is not translated"
+        _only(endpoint, ENDPOINTS)
         yield {
             "job_name": f"podMonitor/{name}/{number}",
             "file_sd_configs": [{"files": [str(pods)]}],
@@ -109,10 +115,13 @@ def _keep(label: str, pattern: str) -> Json:
 
 def _selection(monitor: Json) -> Iterator[Json]:
     """What keeps the pods that a PodMonitor selects."""
-    spec = monitor["spec"]
-    if not spec.get("namespaceSelector", {}).get("any"):
+    selector, spaces = monitor["spec"]["selector"], monitor["spec"].get("namespaceSelector", {})
+    _only(spaces, {"any"})
+    _only(selector, {"matchExpressions"})
+    if not spaces.get("any"):
         yield _keep(f"{META}_namespace", re.escape(monitor["metadata"]["namespace"]))
-    for each in spec["selector"]["matchExpressions"]:
+    for each in selector["matchExpressions"]:
+        _only(each, EXPRESSION)
         label = _word(each["key"])
         match each["operator"]:
             case "Exists":
@@ -120,16 +129,26 @@ def _selection(monitor: Json) -> Iterator[Json]:
             case "In":
                 values = "|".join(map(re.escape, each["values"]))
                 yield _keep(f"{META}_pod_label_{label}", f"({values})")
+            case other:
+                raise AssertionError(f"the operator {other} is not translated")
 
 
 def _security(endpoint: Json, secrets: Path) -> Json:
     found: Json = {}
     if tls := endpoint.get("tlsConfig"):
+        _only(tls, {"insecureSkipVerify"})
         found["tls_config"] = {"insecure_skip_verify": tls["insecureSkipVerify"]}
     if who := endpoint.get("authorization"):
         named = who["credentials"]
+        _only(who, AUTHORIZATION)
+        _only(named, {"name", "key"})
         found["authorization"] = {
             "type": who.get("type", "Bearer"),
             "credentials_file": str(secrets / f"{named['name']}.{named['key']}"),
         }
     return found
+
+
+def _only(said: Mapping[str, object], translated: AbstractSet[str]) -> None:
+    """See that nothing is said but what is translated."""
+    assert said.keys() <= translated, f"{sorted(said.keys() - translated)} is not translated"

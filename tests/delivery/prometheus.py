@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ RULES = Path(__file__).parents[2] / "manifests" / "components" / "monitoring"
 PODS = "pods.yaml"
 SECRETS = "/api/v1/namespaces/kaito-system/secrets"
 SECOND = "1s"
-SHORTER = {"> 600": "> 1", "> 10": "> 2", "> 300": "> 120"}
+SHORTER = {"> 600": "> 1", "> 10": "> 2", "> 300": "> 30"}
 """Thresholds of alerts that nobody can wait for here, and what they are instead."""
 
 
@@ -47,12 +48,14 @@ class Prometheus:
         answer = await self._get(f"/api/v1/query?query={quote(expression)}")
         return list(answer["result"])
 
+    async def fired(self) -> list[Json]:
+        """The alerts that fire: labels, and the value of the rule's expression."""
+        answer = await self._get("/api/v1/alerts")
+        return [each for each in answer["alerts"] if each["state"] == "firing"]
+
     async def firing(self) -> set[str]:
         """Names of the alerts that fire."""
-        answer = await self._get("/api/v1/alerts")
-        return {
-            each["labels"]["alertname"] for each in answer["alerts"] if each["state"] == "firing"
-        }
+        return {each["labels"]["alertname"] for each in await self.fired()}
 
     async def aim(self) -> None:
         """Scrape the pods that there are now."""
@@ -113,17 +116,30 @@ async def allow(cluster: Bystander, folder: Path) -> None:
 
 
 def quick_rules() -> str:
-    """The rules, without waiting, and with thresholds that can be reached."""
+    """The rules, without waiting, and with thresholds that can be reached, as YAML.
+
+    Raises:
+        AssertionError: a threshold that is shortened stands in no rule.
+    """
     specs = [yaml.safe_load(path.read_text())["spec"] for path in sorted(RULES.rglob("rules.yaml"))]
     groups = [group for spec in specs for group in spec["groups"]]
+    rules = [rule for group in groups for rule in group["rules"]]
     for group in groups:
         group["interval"] = SECOND
-        for rule in group["rules"]:
-            rule.pop("for", None)
-            for long, short in SHORTER.items():
-                if "alert" in rule and rule["expr"].rstrip().endswith(long):
-                    rule["expr"] = rule["expr"].replace(long, short)
+    for rule in rules:
+        rule.pop("for", None)
+    for long, short in SHORTER.items():
+        _shorten([rule for rule in rules if "alert" in rule], long, short)
     return yaml.safe_dump({"groups": groups})
+
+
+def _shorten(alerts: Sequence[Json], long: str, short: str) -> None:
+    """Replace a threshold wherever it stands."""
+    found = re.compile(rf"{re.escape(long)}(?![\d.])")
+    hit = [alert for alert in alerts if found.search(alert["expr"])]
+    assert hit, f"no alert has the threshold {long}"
+    for alert in hit:
+        alert["expr"] = found.sub(short, alert["expr"])
 
 
 def configuration(folder: Path) -> Json:
