@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from kaito.kube.objects import Ref
-from tests.unit.controllers.workspace.test_census import a_node, a_workspace, counted, said
+from tests.unit.controllers.workspace.counting import a_node, a_workspace, counted, said
 from tests.virtual.story import Script, Stage, played
 from tests.virtual.user import create, delete
 from tests.virtual.workloads import Workload

@@ -13,7 +13,7 @@ from hack import debian
 from hack.cluster.cache import cache_folder
 from tests.bystander import Json
 from tests.delivery import podmonitors
-from tests.unit.workloads.test_job import rendered, tuner
+from tests.unit.workloads.jobs import rendered, tuner
 from tests.unit.workloads.wire import deployment
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"

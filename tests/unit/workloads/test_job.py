@@ -6,27 +6,12 @@ from typing import Any
 
 import pytest
 
-from kaito.api.workspace import Workspace
 from kaito.kube.objects import Manifest
-from kaito.workloads.carrier import PLAIN_CARRIER, Carrier
-from kaito.workloads.tuning import rendered_tuning, run_of
-from tests.unit.controllers.workspace.worlds import PRESET, UID, workspace
+from kaito.workloads.carrier import Carrier
+from kaito.workloads.tuning import run_of
+from tests.unit.controllers.workspace.worlds import UID
+from tests.unit.workloads.jobs import TUNING, rendered, tuner
 from tests.unit.workloads.wire import OWNER, at
-
-TUNING: dict[str, Any] = {
-    "preset": {"name": "phi"},
-    "method": "QLoRA",
-    "input": {"urls": ["https://a.example/one.parquet", "https://a.example/two.jsonl"]},
-    "output": {"image": "r.example/team/adapter:1", "imagePushSecret": "push.me"},
-}
-
-
-def tuner(**changes: Any) -> Workspace:
-    return workspace(inference=None, tuning={**TUNING, **changes})
-
-
-def rendered(subject: Workspace, *, carrier: Carrier = PLAIN_CARRIER) -> Any:
-    return rendered_tuning(subject, PRESET, registry="", carrier=carrier)
 
 
 def pod(manifest: Manifest) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests.unit.workloads.test_job import rendered, tuner
+from tests.unit.workloads.jobs import rendered, tuner
 from tests.unit.workloads.wire import deployment
 
 MONITORS = Path(__file__).parents[3] / "manifests/components/monitoring/pods.yaml"
