@@ -54,7 +54,8 @@ TUNE: tuple[Phase, ...] = (
 )
 REST: tuple[Phase, ...] = (ensure_finalizer, give_back, rest_nodes, need_no_nodes, conclude)
 """What a tuning does whose result is on record."""
-TEAR_DOWN: tuple[Phase, ...] = (release_workload, unpin_nodes, release_nodes, release_finalizer)
+TEAR_DOWN: tuple[Phase, ...] = (release_workload, release_nodes, unpin_nodes, release_finalizer)
+"""What is paid for goes before labels do: the right to take one off may be missing."""
 
 
 def plan(seen: Observed) -> tuple[Step, ...]:

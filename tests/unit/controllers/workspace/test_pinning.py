@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from aiohttp import web
 
 from kaito.api import labels
 from kaito.api.reasons import Reason
@@ -16,7 +17,7 @@ from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.step import Pin, ReleaseFinalizer, Step, Unpin
 from kaito.kube.errors import Conflict
 from kaito.kube.kinds import Node
-from tests.unit.controllers.workspace.bench import NODE, WORKSPACE, Bench
+from tests.unit.controllers.workspace.bench import CLAIMS, NODE, WORKSPACE, Bench
 from tests.unit.controllers.workspace.worlds import (
     UID,
     deleting,
@@ -235,6 +236,46 @@ def test_bought_nodes_cost_a_deletion_no_further_look() -> None:
 
     assert not looks_at_nodes(*named(BOUGHT, "n"))
     assert looks_at_nodes(*named(FREE, "n"))
+
+
+def forbid_labelling(bench: Bench) -> None:
+    """Have the server refuse all patches of the node, and do everything else."""
+    patch = refusal(403, "Forbidden")
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if (request.method, request.path) == ("PATCH", NODE):
+            return await patch(request)
+        code, body = bench.api.carry_out(bench.api.seen[-1])
+        return web.json_response(body, status=code)
+
+    bench.api.instead.extend([answer] * 50)
+
+
+async def test_what_is_paid_for_goes_even_where_a_label_may_not_be_taken_off(bench: Bench) -> None:
+    held = [labels.WORKSPACE_FINALIZER]
+    bench.put_workspace()
+    bench.change_metadata(WORKSPACE, finalizers=held)
+    of_claim = {**BOUGHT, labels.WORKSPACE_NAMESPACE: "default"}
+    bench.api.put(f"{CLAIMS}/bought", metadata={"name": "bought", "labels": of_claim})
+    await brought(bench, **{labels.CREATED_FOR: UID})
+    bench.mark_deleted(WORKSPACE)
+    forbid_labelling(bench)
+
+    await bench.reconcile()
+    outcome = await bench.reconcile()
+
+    assert [path for path in bench.api.objects if path.startswith(f"{CLAIMS}/")] == []
+    assert bench.stored(WORKSPACE)["metadata"]["finalizers"] == held
+    said = {one.type: one for one in bench.workspace.status.conditions}
+    assert said["Ready"].reason == "RefusedByAPIServer"
+    assert "manifests/rbac" in said["Ready"].message
+    assert outcome.recheck_seconds == 60
+
+    bench.api.instead.clear()
+    await bench.settle()
+
+    assert WORKSPACE not in bench.api.objects
+    assert label_of(bench) is None
 
 
 async def test_a_label_that_may_not_be_written_is_told_with_the_remedy(bench: Bench) -> None:
