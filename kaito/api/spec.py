@@ -13,11 +13,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from kaito.api import labels
 from kaito.api.rule import RECREATE, Rule, Ruled, unchanged
 from kaito.api.schema import FreeForm
 
 _ADAPTER_NAME = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _URL = re.compile(r"https?://[^ ]+")
+_MARKS = (labels.WORKSPACE, labels.WORKSPACE_NAMESPACE, labels.CREATED_FOR, labels.RAGENGINE)
+"""Labels that a node carries once it is somebody's: no selector can choose by them."""
 
 LabelValue = Annotated[str, Field(max_length=63)]
 """A label's value. The API server prices CEL rules by the longest string that they may read."""
@@ -75,12 +78,25 @@ class LabelSelector(Ruled):
             "asks for two values of one label, and no node can have both: name each label once",
             holds=lambda it: _is_possible(it),
         ),
+        Rule(
+            f"(!has(self.matchLabels) || self.matchLabels.all(key, !(key in {list(_MARKS)})))"
+            " && (!has(self.matchExpressions)"
+            f" || self.matchExpressions.all(one, !(one.key in {list(_MARKS)})))",
+            "asks for a label by which KAITO itself marks nodes: use one of your own, for instance"
+            " apps: my-model",
+            holds=lambda it: not _keys(it) & set(_MARKS),
+        ),
     )
 
     match_labels: Mapping[str, LabelValue] = Field(
         default={}, json_schema_extra={"maxProperties": 64}
     )
     match_expressions: tuple[LabelExpression, ...] = Field(default=(), max_length=16)
+
+
+def _keys(selector: LabelSelector) -> set[str]:
+    """Labels that a selector asks anything of."""
+    return {*selector.match_labels, *(one.key for one in selector.match_expressions)}
 
 
 def _is_possible(selector: LabelSelector) -> bool:

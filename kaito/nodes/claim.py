@@ -149,9 +149,6 @@ class Wish:
 def rendered_claim(workspace: Workspace, wish: Wish) -> Manifest:
     """The Machine or NodeClaim for one node of a workspace."""
     name = claim_name(workspace.metadata.uid, wish.ordinal, wish.attempt)
-    manager = (
-        {labels.NODEPOOL: "kaito"} if wish.node_class else {labels.PROVISIONER_NAME: "default"}
-    )
     annotations = {labels.CLAIM_PLACE: f"{wish.ordinal}/{wish.attempt}"}
     if wish.node_class:
         annotations[labels.DO_NOT_DISRUPT] = "true"
@@ -162,7 +159,7 @@ def rendered_claim(workspace: Workspace, wish: Wish) -> Manifest:
             "name": name,
             "labels": {
                 **match_labels(workspace.resource.label_selector),
-                **manager,
+                **_manager(wish),
                 labels.WORKSPACE: workspace.metadata.name,
                 labels.WORKSPACE_NAMESPACE: workspace.metadata.namespace,
                 labels.CREATED_FOR: workspace.metadata.uid,
@@ -171,13 +168,7 @@ def rendered_claim(workspace: Workspace, wish: Wish) -> Manifest:
         },
         "spec": {
             **_class(wish, name),
-            "requirements": [
-                _in(labels.INSTANCE_TYPE, wish.instance_type),
-                *(_in(key, value) for key, value in manager.items()),
-                _in(labels.MACHINE_TYPE, "gpu"),
-                _in(labels.ARCH, "amd64"),
-                _in(labels.OPERATING_SYSTEM, "linux"),
-            ],
+            "requirements": [_in(key, value) for key, value in _required(wish).items()],
             "taints": [
                 {
                     "key": labels.SKU_TAINT_KEY,
@@ -188,6 +179,35 @@ def rendered_claim(workspace: Workspace, wish: Wish) -> Manifest:
             "resources": {"requests": {"storage": wish.storage} if wish.storage else {}},
         },
     }
+
+
+def contradiction(workspace: Workspace, wish: Wish) -> str:
+    """Why a node that is bought by `wish` would not carry the selector's labels; "" if it does."""
+    required = _required(wish)
+    for key, value in match_labels(workspace.resource.label_selector).items():
+        if required.get(key, value) != value:
+            return (
+                f"resource.labelSelector: asks for {key}={value}, and a node that is bought has"
+                f" {required[key]}: bring such a node, or delete the Workspace and create it anew"
+                " with a label of your own"
+            )
+    return ""
+
+
+def _required(wish: Wish) -> dict[str, str]:
+    """Labels that a claim asks of its node, whatever the selector says."""
+    return {
+        labels.INSTANCE_TYPE: wish.instance_type,
+        **_manager(wish),
+        labels.MACHINE_TYPE: "gpu",
+        labels.ARCH: "amd64",
+        labels.OPERATING_SYSTEM: "linux",
+    }
+
+
+def _manager(wish: Wish) -> dict[str, str]:
+    """The label that says whose claims these are."""
+    return {labels.NODEPOOL: "kaito"} if wish.node_class else {labels.PROVISIONER_NAME: "default"}
 
 
 def traced(claim: Manifest, reconcile: str) -> Manifest:

@@ -143,6 +143,22 @@ REFUSED = (
         "resource.labelSelector.matchExpressions[0]",
         "cannot be stamped on a new node",
     ),
+    *(
+        Case(
+            f"a selector by KAITO's own mark, in {part}",
+            SERVING,
+            {f"resource.labelSelector.{part}": asked},
+            "resource.labelSelector",
+            "a label by which KAITO itself marks nodes: use one of your own",
+        )
+        for part, asked in (
+            ("matchLabels", {"apps": "phi", "kaito.sh/workspace": "w"}),
+            (
+                "matchExpressions",
+                [{"key": "kaito.sh/workspace-uid", "operator": "In", "values": ["u"]}],
+            ),
+        )
+    ),
     Case(
         "a type twice",
         SERVING,

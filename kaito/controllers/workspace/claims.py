@@ -27,12 +27,13 @@ from kaito.nodes.claim import (
     claim_place,
     claim_stage,
     claim_state,
+    contradiction,
     rendered_claim,
     resource_of,
 )
 from kaito.nodes.hardware import acceptable_types, instance_type
 from kaito.nodes.loss import Absence, absences
-from kaito.nodes.uptake import is_launched, unheard, uptake_due
+from kaito.nodes.uptake import is_launched, still_due, unheard, unmoved, uptake_due
 
 _SILENCE_SECONDS = 2.0
 """How long the first claims may be there before people are told what these wait for.
@@ -120,6 +121,8 @@ def _followed(seen: Observed) -> Step | None:
     if given_up:
         return _exhausted(seen, given_up[0], back)
     wishes = [_wish(seen, ordinal) for ordinal in missing]
+    if wishes and (impossible := contradiction(seen.workspace, wishes[0])):
+        return hold(claims_ready(seen), Reason.INVALID_SPEC, impossible, *back)
     uid = seen.workspace.metadata.uid
     asked = tuple(
         Create(wish.resource, rendered_claim(seen.workspace, wish), uid) for wish in wishes
@@ -198,12 +201,14 @@ def _none_missing(seen: Observed, needed: int) -> str:
 
 
 def _unheard(seen: Observed, waiting: Sequence[Claim], step: Step) -> Step:
-    """The step, or what is said instead of claims that no provisioner has taken up in its time."""
-    moments = [(claim, moment) for claim in waiting if (moment := uptake_due(claim))]
-    late = [claim for claim, moment in moments if moment <= seen.now]
-    if late:
-        step = hold(step.condition, Reason.NO_PROVISIONER, unheard(late))
-    ahead = [(moment - seen.now).total_seconds() for _, moment in moments if moment > seen.now]
+    """The step, or what is said instead of claims that no provisioner takes up, or moves."""
+    for due, words in ((uptake_due, unheard), (still_due, unmoved)):
+        late = [claim for claim in waiting if (moment := due(claim)) and moment <= seen.now]
+        if late:
+            step = hold(step.condition, Reason.NO_PROVISIONER, words(late))
+            break
+    moments = (due(claim) for claim in waiting for due in (uptake_due, still_due))
+    ahead = [(each - seen.now).total_seconds() for each in moments if each and each > seen.now]
     return replace(step, recheck_seconds=min(ahead, default=None))
 
 

@@ -10,7 +10,7 @@ from kaito.api.workspace import MACHINE_READY, NODE_CLAIM_READY, RESOURCE_READY
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.observe import Observed, once
-from kaito.controllers.workspace.shortage import SHORTAGE_SECONDS, shortage
+from kaito.controllers.workspace.shortage import SHORTAGE_SECONDS, misfit, shortage
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.kinds import Node
 from kaito.nodes.hardware import fit_on, is_bypassed
@@ -145,12 +145,10 @@ def await_nodes(seen: Observed) -> Step:
         step = hold(RESOURCE_READY, Reason.NODES_NOT_READY, said)
         return replace(step, recheck_seconds=SHORTAGE_SECONDS)
     if len(chosen) < wanted:
-        return hold(
-            RESOURCE_READY,
-            Reason.NODES_NOT_READY,
-            f"{len(chosen)} of {wanted} nodes are ready and carry the selector's labels"
-            f"{_away(seen)}",
-        )
+        short = f"{len(chosen)} of {wanted} nodes are ready and carry the selector's labels"
+        if said := misfit(seen):
+            return hold(RESOURCE_READY, Reason.INVALID_SPEC, f"{short}; {said}")
+        return hold(RESOURCE_READY, Reason.NODES_NOT_READY, f"{short}{_away(seen)}")
     without = [node.metadata.name for node in chosen if gpus(node) == 0]
     if without:
         return hold(

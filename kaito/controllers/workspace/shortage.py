@@ -1,4 +1,4 @@
-"""Where nodes are only brought: what is missing, and why each node at hand does not count."""
+"""What is missing, and why a node at hand does not count."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from kaito.api import labels
 from kaito.api.workspace import Workspace
 from kaito.controllers.workspace.observe import Observed
 from kaito.kube.kinds import Node
-from kaito.nodes.selection import gpus, is_created_for, is_ready, is_reserved, named_types
+from kaito.nodes.selection import (
+    gpus,
+    is_created_for,
+    is_ready,
+    is_reserved,
+    is_usable,
+    named_types,
+)
 from kaito.nodes.selector import match_labels
 
 SHORTAGE_SECONDS = 10.0
@@ -18,7 +25,7 @@ _MOST = 5
 
 
 def shortage(seen: Observed, *, chosen: Collection[Node], free: Collection[Node]) -> str:
-    """What is missing, and the remedy.
+    """What is missing where nodes are only brought, and the remedy.
 
     Args:
         seen: a look that has fewer nodes than are wanted.
@@ -41,6 +48,23 @@ def shortage(seen: Observed, *, chosen: Collection[Node], free: Collection[Node]
         f" and none is bought: add one, or `kubectl label node NODE {' '.join(words)}`"
     )
     return "; ".join((first, *said, *((f"and {left} more",) if left > 0 else ())))
+
+
+def misfit(seen: Observed) -> str:
+    """Which node was bought and is paid for, and has another value of a label; "" where none is."""
+    workspace = seen.workspace
+    wanted = match_labels(workspace.resource.label_selector)
+    for node in seen.nodes:
+        if not is_created_for(workspace, node) or not is_usable(node):
+            continue
+        for key, value in wanted.items():
+            if (found := node.metadata.labels.get(key, value)) != value:
+                return (
+                    f"node {node.metadata.name}, which was bought, has {key}={found}, and"
+                    f" resource.labelSelector asks for {value}: label the node, or delete the"
+                    " Workspace and create it anew with a label of your own"
+                )
+    return ""
 
 
 def _why(seen: Observed, node: Node, *, is_free: bool) -> str:

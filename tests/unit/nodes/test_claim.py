@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from kaito.api.machine import Machine
-from kaito.nodes.claim import ClaimState, claim_name, claim_stage, claim_state, rendered_claim
+from kaito.nodes.claim import (
+    ClaimState,
+    Wish,
+    claim_name,
+    claim_stage,
+    claim_state,
+    contradiction,
+    rendered_claim,
+)
 from tests.unit.controllers.workspace.worlds import UID, WISH, workspace
 from tests.unit.nodes.builders import claim
 
@@ -134,3 +143,33 @@ def test_a_selector_cannot_say_whose_a_node_is() -> None:
     made = Machine.model_validate(rendered_claim(liar, WISH))
 
     assert made.metadata.labels["kaito.sh/workspace-uid"] == UID
+
+
+ANOTHER_CLASS = replace(WISH, node_class="karpenter.azure.com/AKSNodeClass/default")
+
+
+@pytest.mark.parametrize(
+    ("wish", "key", "value", "said"),
+    [
+        (WISH, "kubernetes.io/arch", "arm64", "has amd64"),
+        (WISH, "node.kubernetes.io/instance-type", "Standard_Y", "has Standard_X"),
+        (WISH, "karpenter.sh/provisioner-name", "mine", "has default"),
+        (WISH, "kaito.sh/machine-type", "cpu", "has gpu"),
+        (ANOTHER_CLASS, "karpenter.sh/nodepool", "mine", "has kaito"),
+        (WISH, "karpenter.sh/nodepool", "mine", ""),
+        (WISH, "kubernetes.io/arch", "amd64", ""),
+        (WISH, "node.kubernetes.io/instance-type", "Standard_X", ""),
+        (WISH, "kaito.sh/machine-type", "gpu", ""),
+        (WISH, "apps", "phi", ""),
+    ],
+)
+def test_a_label_that_a_bought_node_has_otherwise_is_told(
+    wish: Wish, key: str, value: str, said: str
+) -> None:
+    resource = {"instanceType": "Standard_X", "labelSelector": {"matchLabels": {key: value}}}
+
+    found = contradiction(workspace(resource=resource), wish)
+
+    assert (f"resource.labelSelector: asks for {key}={value}" in found) == bool(said)
+    assert said in found
+    assert bool(found) == bool(said)

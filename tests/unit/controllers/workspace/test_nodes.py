@@ -8,6 +8,7 @@ from typing import Any
 
 from kaito.api import labels, machine
 from kaito.api.machine import Machine
+from kaito.api.reasons import WARNINGS, Reason
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.nodes import await_nodes, chosen_nodes
 from kaito.controllers.workspace.observe import Observed
@@ -125,3 +126,55 @@ def test_people_are_told_that_several_nodes_run_copies() -> None:
     assert step.satisfied
     assert step.message.startswith("2 of 2 nodes are ready: phi fits 1 node of Standard_X")
     assert step.message.endswith("; each of the 2 nodes runs a copy")
+
+
+def selecting(key: str, value: str) -> Observed:
+    """A look at a workspace that asks for a label more."""
+    held = observed().workspace.metadata.model_dump(by_alias=True)
+    selector = {"matchLabels": {**WANTED, key: value}}
+    resource = {"instanceType": "Standard_X", "labelSelector": selector}
+    return observed(workspace=workspace(metadata=held, resource=resource))
+
+
+def test_no_node_is_bought_that_would_not_count() -> None:
+    step = ensure_claims(selecting(labels.ARCH, "arm64"))
+
+    assert (step.satisfied, step.actions, step.reason) == (False, (), Reason.INVALID_SPEC)
+    assert "asks for kubernetes.io/arch=arm64, and a node that is bought has amd64" in step.message
+
+
+def test_a_node_of_ones_own_may_have_what_a_bought_one_has_not() -> None:
+    carried = {**WANTED, labels.ARCH: "arm64"}
+    seen = replace(selecting(labels.ARCH, "arm64"), nodes=(node(carried, name="mine"),))
+
+    assert ensure_claims(seen).satisfied
+    assert await_nodes(seen).satisfied
+
+
+def test_a_node_that_was_bought_and_does_not_count_is_told_with_the_label() -> None:
+    seen = selecting(labels.ZONE, "there-1")
+    bought = with_condition(
+        Machine.model_validate(rendered_claim(seen.workspace, WISH)), machine.READY, "True"
+    )
+    elsewhere = node({**bought.metadata.labels, labels.ZONE: "here-1"}, name="n1")
+
+    step = await_nodes(replace(seen, claims=(bought,), nodes=(elsewhere,)))
+
+    assert step.reason in WARNINGS
+    assert step.message.startswith(
+        "0 of 1 nodes are ready and carry the selector's labels; node n1"
+    )
+    assert (
+        "has topology.kubernetes.io/zone=here-1, and resource.labelSelector asks for there-1"
+        in (step.message)
+    )
+
+
+def test_a_label_that_a_bought_node_has_not_been_given_yet_is_waited_for() -> None:
+    seen = selecting("team", "a")
+    bought = Machine.model_validate(rendered_claim(seen.workspace, WISH))
+    carried = {key: value for key, value in bought.metadata.labels.items() if key != "team"}
+
+    step = await_nodes(replace(seen, claims=(bought,), nodes=(node(carried, name="n1"),)))
+
+    assert (step.satisfied, step.reason) == (False, Reason.NODES_NOT_READY)
