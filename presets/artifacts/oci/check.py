@@ -12,7 +12,7 @@ import requests
 
 from lora.adapter import Adapter
 from oci import answers, report
-from oci.dataset import below_data, is_begun, is_named
+from oci.dataset import HEAD_BYTES, below_data, form_of, is_named
 from oci.desk import Desk
 from oci.item import FieldRefused, Item, naming
 from oci.layers import members
@@ -23,8 +23,7 @@ from oci.registry import TIMEOUTS
 from oci.upload import begin, cancel
 
 WHOLE_BYTES = 512 << 20
-"""An adapter up to this size is fetched and looked into; of a larger one only the manifest is."""
-HEAD_BYTES = 4096
+"""What is up to this size is fetched and looked into; of a larger one only the manifest is."""
 LISTED = 10
 """Files that are named where none is data."""
 
@@ -62,7 +61,10 @@ def _check_image(desk: Desk, item: Item) -> None:
 
 
 def _check_data(desk: Desk, item: Item) -> None:
-    """It is there, and holds a file that begins as data do; of a large one only the manifest is."""
+    """It is there, and its first file of data begins as such; the trainer looks at the others.
+
+    Of a large one only the manifest is looked at.
+    """
     registry = desk.registry(item.image, item.secrets)
     found = contents(registry)
     if found.size > WHOLE_BYTES:
@@ -79,14 +81,14 @@ def _check_data(desk: Desk, item: Item) -> None:
             others.append(str(path))
     held = f"it holds: {', '.join(others[:LISTED])}" if others else "it holds no file there"
     raise Refused(
-        f"no file under /data is .parquet, .json, .jsonl or .csv; {held}",
+        f"no file under /data is .parquet, .json, .jsonl, .ndjson or .csv; {held}",
         "copy the data set to /data of the image",
     )
 
 
 def _check_member(path: PurePosixPath, start: bytes) -> None:
     """The first file of data is of the form that its trainer reads."""
-    if not is_begun(path, start):
+    if form_of(path, start) is None:
         raise Refused(
             f"/data/{path} is neither parquet, JSON nor CSV (it begins with {start[:20]!r})",
             "copy the files of the data set itself to /data of the image",
@@ -120,10 +122,10 @@ def _check_url(desk: Desk, item: Item) -> None:
         if answers.is_untrusted(error):
             raise answers.untrusted(item.url, error) from error
         raise answers.unreachable(item.url, answers.cause(error)) from error
-    if not is_begun(PurePosixPath(urlsplit(item.url).path), start):
+    if form_of(PurePosixPath(urlsplit(item.url).path), start) is None:
         raise Refused(
             f"it is neither parquet, JSON nor CSV ({kind}, and begins with {start[:20]!r})",
-            "give the address of the file itself: .parquet, .json, .jsonl or .csv",
+            "give the address of the file itself: .parquet, .json, .jsonl, .ndjson or .csv",
         )
 
 

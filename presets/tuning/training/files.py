@@ -1,19 +1,17 @@
-"""Which files of a folder hold examples, and in which form: told by their content."""
+"""Which files of a folder hold examples, by their names, and in which form, by their content."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+
+from oci.dataset import HEAD_BYTES, PARQUET, Form, is_hidden, is_named
+from oci.dataset import form_of as form_that_begins
 
 from training.failure import Failure, Kind
 
-Form = Literal["parquet", "json", "csv"]
-
-PARQUET = b"PAR1"
-HEAD_BYTES = 4096
-SUFFIXES = frozenset({".parquet", ".json", ".jsonl", ".ndjson", ".csv"})
 LISTED = 10
 
 
@@ -23,16 +21,15 @@ def data_files(folder: Path) -> tuple[Path, ...]:
     Raises:
         Failure: there is none.
     """
-    everything = sorted(
-        path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path, folder)
-    )
-    found = tuple(path for path in everything if path.suffix.lower() in SUFFIXES)
+    everything = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = tuple(path for path in everything if is_named(path.relative_to(folder)))
     if found:
         return found
-    names = ", ".join(str(path.relative_to(folder)) for path in everything[:LISTED]) or "nothing"
+    shown = (place for path in everything if not is_hidden(place := path.relative_to(folder)))
+    names = ", ".join(str(place) for place in islice(shown, LISTED)) or "nothing"
     raise Failure(
         Kind.DATA_UNUSABLE,
-        f"the input holds no .parquet, .json, .jsonl or .csv file; it holds: {names}",
+        f"the input holds no .parquet, .json, .jsonl, .ndjson or .csv file; it holds: {names}",
     )
 
 
@@ -49,21 +46,18 @@ def form_of(path: Path, *, name: str = "") -> Form:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     name = name or path.name
-    if head.startswith(PARQUET):
-        if _tail(path) != PARQUET:
-            raise _unusable(name, "is a parquet file that is cut off: fetch it again")
-        return "parquet"
+    form = form_that_begins(path, head)
+    if form == "parquet" and _tail(path) != PARQUET:
+        raise _unusable(name, "is a parquet file that is cut off: fetch it again")
+    if form:
+        return form
     text = head.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
     if not text:
         raise _unusable(name, "is empty")
-    if text[0] in "[{":
-        return "json"
     if text[0] == "<":
         raise _unusable(
             name, "is an HTML page, not data: the address may need an account, or /resolve/"
         )
-    if path.suffix.lower() == ".csv":
-        return "csv"
     raise _unusable(name, f"is neither parquet, JSON, JSON lines nor CSV; it begins {text[:40]!r}")
 
 
@@ -104,11 +98,6 @@ def _tail(path: Path) -> bytes:
     with path.open("rb") as file:
         file.seek(-min(len(PARQUET), path.stat().st_size), 2)
         return file.read()
-
-
-def _is_hidden(path: Path, folder: Path) -> bool:
-    """Whether a file or a folder above it is hidden; volumes from ConfigMaps have such folders."""
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _unusable(name: str, what: str) -> Failure:

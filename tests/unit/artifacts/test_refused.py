@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oci import dataset
 from safetensors.numpy import load_file, save_file
-from training import files
 
 from hack.cluster.slots import free_ports
 from tests.ociregistry import damage
@@ -230,7 +228,7 @@ def test_an_image_without_data_is_told_by_what_it_holds(carrier: Carrier) -> Non
 
     assert done.code == 1
     assert done.note.startswith(f"tuning.input.image: {carrier.image('notes:1')}: ")
-    assert "no file under /data is .parquet, .json, .jsonl or .csv" in done.note
+    assert "no file under /data is .parquet, .json, .jsonl, .ndjson or .csv" in done.note
     assert "it holds: .hidden.json, notes.txt" in done.note
 
 
@@ -248,10 +246,6 @@ def test_a_page_among_data_is_told_and_data_pass(carrier: Carrier) -> None:
 def checked(carrier: Carrier, image: str) -> Done:
     """A look at a data set in an image."""
     return carrier.run("check", carrier.item(image, kind="data", field="tuning.input.image"))
-
-
-def test_both_programs_know_data_by_the_same_names() -> None:
-    assert dataset.SUFFIXES == files.SUFFIXES
 
 
 def test_a_push_that_may_be_made_leaves_no_upload_behind(carrier: Carrier) -> None:
