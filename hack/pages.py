@@ -1,7 +1,7 @@
 """Write the pages and the schemas of the catalogue, or compare them with `--check`.
 
-The pages are docs/reference/{models,skus,cli,workspace}.md. The schemas, presets/schemas/*.json,
-are for editors and for whoever writes a preset without this program at hand.
+The pages are docs/reference/{models,skus,cli,workspace,rights}.md. The schemas are those of
+presets/schemas/*.json, for editors and for whoever writes a preset without this program at hand.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from hack import fields
+from hack import fields, rights
 from hack.fields import table
 from kaito.catalog.catalog import Catalog, read_catalog
 from kaito.catalog.entry import CatalogModel
@@ -44,6 +44,7 @@ def rendered() -> dict[str, str]:
         "docs/reference/skus.md": _skus(catalogs),
         "docs/reference/cli.md": _commands(command.parsers()),
         "docs/reference/workspace.md": fields.page(ROOT),
+        "docs/reference/rights.md": rights.page(ROOT),
         "presets/schemas/model.json": _schema(Preset),
         "presets/schemas/sku.json": _schema(Sku),
     }
