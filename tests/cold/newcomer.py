@@ -67,7 +67,7 @@ class Newcomer:
         subprocess.run(clone, check=True)
 
     def type(self, text: str) -> str:
-        """Lines into one interactive shell, as they stand: a line that fails ends nothing.
+        """Lines into one shell, by its standard input, as they stand: one that fails ends nothing.
 
         Returns:
             All that was printed.

@@ -1,6 +1,7 @@
 """From a clone to an answer, and back: the README's lines and those of the first page, in order.
 
-Everything is downloaded and built anew: system packages, environments, the control plane.
+Everything is downloaded and built anew: system packages, environments, the control plane. It is one
+day, in the order of this file: the first test leaves what the others find in the cache, Python too.
 """
 
 from __future__ import annotations
