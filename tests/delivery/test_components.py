@@ -31,7 +31,7 @@ def monitoring(folder: Path) -> Json:
     return yaml.safe_load(said) | {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [os.path.relpath(MANIFESTS / "overlays" / "byo", folder)],
+        "resources": [os.path.relpath(MANIFESTS / "overlays" / "aks", folder)],
         "components": [component, f"{component}/provisioner"],
     }
 
@@ -40,7 +40,7 @@ def monitoring(folder: Path) -> Json:
 async def monitored(
     empty: Bystander, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Bystander]:
-    """The overlay for own nodes, with monitoring switched on, as the guide says."""
+    """The overlay in which both programs run, with monitoring switched on, as the page says."""
     folder = tmp_path_factory.mktemp("overlay")
     definitions = str(kinds(cache_folder(), offline=True, report=print))
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(monitoring(folder)))

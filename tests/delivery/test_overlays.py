@@ -34,6 +34,7 @@ OURS = "app.kubernetes.io/part-of=kaito"
 OPERATOR = "app.kubernetes.io/component!=crd"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEFINITION = f"{DEFINITIONS}/workspaces.kaito.sh"
+APART = {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
 PEOPLE = {"kaito-view", "kaito-edit", "kaito-nodes-view", "kaito-metrics-reader"}
 """Roles that no process of ours has."""
 
@@ -154,6 +155,19 @@ async def test_our_pods_are_admitted_where_restricted_is_enforced(installed: Ins
 
     assert deployments
     assert [(each.code, each.errors) for each in answers] == [(0, "")] * len(answers)
+
+
+async def test_our_pods_come_before_others_and_on_nodes_apart(installed: Installed) -> None:
+    (priority,) = installed.of_kind("PriorityClass")
+    deployments = installed.of_kind("Deployment")
+
+    assert deployments
+    for template in (each["spec"]["template"] for each in deployments):
+        spread = template["spec"]["topologySpreadConstraints"]
+        assert template["spec"]["priorityClassName"] == priority["metadata"]["name"]
+        assert {each["topologyKey"] for each in spread} == APART
+        for selector in (each["labelSelector"]["matchLabels"] for each in spread):
+            assert selector.items() <= template["metadata"]["labels"].items()
 
 
 @pytest.mark.parametrize(
