@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shutil
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -102,6 +103,19 @@ def test_a_pinned_overlay_names_the_image_by_its_digest(tmp_path: Path, overlay:
     }
     name = "REGISTRY_HERE/kaito/kaito" if overlay == "airgapped" else "registry.example/kaito"
     assert names == {f"{name}@{DIGEST}"}
+
+
+def test_the_device_plugin_is_one_version_in_every_overlay_that_has_it() -> None:
+    images = {
+        container["image"].rpartition("/")[2]
+        for overlay in RELEASED
+        for each in yaml.safe_load_all(rendered(ROOT / "manifests" / "overlays" / overlay))
+        if each["kind"] == "DaemonSet"
+        for container in each["spec"]["template"]["spec"]["containers"]
+    }
+
+    (image,) = images
+    assert re.fullmatch(r"k8s-device-plugin(:v\d+\.\d+\.\d+|@sha256:[0-9a-f]{64})", image)
 
 
 def test_pinning_again_changes_the_digest_and_nothing_else(tmp_path: Path) -> None:
