@@ -1,4 +1,4 @@
-"""The server as PID 1 of its container: what streams when SIGTERM comes is streamed to its end."""
+"""The server as PID 1 of its container: what streams when SIGTERM comes has its time to end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -29,12 +30,17 @@ OWN_PIDS = ("bwrap", "--bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--
 
 
 @pytest.fixture
-def contained(model: Path) -> Iterator[Program]:
+def drain_seconds() -> int:
+    return 120
+
+
+@pytest.fixture
+def contained(model: Path, drain_seconds: int) -> Iterator[Program]:
     """A loaded server that is the first process of its namespace."""
     program = Program.spawn(
         f"--pretrained-model-name-or-path={model}",
         "--served-model-name=tiny",
-        "--drain-seconds=120",
+        f"--drain-seconds={drain_seconds}",
         "--threads=1",
         prefix=(*OWN_PIDS, "--as-pid-1", "--die-with-parent"),
     )
@@ -68,3 +74,24 @@ async def test_sigterm_lets_streams_end_and_nobody_else_in(contained: Program) -
     async with aiohttp.ClientSession(contained.url) as http:
         with pytest.raises(aiohttp.ClientConnectionError):
             await http.get("/health")
+
+
+@pytest.mark.parametrize("drain_seconds", [1])
+async def test_a_stream_that_is_longer_than_the_drain_is_cut_and_the_server_ends(
+    contained: Program,
+) -> None:
+    longer, body = ENDLESS | {"max_tokens": 3500}, b""
+    async with (
+        aiohttp.ClientSession(contained.url) as http,
+        http.post("/v1/completions", json=longer) as stream,
+    ):
+        assert (await stream.content.readline()).startswith(b"data: {")
+        signal_first_process(contained)
+        with suppress(aiohttp.ClientPayloadError):
+            async for line in stream.content:
+                body += line
+    code = await asyncio.to_thread(contained.process.wait, 60)
+
+    assert code == 0
+    assert b"data: {" in body, "it went on for the second"
+    assert b"[DONE]" not in body
