@@ -52,6 +52,7 @@ from kaito.kube.objects import Ref
 from kaito.nodes.selection import is_held_by, traits, wanted_traits
 from kaito.nodes.selector import is_selected
 from kaito.settings import Settings
+from kaito.workloads.group import HEADLESS
 
 NAME = "kaito"
 """Field manager, event source and name of the lease."""
@@ -98,9 +99,12 @@ class Informers:
                 yield workspace.ref
 
     def named(self, service: Service) -> Iterable[Ref]:
-        """The workspace that a Service is of, or whose name it has."""
+        """The workspaces that a Service is of, or that want its name."""
+        name, namespace = service.metadata.name, service.metadata.namespace
         known = self.workspaces.store
-        return workspace_of(service) or ((service.ref,) if known.get(service.ref) else ())
+        wanting = (Ref(namespace, each) for each in (name, name.removesuffix(HEADLESS)))
+        found = (*workspace_of(service), *(ref for ref in wanting if known.get(ref)))
+        return dict.fromkeys(found)
 
 
 async def run(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> int:

@@ -23,6 +23,9 @@ from kaito.sizing.fit import fit
 Meeting = Literal["launcher", "ray", "torchrun"]
 """How the pods of a group meet."""
 
+HEADLESS = "-headless"
+"""How the name of the Service ends by which pods find each other."""
+
 RANK = "POD_INDEX"
 """The variable that says which pod of the group this is; 0 leads."""
 
@@ -60,7 +63,7 @@ def uneven(preset: Preset, *, nodes: int) -> str:
 
 def headless_name(workspace: Workspace) -> str:
     """Name of the Service that gives each pod of the group a name of its own."""
-    return f"{workspace.metadata.name}-headless"
+    return f"{workspace.metadata.name}{HEADLESS}"
 
 
 def leader_name(workspace: Workspace) -> str:

@@ -11,13 +11,13 @@ from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.placeholder import placeholders
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.kinds import SERVICES
-from kaito.nodes.hardware import acceptable_types, fit_on, is_bypassed
+from kaito.nodes.hardware import acceptable_types, fit_on, instance_type, is_bypassed
 from kaito.nodes.selection import named_types
 from kaito.sizing import sentences
 from kaito.sizing.answer import Fit
 from kaito.sizing.tuning import untunable
 from kaito.workloads.adapters import unserved
-from kaito.workloads.group import uneven
+from kaito.workloads.group import headless_name, is_group, uneven
 from kaito.workloads.image import preset_of
 
 
@@ -49,14 +49,28 @@ def _check_placeholders(workspace: Workspace) -> Step | None:
 
 
 def _check_name(seen: Observed) -> Step | None:
-    """The name under which the model is to answer is free."""
-    if seen.stranger is None or seen.workload or model(seen) is None or seen.workspace.tuning:
+    """The names under which the model is to answer, and its pods find each other, are free."""
+    preset = model(seen)
+    if not seen.strangers or seen.workload or preset is None or seen.workspace.tuning:
+        return None
+    names = {seen.workspace.metadata.name}
+    if _is_to_be_group(seen, preset):
+        names.add(headless_name(seen.workspace))
+    taken = [one.metadata.name for one in seen.strangers if one.metadata.name in names]
+    if not taken:
         return None
     return _refused(
         Reason.NAME_TAKEN,
-        f"{SERVICES.kind} {seen.stranger.metadata.name} exists and belongs to somebody else:"
+        f"{SERVICES.kind} {taken[0]} exists and belongs to somebody else:"
         " rename or delete it, or give the Workspace another name",
     )
+
+
+def _is_to_be_group(seen: Observed, preset: Preset) -> bool:
+    """Whether the nodes, of the type that is asked for, are to serve one copy together."""
+    workspace, skus = seen.workspace, seen.catalog.skus
+    sku = skus.get(instance_type(workspace, preset, skus) or "")
+    return is_group(preset, sku, nodes=workspace.resource.count)
 
 
 def _check_model(seen: Observed) -> Step | None:

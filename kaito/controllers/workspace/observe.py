@@ -77,7 +77,7 @@ class Observed:
         preflights: pods that look at registries for it.
         complaints: why the volumes of a pod that comes no further are missing, by its name.
         is_addressed: whether its Service is being made at this moment, beside.
-        stranger: a Service of its name that no Workspace has made, None when absent.
+        strangers: Services under its name, and that of its headless one, which it has not made.
     """
 
     workspace: Workspace
@@ -97,7 +97,7 @@ class Observed:
     preflights: tuple[Pod, ...] = ()
     complaints: Mapping[str, str] = field(default_factory=dict)
     is_addressed: bool = False
-    stranger: Service | None = None
+    strangers: tuple[Service, ...] = ()
     _answers: dict[object, object] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -187,7 +187,7 @@ def observe(
             for pod in stores.preflights.by_index(BY_WORKSPACE, str(ref))
             if _owned(pod, workspace)
         ),
-        stranger=_stranger(stores.services.get(ref)),
+        strangers=_strangers(workspace, stores.services),
     )
 
 
@@ -231,9 +231,11 @@ def _owned(obj: T | None, workspace: Workspace) -> T | None:
     return obj if workspace.metadata.uid in owners else None
 
 
-def _stranger(service: Service | None) -> Service | None:
-    """Narrow to a Service of nobody that we know; that of an earlier namesake goes by itself."""
-    return None if service is None or labels.WORKSPACE in service.metadata.labels else service
+def _strangers(workspace: Workspace, services: Store[Service]) -> tuple[Service, ...]:
+    """Services that have our names and not our label; those of an earlier namesake go by itself."""
+    name, namespace = workspace.metadata.name, workspace.metadata.namespace
+    found = (services.get(Ref(namespace, each)) for each in (name, headless_name(workspace)))
+    return tuple(one for one in found if one and one.metadata.labels.get(labels.WORKSPACE) != name)
 
 
 def _is_of(pod: Pod, workspace_name: str) -> bool:

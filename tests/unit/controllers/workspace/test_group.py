@@ -12,6 +12,7 @@ from kaito.api.reasons import Reason
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.preset import Requirements
 from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.release import release_workload
 from kaito.controllers.workspace.status import status
 from kaito.controllers.workspace.step import Apply, Create, Delete
@@ -122,6 +123,26 @@ def test_a_service_that_somebody_changes_is_mended(which: str) -> None:
     assert isinstance(apply, Apply)
     assert apply.seen == changed[which]
     assert ensure_service(seen(**found)).actions == ()
+
+
+def squatting(name: str, **carried: str) -> Service:
+    """A Service that somebody else has made."""
+    metadata = {"name": name, "namespace": "default", "uid": "theirs", "labels": carried}
+    return Service.model_validate({"metadata": metadata})
+
+
+@pytest.mark.parametrize("name", ["w", "w-headless"])
+def test_a_name_that_somebody_else_has_is_told_before_a_node_is_bought(name: str) -> None:
+    told = plan(seen(nodes=(), strangers=(squatting(name),)))[-1]
+
+    assert (told.satisfied, told.reason, told.actions) == (False, Reason.NAME_TAKEN, ())
+    assert told.message.startswith(f"Service {name} exists and belongs to somebody else")
+
+
+def test_one_that_serves_alone_does_not_want_the_headless_name() -> None:
+    alone = observed(strangers=(squatting("w-headless"),))
+
+    assert all(step.reason != Reason.NAME_TAKEN for step in plan(alone))
 
 
 def test_the_stateful_set_is_created() -> None:

@@ -37,6 +37,7 @@ def look(
     others: Sequence[Workspace] = (),
     nodes: Sequence[Node] = (),
     pods: Sequence[Pod] = (),
+    services: Sequence[Service] = (),
 ) -> Observed:
     """One look at a workspace, with caches that hold these."""
     stores = Stores(
@@ -56,6 +57,8 @@ def look(
         stores.nodes.put(one)
     for pod in pods:
         stores.pods.put(pod)
+    for service in services:
+        stores.services.put(service)
     seen = observe(stores, subject.ref, now=NOW, catalog=CATALOG, options=Options(registry=""))
     assert seen is not None
     return seen
@@ -133,6 +136,27 @@ def test_what_the_label_says_of_a_node_goes_before_what_others_say() -> None:
 
     assert look(workspace(), others=(older,), nodes=(node("n"),)).taken == {"n"}
     assert look(workspace(), others=(older,), nodes=(node("n", labels=PINNED),)).taken == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "is_strange"),
+    [
+        ("w", None, True),
+        ("w", "w", False),
+        ("w-headless", None, True),
+        ("w-headless", "w", False),
+        ("w-headless", "w-headless", True),
+        ("elsewhere", None, False),
+    ],
+)
+def test_a_service_that_has_our_name_and_not_our_label_is_a_stranger_s(
+    name: str, of: str | None, *, is_strange: bool
+) -> None:
+    carried = {"kaito.sh/workspace": of} if of else {}
+    metadata = {"name": name, "namespace": "default", "uid": "s", "labels": carried}
+    service = Service.model_validate({"metadata": metadata})
+
+    assert look(workspace(), services=[service]).strangers == ((service,) if is_strange else ())
 
 
 @pytest.mark.parametrize(
