@@ -13,8 +13,19 @@ from hack.cluster.registry.server import ACCOUNT, address
 from tests.bystander import Finished, run
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/guides/*.md", "docs/reference/*.md", "manifests/argocd/README.md")
-LANGUAGES = ("sh", "bash", "shell", "azurecli")
+PAGES = (
+    "README.md",
+    "docs/guides/*.md",
+    "docs/reference/*.md",
+    "manifests/argocd/README.md",
+    "presets/README.md",
+    "presets/*/README.md",
+)
+UNNAMED = {"guides", "presets"}
+"""Folders whose blocks without a language are commands."""
+LANGUAGES = ("sh", "bash", "shell", "azurecli", "console")
+PROMPT = "$ "
+"""What a command begins with where its answer follows, as in a block of `console`."""
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -34,16 +45,24 @@ class Block:
     def program(self) -> str:
         """The first command that it runs."""
         text = self.text.replace("\\\n", " ")
-        words: list[str] = re.sub(r"^export .*\n", "", text, flags=re.MULTILINE).split()
+        text = re.sub(r"^export .*\n", "", text, flags=re.MULTILINE)
+        words: list[str] = re.sub(r"^(\w+=\S+ )+", "", text).split()
         return words[0] if words else ""
 
 
 def blocks() -> Iterator[Block]:
     """Every block of commands, page after page."""
     for path in sorted(path for each in PAGES for path in ROOT.glob(each)):
+        page = path.relative_to(ROOT)
         for language, text in BLOCK.findall(path.read_text()):
-            if language in LANGUAGES or (not language and "guides" in path.parts):
-                yield Block(str(path.relative_to(ROOT)), text)
+            if language in LANGUAGES or (not language and UNNAMED & set(page.parts)):
+                yield Block(str(page), text if language != "console" else _typed(text))
+
+
+def _typed(text: str) -> str:
+    """The commands alone, of those that are shown with their answers."""
+    lines = text.splitlines(keepends=True)
+    return "".join(each.removeprefix(PROMPT) for each in lines if each.startswith(PROMPT))
 
 
 def block(page: str, begins: str) -> Block:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,9 @@ from hack.cluster.cache import cache_folder
 from hack.cluster.state import fresh_home
 from tests.bystander import NAMESPACE, WORKSPACE, Bystander, Json, holds, run, until
 from tests.delivery.installation import BEGINS, PAGE
-from tests.delivery.pages import Block, Typist, block, blocks, sample
+from tests.delivery.pages import ROOT, Block, Typist, block, blocks, sample
 from tests.delivery.test_overlays import INSTALLED_BY, filling, installing
+from tests.delivery.traces import Traces, kinds, left, named, traces
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
@@ -27,7 +29,7 @@ README = "README.md"
 GUIDES = "docs/guides"
 INSTALL = f"{GUIDES}/aks.md"
 FIRST, LAST = f"{GUIDES}/first-model.md", f"{GUIDES}/uninstall.md"
-PLAY = "hack/local up"
+PLAY, SEEN = "hack/local up", "kubectl apply"
 
 ELSEWHERE = {
     "az": "needs an Azure subscription; tests/azurecli has the Azure CLI read it",
@@ -38,6 +40,7 @@ ELSEWHERE = {
     "buildah": "signs in to a registry of one's own; tests/image pushes to one on this machine",
     "cosign": "is not installed here, and there is no published image to sign",
     "digest_of()": "reads what buildah has pushed",
+    "python": "tests/serving runs such a server, and tests/behaviour the program for artifacts",
 }
 """Programs that no block here is run for, and why."""
 
@@ -75,6 +78,18 @@ async def is_said(seen: Seen) -> None:
     assert seen.output.strip()
 
 
+async def is_as_shown(seen: Seen) -> None:
+    """The columns are the README's, True where it has that, and the model has answered."""
+    page = (ROOT / README).read_text().splitlines()
+    (head,) = (number for number, each in enumerate(page) if each.startswith("NAME "))
+    columns, shown = (each.split() for each in page[head : head + 2])
+    _, printed, values, answer = seen.output.splitlines()
+
+    assert printed.split() == columns
+    assert values.split()[:-1] == shown[:-1]
+    assert json.loads(answer)["Result"]
+
+
 async def is_followed(seen: Seen) -> None:
     """One id has found the request for a node in one log, and what became of it in the other."""
     lines = [json.loads(line) for line in seen.output.splitlines()]
@@ -94,21 +109,26 @@ async def is_allowed(seen: Seen) -> None:
 
 
 async def is_shared(seen: Seen) -> None:
-    """Who may edit makes Workspaces, who may view only reads them, in that namespace alone."""
-    viewing = block(INSTALL, "kubectl create rolebinding").text.replace("=edit", "=view")
-    viewed = await seen.reader.type(viewing.replace("models", "readers").replace("jane", "john"))
-    assert viewed.code == 0, viewed.errors
+    """Who may edit or administer makes Workspaces, who may view reads them; in that namespace."""
+    edit = block(INSTALL, "kubectl create rolebinding").text
+    for role, user in {"view": "john", "admin": "joan"}.items():
+        words = edit.replace("=edit", f"={role}").replace("jane", user)
+        given = await seen.reader.type(words.replace("models", f"models-{role}"))
+        assert given.code == 0, given.errors
 
     async def may(user: str, verb: str, namespace: str) -> bool:
         words = ("auth", "can-i", verb, "workspaces", f"--as={user}", f"--namespace={namespace}")
         return (await seen.cluster.kubectl(*words)).output == "yes\n"
 
-    for user, verb in {"jane": "create", "john": "list"}.items():
+    for user, verb in {"jane": "create", "joan": "create", "john": "list"}.items():
         # The binding is known to the authorizer a moment after it is made.
         assert await until(f"{user} to {verb}", partial(may, user, verb, NAMESPACE))
-    assert await may("jane", "deletecollection", NAMESPACE)
+    for user in ("jane", "joan"):
+        assert await may(user, "deletecollection", NAMESPACE)
+        assert not await may(user, "create", "kube-system")
     assert not await may("john", "create", NAMESPACE)
-    assert not await may("jane", "create", "kube-system")
+    taken = ("delete", "rolebinding", "models-view", "models-admin", f"--namespace={NAMESPACE}")
+    assert (await seen.cluster.kubectl(*taken)).code == 0
 
 
 async def is_beside(seen: Seen) -> None:
@@ -156,19 +176,17 @@ async def is_given_back(seen: Seen) -> None:
 
 
 async def is_gone(seen: Seen) -> None:
-    """Nothing of ours is left of any Kind, and none of our Kinds."""
-    kinds = await seen.cluster.kubectl("api-resources", "--verbs=list", "--output=name")
-    served = [each for each in kinds.output.split() if "metrics.k8s.io" not in each]
-    ours = (
-        "get",
-        ",".join(served),
-        "--all-namespaces",
-        "--selector=app.kubernetes.io/part-of=kaito",
-    )
-    left = await seen.cluster.kubectl(*ours, "--output=name")
+    """None of our Kinds is served any more."""
+    served = await kinds(seen.cluster)
 
-    assert left.output == "", left.output
     assert [each for each in served if each.endswith(("kaito.sh", "karpenter.sh"))] == []
+
+
+async def is_tidied(seen: Seen) -> None:
+    """Argo CD's settings are its own again; the last test here looks at everything else."""
+    kept = await seen.cluster.get("/api/v1/namespaces/argocd/configmaps/argocd-cm")
+
+    assert kept["data"] == {"admin.enabled": "false"}
 
 
 async def is_leading(seen: Seen) -> None:
@@ -211,6 +229,7 @@ STORY = (
     Step(FIRST, "kubectl kaito why"),
     Step(FIRST, "kubectl kaito chat"),
     Step(FIRST, "kubectl get service"),
+    Step(README, SEEN, is_as_shown),
     Step("docs/reference/events.md", "claims=", is_followed),
     Step(LAST, "kubectl delete -k manifests/overlays/aks --selector", is_answering_alone),
     Step(f"{GUIDES}/upgrades.md", "kubectl apply", is_looked_after),
@@ -220,6 +239,7 @@ STORY = (
     Step(f"{GUIDES}/tuning.md", "kubectl create secret"),
     Step(LAST, "kubectl delete workspaces", is_given_back),
     Step(LAST, "kubectl delete -k manifests/overlays/aks\n", is_gone),
+    Step(LAST, "kubectl delete clusterrolebinding", is_tidied),
     Step(f"{GUIDES}/own-nodes.md", "kubectl apply -k manifests/overlays/byo", is_leading),
     Step(f"{GUIDES}/own-nodes.md", "kubectl apply -k manifests/overlays/karpenter", is_leading),
 )
@@ -245,6 +265,13 @@ async def reader(programs: Path) -> AsyncIterator[Typist]:
     assert (went.code, home.exists()) == (0, False), went.output + went.errors
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def before(reader: Typist) -> Traces:
+    """What was there before the first line of a page, the operator of hack/local included."""
+    return await traces(Bystander(reader.layout))
+
+
+@pytest.mark.usefixtures("before")
 async def test_the_readme_s_lines_may_be_typed_into_one_shell(reader: Typist) -> None:
     typed = block(README, PLAY).text
     # The cluster is up already, and stays up; and nobody is there to end a watch.
@@ -271,11 +298,30 @@ async def test_a_block_does_what_its_page_says(reader: Typist, step: Step) -> No
     text = step.block.text
     # The first model is still on its way, and these say so by their exit code.
     text = re.sub(r"^(kubectl kaito (status|why).*)$", r"\1 || test $? = 1", text, flags=re.M)
+    if "$CLUSTERIP" in text:
+        text = f"CLUSTERIP={await Bystander(reader.layout).cluster_ip()}\n{text}"
 
     done = await reader.type(text)
 
     assert done.code == 0, done.errors + done.output
     await step.check(Seen(text, reader, Bystander(reader.layout), done.output))
+
+
+async def test_in_the_end_nothing_is_there_that_was_not(reader: Typist, before: Traces) -> None:
+    overlay = await reader.type("kubectl kustomize manifests/overlays/aks")
+    assert overlay.code == 0, overlay.errors
+    gone = named(before, overlay.output)
+
+    async def found() -> Traces:
+        return left(before, await traces(Bystander(reader.layout)), gone)
+
+    async def is_bare() -> bool:
+        return not await found()
+
+    with suppress(AssertionError):
+        # What the API server serves for a definition goes a moment after it.
+        await until("nothing to be left", is_bare, limit_seconds=30)
+    assert await found() == {}
 
 
 async def test_blocks_are_typed_in_the_order_of_their_page() -> None:
