@@ -15,20 +15,13 @@ from kaito.api.rule import broken
 from kaito.api.workspace import Workspace
 from tests.admission.cases import REFUSED, Case
 from tests.admission.door import Door, collection
+from tests.admission.former import without_rules
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 DEFINITION = yaml.safe_load(Path("manifests/crds/kaito.sh_workspaces.yaml").read_text())
 PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/workspaces.kaito.sh"
 MERGE = "application/merge-patch+json"
-
-
-def without_rules(node: Any) -> Any:
-    """A definition as it was before anybody thought of rules."""
-    if isinstance(node, dict):
-        kept = {key: value for key, value in node.items() if key != "x-kubernetes-validations"}
-        return {key: without_rules(value) for key, value in kept.items()}
-    return [without_rules(one) for one in node] if isinstance(node, list) else node
 
 
 def stored(number: int, case: Case) -> dict[str, Any]:
