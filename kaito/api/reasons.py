@@ -36,7 +36,7 @@ class Reason(StrEnum):
     CREATING_MACHINES = "CreatingMachines"
     WAITING_FOR_MACHINES = "WaitingForMachines"
     NO_PROVISIONER = "NoProvisioner"
-    """A claim is there, and nobody carries it out."""
+    """A claim is there, and nobody carries it out, or goes on with it."""
     REPLACING_MACHINES = "ReplacingMachines"
     """A claim came to nothing: it is given back, and another follows."""
     MACHINES_READY = "MachinesReady"

@@ -79,11 +79,12 @@ WORKSPACE: Mapping[str, Remedy] = {
     "CreatingMachines": Remedy("Claims for nodes are being made", _WAIT),
     "WaitingForMachines": Remedy(
         "Claims were made, and their nodes are on the way",
-        f"{_WAIT}; a GPU node takes minutes, and the provisioner's deadline ends the wait",
+        f"{_WAIT}; a GPU node takes minutes, and it is said when none has moved for twenty",
     ),
     "NoProvisioner": Remedy(
-        "Claims were made, and no provisioner has taken them up",
-        "start one that serves their Kind and class, or set `--claim-kind`; it is seen at once",
+        "Claims were made, and no provisioner takes them up, or moves them",
+        "see that one runs that serves their Kind and class, or set `--claim-kind`; it is seen at"
+        " once",
     ),
     "ReplacingMachines": Remedy(
         "A claim came to nothing: it is given back, and another follows",

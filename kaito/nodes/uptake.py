@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from kaito.api.nodeclaim import READY, NodeClaim
-from kaito.nodes.claim import Claim, stages
+from kaito.kube.conditions import is_true
+from kaito.nodes.claim import Claim, claim_stage, stages
 
 UPTAKE_SECONDS = 30.0
 """How long a claim may be there before a provisioner leaves its first mark.
 
 One that runs takes a second; while its replicas change places, a lease has to run out first.
+"""
+STILL_SECONDS = 1200.0
+"""How long a claim that was taken up may stay as it is before that is told.
+
+Longer than a pool takes, and than a node may take to join; a deadline of the provisioner's that is
+longer ends the wait all the same.
 """
 
 
@@ -24,6 +31,25 @@ def uptake_due(claim: Claim) -> datetime | None:
     if created is None or claim.metadata.finalizers or said.conditions or said.provider_id:
         return None
     return created + timedelta(seconds=UPTAKE_SECONDS)
+
+
+def still_due(claim: Claim) -> datetime | None:
+    """When a claim that was taken up should have moved again at the latest.
+
+    None of one that nobody has taken up, that goes, or whose node was usable once.
+    """
+    since = still_since(claim)
+    is_through = is_true(claim.status.conditions, stages(claim)[-1])
+    if since is None or uptake_due(claim) or claim.is_deleting or is_through:
+        return None
+    return since + timedelta(seconds=STILL_SECONDS)
+
+
+def still_since(claim: Claim) -> datetime | None:
+    """When a condition of a claim last changed, else its creation; None where nothing says."""
+    moments = [each.last_transition_time for each in claim.status.conditions]
+    known = [each for each in (claim.metadata.creation_timestamp, *moments) if each]
+    return max(known, default=None)
 
 
 def is_launched(claim: Claim) -> bool:
@@ -41,6 +67,18 @@ def unheard(claims: Sequence[Claim]) -> str:
         f" serves {_kind(claims[0])}? `kubectl get deployments -A` shows it; with nodes of your own"
         " no claim is needed: label one as resource.labelSelector says"
     )
+
+
+def unmoved(claims: Sequence[Claim]) -> str:
+    """What is said of claims that were taken up and then left."""
+    said = "; ".join(_still(claim) for claim in claims)
+    return f"{said}: is the provisioner running? `kubectl get deployments -A` and its log say"
+
+
+def _still(claim: Claim) -> str:
+    since = still_since(claim)
+    moment = f" since {since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
+    return f"{claim_stage(claim)}, and nothing has moved it{moment}"
 
 
 def _kind(claim: Claim) -> str:

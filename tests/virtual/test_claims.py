@@ -26,27 +26,36 @@ from tests.virtual.workloads import FIRST_TYPE, Workload
 
 pytestmark = pytest.mark.timeout(120)
 
-STILL_SECONDS = 300.0
-"""How long no provisioner runs."""
 
-
-def test_without_a_provisioner_it_is_told_once_and_over_when_one_comes() -> None:
-    told: list[str] = []
+@pytest.mark.parametrize(
+    ("seen_seconds", "still_seconds", "words"),
+    [(0.0, 300.0, "nobody has taken up"), (1.0, 1500.0, "nothing has moved it since")],
+    ids=["nobody takes it up", "nobody goes on with it"],
+)
+def test_a_provisioner_that_stands_still_is_told_once_and_over_when_it_goes_on(
+    seen_seconds: float, still_seconds: float, words: str
+) -> None:
+    told: list[tuple[str, str]] = []
 
     async def act(stage: Stage) -> None:
         await asyncio.sleep(5)
-        stage.api.on_event.append(lambda event: told.extend(_reasons(event)))
+        stage.api.on_event.append(lambda event: told.extend(_said(event)))
+        if seen_seconds:
+            create(stage.world)
+            await asyncio.sleep(seen_seconds)
         for life in stage.lives.values():
             if life.name == PROVISIONER:
-                pause(stage, life, seconds=STILL_SECONDS)
-        create(stage.world)
-        await asyncio.sleep(STILL_SECONDS + 600)
+                pause(stage, life, seconds=still_seconds)
+        if not seen_seconds:
+            create(stage.world)
+        await asyncio.sleep(still_seconds + 600)
         delete(stage.world)
 
     verdict = played(Script(Workload.DELETE, act=act))
 
     assert verdict.violations == []
-    assert [reason for reason, _ in groupby(told)][:4] == [
+    assert {words in message for reason, message in told if reason == "NoProvisioner"} == {True}
+    assert [reason for reason, _ in groupby(reason for reason, _ in told)][:4] == [
         "WaitingForMachines",
         "NoProvisioner",
         "WaitingForMachines",
@@ -54,12 +63,12 @@ def test_without_a_provisioner_it_is_told_once_and_over_when_one_comes() -> None
     ]
 
 
-def _reasons(event: Event) -> list[str]:
-    """What a Workspace says of its claims."""
+def _said(event: Event) -> list[tuple[str, str]]:
+    """Reason and message of what a Workspace says of its claims."""
     if event.kind.plural != WORKSPACES.plural:
         return []
     found = (event.new.get("status") or {}).get("conditions", [])
-    return [each["reason"] for each in found if each["type"] == MACHINE_READY]
+    return [(each["reason"], each["message"]) for each in found if each["type"] == MACHINE_READY]
 
 
 OWN = Ref("", "mine")

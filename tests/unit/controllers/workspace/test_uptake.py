@@ -1,4 +1,4 @@
-"""A claim that nobody takes up: told in time, with a remedy, and over with the first sign."""
+"""A claim that nobody takes up, or moves: told in time, with a remedy, and over with a sign."""
 
 from __future__ import annotations
 
@@ -77,4 +77,67 @@ def test_the_first_sign_of_a_provisioner_ends_it(sign: str) -> None:
     step = ensure_claims(replace(seen, claims=(marked[sign],)))
 
     assert step.reason == Reason.WAITING_FOR_MACHINES
-    assert step.recheck_seconds is None
+    assert step.recheck_seconds == 600
+
+
+def taken_up(claim: Claim, *, seconds: float | None = None) -> Claim:
+    """The claim once a provisioner has put its finalizer on it, and perhaps a condition later."""
+    metadata = claim.metadata.model_copy(update={"finalizers": ("karpenter.sh/termination",)})
+    held = claim.model_copy(update={"metadata": metadata})
+    if seconds is None:
+        return held
+    marked = with_condition(held, "MachineLaunched", "Unknown", "the pool is being created")
+    (one,) = marked.status.conditions
+    moved = one.model_copy(update={"last_transition_time": NOW + timedelta(seconds=seconds)})
+    status = marked.status.model_copy(update={"conditions": (moved,)})
+    return marked.model_copy(update={"status": status})
+
+
+def left(*, seconds: float, moved: float | None = None) -> Observed:
+    """A look so long after a claim was made, which was taken up, and then moved perhaps."""
+    seen = waiting(seconds=seconds, options=Options(registry=""))
+    return replace(seen, claims=tuple(taken_up(claim, seconds=moved) for claim in seen.claims))
+
+
+@pytest.mark.parametrize(
+    ("moved", "told"),
+    [
+        (None, "waits for MachineLaunched, and nothing has moved it since 2026-01-01T00:00:00Z"),
+        (60.0, "the pool is being created, and nothing has moved it since 2026-01-01T00:01:00Z"),
+    ],
+)
+def test_a_claim_that_was_taken_up_and_left_is_told_after_twenty_minutes(
+    moved: float | None, told: str
+) -> None:
+    begun = moved or 0
+
+    early = ensure_claims(left(seconds=begun + 1199, moved=moved))
+    late = ensure_claims(left(seconds=begun + 1200, moved=moved))
+    later = ensure_claims(left(seconds=begun + 9000, moved=moved))
+
+    assert (early.reason, early.recheck_seconds) == (Reason.WAITING_FOR_MACHINES, 1)
+    assert (late.reason, late.recheck_seconds) == (Reason.NO_PROVISIONER, None)
+    assert told in late.message
+    assert "is the provisioner running?" in late.message
+    assert later.message == late.message
+
+
+def test_a_claim_that_goes_or_was_usable_once_is_not_told_of_as_left() -> None:
+    seen = left(seconds=9000)
+    (claim,) = seen.claims
+    going = claim.metadata.model_copy(update={"deletion_timestamp": NOW})
+    usable = with_condition(claim, "MachineInitialized", "True")
+
+    for each in (claim.model_copy(update={"metadata": going}), usable):
+        step = ensure_claims(replace(seen, claims=(each,)))
+        assert step.reason != Reason.NO_PROVISIONER
+
+
+def test_a_claim_that_its_provisioner_has_failed_is_not_told_of_as_left() -> None:
+    seen = left(seconds=9000)
+    (claim,) = seen.claims
+    refused = with_condition(claim, "MachineLaunched", "False", "no quota", reason="QuotaExceeded")
+
+    step = ensure_claims(replace(seen, claims=(refused,)))
+
+    assert step.reason == Reason.MACHINE_FAILED
