@@ -24,6 +24,10 @@ itself, and *warning* says that a person may want to look.
 What is new is given two seconds: only then is it said what the first claim, or a new workload,
 waits for; a later stage of a claim is said when it has lasted five. That one has failed is said at
 once.
+
+A pod that nothing probes counts once it has run for ten seconds. One that a readiness probe of your
+template lets count at once, and that then ends again and again, is told each time it ends, and the
+Workspace is Ready in between.
 """
 EVENTS = f"""\
 # Log events

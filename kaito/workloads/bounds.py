@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kaito.kube.kinds import ContainerStatus, ReplicaSpec
-from kaito.workloads.startup import StartupLimit, containers_of, startup_limits
+from kaito.workloads.startup import (
+    ProbeLimit,
+    containers_of,
+    liveness_limits,
+    startup_limits,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +21,13 @@ class Bounds:
 
     Attributes:
         startup: when it is ended if its startup probe does not pass; None without one.
+        liveness: when it may be ended if its liveness probe does not pass; None without one.
         memory: how much it may use, a quantity as its pod names it; "" where nothing bounds it.
         settling: how long it has to be ready on end before it counts.
     """
 
-    startup: StartupLimit | None = None
+    startup: ProbeLimit | None = None
+    liveness: ProbeLimit | None = None
     memory: str = ""
     settling: timedelta = timedelta(0)
 
@@ -37,11 +44,11 @@ UNBOUNDED = Bounds()
 
 def bounds_of(spec: ReplicaSpec) -> Mapping[str, Bounds]:
     """The bounds of each container of a workload's pods, by its name."""
-    startup = startup_limits(spec.template)
+    startup, liveness = startup_limits(spec.template), liveness_limits(spec.template)
     settling = timedelta(seconds=spec.min_ready_seconds)
     return {
         (name := str(container.get("name"))): Bounds(
-            startup.get(name), _memory(container), settling
+            startup.get(name), liveness.get(name), _memory(container), settling
         )
         for container in containers_of(spec.template)
     }

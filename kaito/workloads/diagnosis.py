@@ -43,6 +43,8 @@ _NO_COMPLAINTS: Mapping[str, str] = MappingProxyType({})
 _NO_SPEC = ReplicaSpec()
 _NO_COMMAND = frozenset({126, 127})
 """Exit codes with which a shell says that it cannot run, or cannot find, a command."""
+_SIGNALLED = frozenset({137, 143})
+"""Exit codes of a program that was killed, or told to end."""
 _RESTARTS = 3
 """Restarts after which a crash counts as lasting."""
 _LAST_LINES = 3
@@ -261,6 +263,12 @@ def _end(ended: ContainerTerminated, bounds: Bounds) -> tuple[Reason, str]:
         return Reason.STARTUP_PROBE_FAILED, remedy
     if ended.exit_code in _NO_COMMAND:
         remedy = "the image does not hold the command: use an image built for this preset"
+        return Reason.CONTAINER_CRASH_LOOP, remedy
+    if bounds.liveness and ended.exit_code in _SIGNALLED and bounds.liveness.is_met(ended):
+        remedy = (
+            "a signal ended it, most likely because its liveness probe did not pass: `kubectl"
+            " describe pod` says whether, `kubectl logs --previous` what it was doing"
+        )
         return Reason.CONTAINER_CRASH_LOOP, remedy
     return Reason.CONTAINER_CRASH_LOOP, "`kubectl logs --previous` of the pod shows the whole log"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -59,11 +60,11 @@ def crashed(restarts: int = 0, **end: object) -> Pod:
     )
 
 
-def ran_for(seconds: int) -> Pod:
-    """A pod whose container was ended by a signal after that long."""
+def ran_for(seconds: int, **end: Any) -> Pod:
+    """A pod whose container was ended after that long, by a signal unless `end` says otherwise."""
     ended = BEGAN + timedelta(seconds=seconds)
     times = {"startedAt": BEGAN.isoformat(), "finishedAt": ended.isoformat()}
-    return crashed(0, exitCode=143, **times)
+    return crashed(0, **{"exitCode": 143, **times, **end})
 
 
 def cause(*pods: Pod, now: datetime = WAITING_LONG, probe: dict[str, int] | None = None) -> Cause:
@@ -317,6 +318,31 @@ def test_a_probe_that_says_nothing_has_the_api_servers_pace() -> None:
 
 def test_a_container_without_a_startup_probe_never_failed_it() -> None:
     assert cause(ran_for(1800)).reason == "ContainerCrashLoopBackOff"
+
+
+@pytest.mark.parametrize(
+    ("ran_seconds", "end", "words"),
+    [
+        (19, {}, "kubectl logs --previous` of the pod"),
+        (20, {}, "its liveness probe did not pass: `kubectl describe pod`"),
+        (86_400, {}, "its liveness probe did not pass: `kubectl describe pod`"),
+        (86_400, {"exitCode": 137}, "its liveness probe did not pass: `kubectl describe pod`"),
+        (86_400, {"exitCode": 1}, "kubectl logs --previous` of the pod"),
+        (86_400, {"exitCode": 137, "reason": "OOMKilled"}, "more memory"),
+    ],
+    ids=["too early", "at its third failure", "later", "killed", "crashed", "out of memory"],
+)
+def test_an_end_by_a_signal_names_the_liveness_probe_where_there_is_one(
+    ran_seconds: int, end: dict[str, Any], words: str
+) -> None:
+    alive = {"spec": {"containers": [{"name": "w", "livenessProbe": {"exec": {}}}]}}
+    ended = ran_for(ran_seconds, **end)
+
+    found = first_cause([ended], now=WAITING_LONG, spec=ReplicaSpec(template=alive))
+
+    assert found
+    assert words in found.message
+    assert "liveness" not in cause(ended).message
 
 
 def test_only_the_end_of_a_long_log_is_told() -> None:
