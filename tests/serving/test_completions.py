@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from tests.serving.conftest import KEY
+from tests.unit.presets.page import metrics_page
 from tests.unit.presets.program import Program
 
 pytestmark = pytest.mark.timeout(180)
@@ -256,25 +257,22 @@ async def test_a_full_queue_is_429_and_empties_when_clients_leave(guarded: Progr
             three = [
                 asyncio.create_task(leaving.post("/v1/completions", json=ENDLESS)) for _ in range(3)
             ]
-            await until(http, "vllm:num_requests_running{", 2)
-            await until(http, "vllm:num_requests_waiting{", 1)
+            await until(http, "vllm:num_requests_running", 2)
+            await until(http, "vllm:num_requests_waiting", 1)
             status, body = await asked(http, "completions", **GREEDY)
             assert (status, body["error"]["type"]) == (429, "rate_limit_error")
             for task in three:
                 task.cancel()
-        await until(http, "vllm:num_requests_running{", 0)
+        await until(http, "vllm:num_requests_running", 0)
         status, _ = await asked(http, "completions", **GREEDY)
 
     assert status == 200
 
 
-async def until(http: aiohttp.ClientSession, begin: str, value: int) -> None:
-    """Ask until the one sample whose line begins so has that value."""
-    found: list[float] = []
-    while found != [value]:
-        async with http.get("/metrics") as response:
-            lines = (await response.text()).splitlines()
-        found = [float(line.split()[-1]) for line in lines if line.startswith(begin)]
+async def until(http: aiohttp.ClientSession, name: str, value: int) -> None:
+    """Ask until the one sample of that name has that value."""
+    while (await metrics_page(http)).value(name) != value:
+        pass
 
 
 async def test_the_batch_has_its_turn_between_two_requests_that_go_alone(
@@ -291,7 +289,7 @@ async def test_the_batch_has_its_turn_between_two_requests_that_go_alone(
 
     async with asyncio.TaskGroup() as group:
         group.create_task(alone("first"))
-        await until(http, "vllm:num_requests_running{", 1)
+        await until(http, "vllm:num_requests_running", 1)
         group.create_task(alone("second"))
         status, _ = await asked(http, "completions", **GREEDY)
         ended.append("batch")

@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.unit.presets.page import Page, metrics_page
 from tests.unit.presets.program import Program
 
 pytestmark = pytest.mark.timeout(300)
@@ -53,22 +54,6 @@ async def broken_off(url: str) -> None:
         await response.content.readline()
 
 
-async def samples(http: aiohttp.ClientSession) -> dict[str, float]:
-    async with http.get("/metrics") as response:
-        lines = (await response.text()).splitlines()
-    pairs = [line.rsplit(" ", 1) for line in lines if line and not line.startswith("#")]
-    return {name: float(value) for name, value in pairs}
-
-
-def ended(found: dict[str, float], reason: str) -> float:
-    name = f'vllm:request_success_total{{engine="0",finished_reason="{reason}",model_name="tiny"}}'
-    return found[name]
-
-
-def of(found: dict[str, float], name: str) -> float:
-    return found[f'{name}{{engine="0",model_name="tiny"}}']
-
-
 async def crowd(url: str) -> list[str]:
     """All clients once; the answers of those who stayed."""
     connector = aiohttp.TCPConnector(limit=0)
@@ -82,17 +67,17 @@ async def crowd(url: str) -> list[str]:
     return [task.result() for task in staying]
 
 
-async def until_idle(http: aiohttp.ClientSession) -> dict[str, float]:
+async def until_idle(http: aiohttp.ClientSession) -> Page:
     """The metrics, once nothing is under way."""
-    found = await samples(http)
-    while of(found, "vllm:num_requests_running") or of(found, "vllm:num_requests_waiting"):
-        found = await samples(http)
+    found = await metrics_page(http)
+    while found.value("vllm:num_requests_running") or found.value("vllm:num_requests_waiting"):
+        found = await metrics_page(http)
     return found
 
 
 async def until_empty(http: aiohttp.ClientSession) -> None:
     """Ask until the cache holds nothing of anybody; what may be shared counts as free."""
-    while of(await samples(http), "vllm:kv_cache_usage_perc") > 0:
+    while (await metrics_page(http)).value("vllm:kv_cache_usage_perc") > 0:
         pass
 
 
@@ -108,17 +93,21 @@ async def test_a_crowd_of_which_half_leaves_is_answered_and_leaves_nothing_behin
         await until_empty(http)
 
     assert answers == [ANSWER] * (CLIENTS // 2 * ROUNDS)
-    assert {reason: ended(last, reason) for reason in REASONS} == {
+    ended = {
+        reason: last.value("vllm:request_success_total", finished_reason=reason)
+        for reason in REASONS
+    }
+    assert ended == {
         "stop": CLIENTS // 2 * ROUNDS,
         "abort": CLIENTS // 2 * ROUNDS,
         "length": 0,
         "error": 0,
     }
-    assert of(last, "kaito_inference_requests_rejected_total") == 0
-    assert of(last, "vllm:request_generation_tokens_sum") == of(
-        last, "vllm:generation_tokens_total"
-    )
-    counted = of(last, "vllm:time_to_first_token_seconds_count")
+    assert last.value("kaito_inference_requests_rejected_total") == 0
+    written = last.value("vllm:request_generation_tokens_sum")
+    assert written == last.value("vllm:generation_tokens_total")
+    counted = last.value("vllm:time_to_first_token_seconds_count")
     assert CLIENTS // 2 * ROUNDS <= counted <= CLIENTS * ROUNDS
-    assert last["process_open_fds"] <= first["process_open_fds"] + 2
-    assert last["process_resident_memory_bytes"] < first["process_resident_memory_bytes"] * 1.1
+    assert last.value("process_open_fds") <= first.value("process_open_fds") + 2
+    memory = "process_resident_memory_bytes"
+    assert last.value(memory) < first.value(memory) * 1.1

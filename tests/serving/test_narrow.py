@@ -9,8 +9,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.unit.presets.page import metrics_page
 from tests.unit.presets.program import Program
 
 pytestmark = pytest.mark.timeout(240)
@@ -111,8 +111,5 @@ async def waiting(narrow: Program, reason: str) -> float:
 
 async def shown(narrow: Program, name: str, **labels: str) -> float:
     """One sample of the server's metrics."""
-    async with aiohttp.ClientSession(narrow.url) as http, http.get("/metrics") as response:
-        families = text_string_to_metric_families(await response.text())
-    samples = [sample for family in families for sample in family.samples if sample.name == name]
-    (found,) = (each.value for each in samples if labels.items() <= each.labels.items())
-    return found
+    async with aiohttp.ClientSession(narrow.url) as http:
+        return (await metrics_page(http)).value(name, **labels)

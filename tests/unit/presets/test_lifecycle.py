@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.unit.presets.page import metrics_page
 from tests.unit.presets.program import Program
 
 pytestmark = pytest.mark.timeout(180)
@@ -31,16 +32,9 @@ def narrow(model: Path) -> Iterator[Program]:
     program.close()
 
 
-async def metric(http: aiohttp.ClientSession, line_begin: str) -> float:
-    """The value of the one sample whose line begins so."""
-    async with http.get("/metrics") as response:
-        lines = (await response.text()).splitlines()
-    return float(next(line for line in lines if line.startswith(line_begin)).split()[-1])
-
-
 async def until_running(http: aiohttp.ClientSession, count: int) -> None:
     """Ask until so many requests are generated at the moment."""
-    while await metric(http, "vllm:num_requests_running") != count:
+    while (await metrics_page(http)).value("vllm:num_requests_running") != count:
         pass
 
 
@@ -77,9 +71,14 @@ async def test_sigterm_while_the_model_loads_ends_at_once(narrow: Program) -> No
     assert "model.loaded" not in [line["event"] for line in narrow.rest()]
 
 
+async def aborted(http: aiohttp.ClientSession) -> float:
+    """How many requests were given up so far."""
+    page = await metrics_page(http)
+    return page.value("vllm:request_success_total", finished_reason="abort")
+
+
 async def test_who_goes_away_frees_the_model(server: Program, http: aiohttp.ClientSession) -> None:
-    aborted = 'vllm:request_success_total{engine="0",finished_reason="abort"'
-    before = await metric(http, aborted)
+    before = await aborted(http)
     async with aiohttp.ClientSession(server.url) as leaving:
         asking = asyncio.create_task(leaving.post("/chat", json=LONG))
         await until_running(http, 1)
@@ -87,7 +86,7 @@ async def test_who_goes_away_frees_the_model(server: Program, http: aiohttp.Clie
         asking.cancel()
     await until_running(http, 0)
 
-    assert await metric(http, aborted) == before + 1
+    assert await aborted(http) == before + 1
 
 
 @pytest.mark.parametrize("event", ["settings.loaded", "model.loaded"])

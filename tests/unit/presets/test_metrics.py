@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.unit.presets.page import metrics_page
+from tests.unit.presets.program import inference_python
 from tests.unit.presets.series import BOTH, OWN_LABELS, asked, assert_named
 
 pytestmark = pytest.mark.timeout(120)
@@ -13,13 +14,9 @@ pytestmark = pytest.mark.timeout(120)
 
 async def samples(http: aiohttp.ClientSession) -> dict[tuple[str, str], float]:
     """Values by sample name and finished_reason or le ("" where it has neither)."""
-    async with http.get("/metrics") as response:
-        assert response.content_type == "text/plain"
-        text = await response.text()
     return {
         (s.name, s.labels.get("finished_reason") or s.labels.get("le") or ""): s.value
-        for family in text_string_to_metric_families(text)
-        for s in family.samples
+        for s in (await metrics_page(http)).samples
     }
 
 
@@ -52,11 +49,9 @@ async def test_one_request_is_counted_once_in_every_metric(http: aiohttp.ClientS
 
 
 async def test_every_request_metric_names_the_model(http: aiohttp.ClientSession) -> None:
-    async with http.get("/metrics") as response:
-        families = list(text_string_to_metric_families(await response.text()))
+    found = await metrics_page(http)
 
-    found = [sample for family in families for sample in family.samples]
-    labels = [s.labels for s in found if s.name in BOTH - OWN_LABELS.keys()]
+    labels = [s.labels for s in found.samples if s.name in BOTH - OWN_LABELS.keys()]
 
     assert labels
     assert all(one["model_name"] == "tiny" and one["engine"] == "0" for one in labels)
@@ -66,6 +61,19 @@ async def test_a_loaded_server_is_healthy(http: aiohttp.ClientSession) -> None:
     async with http.get("/healthz") as health, http.get("/") as root:
         assert (health.status, await health.json()) == (200, {"status": "Healthy"})
         assert (root.status, await root.json()) == (200, {"message": "Server is running"})
+
+
+async def test_the_version_is_that_of_the_library_that_generates(
+    http: aiohttp.ClientSession,
+) -> None:
+    library = inference_python().parents[1] / "lib"
+    (installed,) = library.glob("python*/site-packages/transformers-*.dist-info")
+
+    async with http.get("/version") as response:
+        found = await response.json()
+
+    number = installed.name.removeprefix("transformers-").removesuffix(".dist-info")
+    assert found == {"version": number, "engine": "transformers"}
 
 
 async def test_the_description_has_the_body_of_chat(http: aiohttp.ClientSession) -> None:
