@@ -4,7 +4,7 @@ The floor is a bare script that makes the same objects with the same HTTP client
 requests in flight, and checks nothing; it is timed to the same end, on the same servers and the
 same infrastructure. Servers are started anew for each figure. In a whole run figures are medians of
 three runs, ours and the floor's in turn. Progress goes to stderr; the last line is JSON with a row
-for each number of workspaces. A whole run takes about fifteen minutes and writes the page in docs/
+for each number of workspaces. A whole run takes about twenty minutes and writes the page in docs/
 anew.
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 from hack.benchmarks.scale.arrivals import Late
 from hack.benchmarks.scale.page import UPSTREAM, page
 from hack.benchmarks.scale.programs import imports_mb
-from hack.benchmarks.scale.rows import MANY, RUNS, Row, median_row, row
+from hack.benchmarks.scale.rows import RUNS, Row, median_row, row
 
 WHOLE = {"instant": (1, 20, 100, 300, 1000), "pools": (1, 20, 90)}
 QUICK = {"instant": (3,), "pools": (1,)}
@@ -31,15 +31,13 @@ PAGE = Path("docs/reference/scale.md")
 
 
 async def measured(wanted: Mapping[str, Sequence[int]], *, runs: int) -> Sequence[Row]:
-    """All rows, in order; those of many workspaces come of one run."""
+    """All rows, in order."""
     imported = await imports_mb()
     rows = []
     for infrastructure, counts in wanted.items():
         for count in counts:
-            times = runs if count < MANY else 1
             each = [
-                await row(infrastructure, count, imports_mb=imported, say=_say)
-                for _ in range(times)
+                await row(infrastructure, count, imports_mb=imported, say=_say) for _ in range(runs)
             ]
             found = median_row(each)
             _say(_beside(found))
@@ -54,15 +52,18 @@ def main() -> int:
     wanted: Mapping[str, Sequence[int]] = QUICK if asked.quick else WHOLE
     if is_part:
         wanted = {"instant": asked.instant or (), "pools": asked.pools or ()}
+    runs = asked.runs or (1 if asked.quick else RUNS)
     load = os.getloadavg()[0]
     try:
-        rows = asyncio.run(measured(wanted, runs=asked.runs or (1 if asked.quick else RUNS)))
+        rows = asyncio.run(measured(wanted, runs=runs))
     except Late as failure:
         _say(f"not all workspaces became ready: {failure}")
         return 1
     if asked.page or not (asked.quick or is_part):
-        Path(asked.page or PAGE).write_text(page(rows, today=datetime.now(UTC).date(), load=load))
-    print(json.dumps({"benchmark": "scale", "rows": [asdict(each) for each in rows]}))
+        text = page(rows, today=datetime.now(UTC).date(), load=load, runs=runs)
+        Path(asked.page or PAGE).write_text(text)
+    found = {"benchmark": "scale", "runs": runs, "rows": [asdict(each) for each in rows]}
+    print(json.dumps(found))
     return 0
 
 

@@ -85,29 +85,47 @@ ROW = Row(
 
 
 def test_the_page_has_our_floor_beside_the_figures_of_upstream() -> None:
-    text = page([ROW], today=date(2026, 1, 2), load=0.25)
+    text = page([ROW], today=date(2026, 1, 2), load=0.25, runs=3)
 
     assert "on 2026-01-02" in text
     assert "\n0.2 other processes wanted a processor" in text
     assert "| infrastructure | n | ready, s | floor, s | ratio |" in text
     assert (
-        "| instant | 300 | 12.5 | 10.0 | 1.25 | 6.0 | 12.0 | 5.2 | 3.5 | 110.0 | 18.0 | ≤ 1.3 x |"
-        in text
+        "| instant | 300 | 12.5 | 10.0 | 1.25 | 6.0 | 12.0 | 5.2 | 3.5 | 110.0 | 18.0"
+        " | ≤ 1.3 x, ≤ 8 requests |" in text
     )
     assert "| 300 | 145.0 | 21.0 | 10.0 |" in text
     assert "| 100 | 47.0" not in text
     assert "Above the aim" not in text
 
 
-def test_the_page_says_what_keeps_a_row_above_the_aim() -> None:
-    slow = replace(ROW, infrastructure="pools", n=90, ratio=1.31)
-    single = replace(ROW, n=1, ratio=1.9, ready_seconds=0.09)
+def test_the_page_says_which_aims_are_missed_and_by_how_much() -> None:
+    slow = replace(ROW, infrastructure="pools", n=90, ratio=1.31, requests_per_workspace=9.0)
+    single = replace(ROW, n=1, ratio=1.9, ready_seconds=0.31)
+    many = replace(ROW, n=1000, above_imports_mb=60.8, requests_per_workspace=8.5)
 
-    text = page([single, ROW, slow], today=date(2026, 1, 2), load=0.25)
+    text = page([single, ROW, many, slow], today=date(2026, 1, 2), load=0.25, runs=3)
 
-    assert "| 18.0 | ≤ 0.3 s |" in text
-    assert "\nAbove the aim, `pools` with 90: the provisioner writes" in text
-    assert "Above the aim, `instant`" not in text
+    assert "| 18.0 | ≤ 0.3 s, ≤ 8 requests |" in text
+    assert "| 60.8 | ≤ 1.3 x, ≤ 8 requests, ≤ 60 MiB |" in text
+    assert [line for line in text.splitlines() if ", above " in line] == [
+        "- `instant` with 1: 0.31 s, above 0.3",
+        "- `instant` with 1,000: 8.5 requests, above 8",
+        "- `instant` with 1,000: 60.8 MiB, above 60",
+        "- `pools` with 90: 1.31 x, above 1.3",
+        "- `pools` with 90: 9 requests, above 8",
+    ]
+    assert "\nThe floor of `pools` does without this: the provisioner writes" in text
+    assert "The floor of `instant`" not in text
+
+
+@pytest.mark.parametrize(
+    ("runs", "told"), [(1, "is of one run."), (5, "is the median of 5 runs, ours and")]
+)
+def test_the_page_says_how_often_each_row_was_measured(runs: int, told: str) -> None:
+    text = page([ROW], today=date(2026, 1, 2), load=0.25, runs=runs)
+
+    assert f"Each figure {told}" in text
 
 
 def test_a_row_holds_the_median_of_each_figure_and_the_ratio_of_two_medians() -> None:
