@@ -183,12 +183,12 @@ def rendered_claim(workspace: Workspace, wish: Wish) -> Manifest:
 
 def contradiction(workspace: Workspace, wish: Wish) -> str:
     """Why a node that is bought by `wish` would not carry the selector's labels; "" if it does."""
-    required = _required(wish)
+    had = {**_required(wish), labels.HOSTNAME: "a name of its own"}
     for key, value in match_labels(workspace.resource.label_selector).items():
-        if required.get(key, value) != value:
+        if had.get(key, value) != value:
             return (
                 f"resource.labelSelector: asks for {key}={value}, and a node that is bought has"
-                f" {required[key]}: bring such a node, or delete the Workspace and create it anew"
+                f" {had[key]}: bring such a node, or delete the Workspace and create it anew"
                 " with a label of your own"
             )
     return ""

@@ -155,6 +155,7 @@ ANOTHER_CLASS = replace(WISH, node_class="karpenter.azure.com/AKSNodeClass/defau
         (WISH, "node.kubernetes.io/instance-type", "Standard_Y", "has Standard_X"),
         (WISH, "karpenter.sh/provisioner-name", "mine", "has default"),
         (WISH, "kaito.sh/machine-type", "cpu", "has gpu"),
+        (WISH, "kubernetes.io/hostname", "mine", "has a name of its own"),
         (ANOTHER_CLASS, "karpenter.sh/nodepool", "mine", "has kaito"),
         (WISH, "karpenter.sh/nodepool", "mine", ""),
         (WISH, "kubernetes.io/arch", "amd64", ""),
