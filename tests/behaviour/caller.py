@@ -15,6 +15,10 @@ from tests.bystander import Bystander, Json, condition
 
 PATIENCE = aiohttp.ClientTimeout(total=5)
 EVERY_SECONDS = 0.05
+BESIDE_LOAD_SECONDS = 20.0
+"""What a change may keep a model away beside its load, on a machine that does other things as well:
+the old pod's end, the new one's place, its adapters, and the looks of probes. Far below the grace
+of 60 s, which a pod that does not end would take."""
 
 
 @dataclass

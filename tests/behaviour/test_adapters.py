@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import shutil
@@ -16,143 +15,31 @@ import pytest_asyncio
 import yaml
 from safetensors.numpy import load_file, save_file
 
-from hack.cluster.cache import cache_folder
-from hack.cluster.registry.server import ACCOUNT, address, credentials
-from tests.behaviour.caller import calling, handover_seconds, parts
-from tests.behaviour.lora import QUESTION, TOKENS, key_of
-from tests.bystander import Bystander, condition, run, until
-from tests.conftest import audited
+from hack.cluster.registry.server import ACCOUNT
+from tests.behaviour.adapting import EXAMPLE, NAME, TEAM, Stage, adapter, adapter_stage
+from tests.behaviour.caller import BESIDE_LOAD_SECONDS, calling, handover_seconds, parts
+from tests.bystander import condition, until
 from tests.ociregistry import damage, oci_registry
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 LOG = logging.getLogger(__name__)
-ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "manifests" / "examples" / "inference-phi-3-mini-with-adapter.yaml"
 PLACEHOLDER = "ACR_REPO_HERE.azurecr.io/ADAPTER_HERE:0.0.1"
-NAME = "workspace-phi-3-mini-adapter"
-TEAM = "local-registry"
-"""Name of the pull secret."""
 MENDED = "mended"
 """Name of a Workspace whose pull secret comes late."""
-SERVED = "phi-3-adapter"
-"""Name of the adapter in the quick start."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A cluster with a registry that holds adapters.
-
-    Attributes:
-        cluster: seen from outside.
-        adapters: folder of the adapters that were pushed.
-    """
-
-    cluster: Bystander
-    adapters: Path
-
-    def image(self, name: str) -> str:
-        """A reference in the cluster's registry."""
-        return f"{address(self.cluster.layout)}/{name}"
-
-    async def push(self, folder: Path, name: str, *, kind: str = "image") -> None:
-        """Push a folder with the project's own program, as its user would."""
-        secrets = self.adapters / "secrets" / "push"
-        secrets.mkdir(parents=True, exist_ok=True)
-        (secrets / ".dockerconfigjson").write_text(credentials(self.cluster.layout))
-        item = {"field": "f", "kind": kind, "image": self.image(name), "secrets": ["push"]}
-        done = await run(
-            str(cache_folder() / "dev" / "bin" / "python"),
-            str(ROOT / "presets" / "artifacts" / "artifacts.py"),
-            *("push", f"--folder={folder}", f"--item={json.dumps(item)}"),
-            f"--secrets={secrets.parent}",
-            f"--ca-bundle={self.cluster.layout.ca_certificate}",
-        )
-        assert done.code == 0, done.errors
-
-    async def secret(
-        self, name: str, *, password: str = ACCOUNT.password, server: str = ""
-    ) -> None:
-        """Make a pull secret as users do."""
-        made = await self.cluster.kubectl(
-            *("create", "secret", "docker-registry", name),
-            f"--docker-server={server or address(self.cluster.layout)}",
-            *(f"--docker-username={ACCOUNT.user}", f"--docker-password={password}"),
-        )
-        assert made.code == 0, made.errors
-
-    def expected(self, **strengths: float) -> str:
-        """What PEFT has answered in a process of its own."""
-        return str(json.loads((self.adapters / "answers.json").read_text())[key_of(strengths)])
-
-    async def answer(self, question: str = QUESTION, name: str = NAME) -> str:
-        """What the Service answers."""
-        greedy = {"do_sample": False, "max_new_tokens": TOKENS}
-        body = {"prompt": question, "return_full_text": False, "generate_kwargs": greedy}
-        status, found = await self.cluster.chat(body, name)
-        assert status == 200, found
-        return str(found["Result"])
-
-    async def adapt(self, *adapters: Mapping[str, object]) -> None:
-        """Give the workspace another list of adapters."""
-        patch = json.dumps({"inference": {"adapters": adapters}})
-        done = await self.cluster.kubectl("patch", "workspace", NAME, "--type=merge", "-p", patch)
-        assert done.code == 0, done.errors
-
-    async def apply(self, name: str, *adapters: Mapping[str, object]) -> None:
-        """Make another workspace of the quick start, with these adapters."""
-        wire = yaml.safe_load(EXAMPLE.read_text())
-        wire["metadata"]["name"] = name
-        wire["resource"]["labelSelector"]["matchLabels"]["apps"] = name
-        wire["inference"]["adapters"] = adapters
-        applied = await self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(wire))
-        assert applied.code == 0, applied.errors
-
-    async def serves(self) -> None:
-        """Wait until the present generation is ready."""
-
-        async def ready() -> bool:
-            found = await self.cluster.workspace(NAME)
-            ready = condition(found, "Ready")
-            generation = found["metadata"]["generation"]
-            return bool(ready.get("status") == "True" and ready["observedGeneration"] == generation)
-
-        await until("the adapters are served", ready)
+OWN_IMAGE = {
+    "accessMode": "private",
+    "presetOptions": {"image": "registry.example/llama-2-7b-chat:1"},
+}
+"""A preset in a user's own image, which no program looks into before the server does."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stage]:
-    """A cluster of this module's own, with the operator and a registry, and two adapters."""
-    adapters = tmp_path_factory.mktemp("adapters")
-    making = asyncio.create_task(_make(adapters))
-    async with audited(request.config, registry=True) as cluster:
-        found = Stage(cluster, adapters)
-        await making
-        await found.push(adapters / "ships", "ships:0.0.1")
-        await found.push(adapters / "birds", "birds:0.0.1", kind="artifact")
-        await found.secret(TEAM)
+    async with adapter_stage(request.config, tmp_path_factory.mktemp("adapters")) as found:
         yield found
-
-
-async def _make(adapters: Path) -> None:
-    """Teach the adapters, and have PEFT answer with them."""
-    cache = cache_folder()
-    made = await run(
-        *(str(cache / "inference" / "bin" / "python"), "-m", "tests.behaviour.lora"),
-        *(str(cache / "models" / "tiny-phi-3"), str(adapters)),
-        environment={"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)},
-    )
-    assert made.code == 0, made.errors
-
-
-def adapter(
-    image: str, *, name: str = SERVED, strength: str = "1.0", pull: str = ""
-) -> dict[str, object]:
-    """One adapter of a Workspace."""
-    secrets = {"imagePullSecrets": [pull]} if pull else {}
-    return {"source": {"name": name, "image": image, **secrets}, "strength": strength}
 
 
 async def test_as_it_stands_the_placeholder_is_named_and_nothing_is_bought(stage: Stage) -> None:
@@ -223,6 +110,7 @@ async def test_two_adapters_at_once_add_up_and_the_old_list_answers_until_its_po
     LOG.info("gap %.1f s, of the new pod %s", calls.gap_seconds, found)
     assert found.keys() == {"place", "adapters", "adapters-fit", "load"}
     assert calls.gap_seconds <= sum(found.values()) + handover_seconds(new)
+    assert calls.gap_seconds - found["load"] <= BESIDE_LOAD_SECONDS
     expected = stage.expected(ships=1.0, birds=0.25)
     assert await stage.answer() == expected
     assert expected != stage.expected(ships=1.0)
@@ -309,6 +197,7 @@ async def all_refused(stage: Stage, folder: Path, other: str) -> Mapping[str, Re
         ),
         "anonymous": Refused(ships, ("401", "no pull secret holds an account"), pull=""),
         "no-tag": Refused(image("ships:9"), ("404", "check the repository and the tag")),
+        "away": Refused("127.0.0.1:9/ships:1", ("127.0.0.1:9 cannot be reached", "refused")),
         "untrusted": Refused(f"{other}/ships:1", ("is not trusted", "--ca-bundle"), pull=""),
         "no-config": Refused(image("no-config:1"), ("it holds no adapter_config.json", "push")),
         "pickle": Refused(image("pickle:1"), ("a pickle", "safe_serialization=True")),
@@ -366,12 +255,8 @@ async def test_an_adapter_of_another_model_in_a_new_list_leaves_the_old_list_ans
     assert await stage.answer() == before
 
 
-async def test_an_adapter_of_another_model_is_said_before_its_server_starts(
-    stage: Stage, tmp_path: Path
-) -> None:
-    image = await pushed_of_another_model(stage, tmp_path / "wide")
-    name = "other-model"
-    await stage.apply(name, adapter(image, pull=TEAM))
+async def failed(stage: Stage, name: str) -> str:
+    """What is said of an adapter that a workspace is stalled for."""
 
     async def stalled() -> str:
         found = await stage.cluster.workspace(name)
@@ -379,11 +264,40 @@ async def test_an_adapter_of_another_model_is_said_before_its_server_starts(
         is_stalled = condition(found, "Stalled").get("status") == "True"
         return str(said["message"]) if is_stalled and said["reason"] == "AdapterFailed" else ""
 
-    message = await until("the workspace to be stalled", stalled)
+    return await until("the workspace to be stalled", stalled)
+
+
+async def test_an_adapter_of_another_model_is_said_before_its_server_starts(
+    stage: Stage, tmp_path: Path
+) -> None:
+    image = await pushed_of_another_model(stage, tmp_path / "wide")
+    name = "other-model"
+    await stage.apply(name, adapter(image, pull=TEAM))
+
+    message = await failed(stage, name)
+
     (pod,) = await stage.cluster.pods(name)
     assert f"inference.adapters[0].source.image: {image}: it does not fit the model" in message
     assert "serve it with the preset that it was trained on" in message
     assert [one["restartCount"] for one in pod["status"]["containerStatuses"]] == [0]
+    await stage.cluster.kubectl("delete", "workspace", name, "--timeout=60s")
+
+
+async def test_in_an_image_of_ones_own_the_server_says_that_an_adapter_is_of_another_model(
+    stage: Stage, tmp_path: Path
+) -> None:
+    image = await pushed_of_another_model(stage, tmp_path / "wide")
+    name = "own-image"
+    await stage.apply(name, adapter(image, pull=TEAM), **OWN_IMAGE)
+
+    message = await failed(stage, name)
+
+    (pod,) = await stage.cluster.pods(name)
+    begun = [one["name"] for one in pod["status"]["initContainerStatuses"]]
+    assert begun == ["adapters"]
+    assert "inference.adapters: adapter phi-3-adapter: " in message
+    assert "size mismatch" in message
+    assert "mend that, or take it out of the list" in message
     await stage.cluster.kubectl("delete", "workspace", name, "--timeout=60s")
 
 
