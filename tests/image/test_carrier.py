@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -16,12 +15,11 @@ import pytest_asyncio
 import yaml
 from safetensors.numpy import load_file
 
-from hack.cluster.cache import cache_folder
-from hack.images import bom
 from hack.images.build import ARTIFACTS, Workshop
 from hack.images.pins import RELEASED, pin
 from hack.images.registry import push
 from hack.images.sandbox import Sandbox
+from tests.image import bills
 from tests.image.kustomize import rendered
 from tests.image.test_release import DIGEST, login, manifest, overlays
 from tests.ociregistry import OciRegistry, oci_registry
@@ -93,19 +91,10 @@ def test_it_says_which_password_is_wrong(
 
 
 def test_its_bill_of_materials_is_the_lock_and_debian(carrier_image: Sandbox) -> None:
-    tool = cache_folder() / "sbom" / "bin" / "cyclonedx-py"
-    locked = set(re.findall(r"^([a-z0-9][\w.-]*)==([\w.]+)", LOCK.read_text(), re.MULTILINE))
+    found = bills.named(bills.written(LOCK, carrier_image.root))
 
-    written = json.loads(bom.document(tool, LOCK, ROOT / "pyproject.toml", root=carrier_image.root))
-
-    python = {
-        (each["name"], each["version"])
-        for each in written["components"]
-        if each["purl"].startswith("pkg:pypi/")
-    }
-    debian = {each["name"] for each in written["components"]} - {name for name, _ in python}
-    assert python == locked
-    assert debian >= {"libc6", "libstdc++6", "python3.11-minimal", "ca-certificates"}
+    assert found == bills.there(LOCK, carrier_image.root)
+    assert found.debian >= {"libc6", "libstdc++6", "python3.11-minimal", "ca-certificates"}
 
 
 @pytest.mark.asyncio(loop_scope="module")

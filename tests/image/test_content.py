@@ -10,10 +10,10 @@ import textwrap
 import pytest
 
 from hack.images.sandbox import Sandbox
+from tests.image import bills
 from tests.rules.tree import ROOT
 
-LOCK = (ROOT / "hack" / "locks" / "controller.txt").read_text()
-LOCKED = set(re.findall(r"^([a-z0-9][\w.-]*)==([\w.]+)", LOCK, re.MULTILINE))
+LOCKED = bills.locked(ROOT / "hack" / "locks" / "controller.txt")
 
 
 @pytest.mark.parametrize("program", ["kaito", "provisioner"])
