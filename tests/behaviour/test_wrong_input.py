@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from tests.admission.former import without_rules
 from tests.bystander import Bystander, Json, condition, quick_start, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -162,36 +163,43 @@ async def stalled(cluster: Bystander, name: str) -> Json:
     return condition(found, "Ready") if stands else None
 
 
+TWO = {**SELECTOR, "count": 2, "instanceType": "Standard_NV36ads_A10_v5"}
+SQUATTED = {
+    "squatted": quick_start("squatted"),
+    # Its model needs both nodes, whose pods find each other by another Service.
+    "crowd": quick_start("crowd", resource=TWO, inference={"preset": {"name": "granite-4.1-8b"}}),
+}
+SQUATTERS = {"squatted": "squatted", "crowd": "crowd-headless"}
+
+
+@pytest.mark.parametrize("name", SQUATTED)
 async def test_a_name_that_a_stranger_s_service_has_is_told_before_a_node_is_bought(
-    cluster: Bystander,
+    cluster: Bystander, name: str
 ) -> None:
-    squatter = ("service", "clusterip", "squatted", "--tcp=80:80")
-    assert (await cluster.kubectl("create", *squatter)).code == 0
-    applied = await cluster.kubectl("apply", "-f", "-", stdin=quick_start("squatted"))
+    service = SQUATTERS[name]
+    assert (
+        await cluster.kubectl("create", "service", "clusterip", service, "--tcp=80:80")
+    ).code == 0
+    applied = await cluster.kubectl("apply", "-f", "-", stdin=SQUATTED[name])
     assert applied.code == 0, applied.errors
 
-    told = await until("that the name is taken", partial(stalled, cluster, "squatted"))
+    told = await until("that the name is taken", partial(stalled, cluster, name))
 
     assert told["reason"] == "NameTaken"
-    assert "Service squatted exists and belongs to somebody else" in told["message"]
-    assert await cluster.machines("squatted") == []
+    assert f"Service {service} exists and belongs to somebody else" in told["message"]
+    assert await cluster.machines(name) == []
 
 
-async def test_once_the_stranger_s_service_is_gone_a_node_is_bought(cluster: Bystander) -> None:
-    assert (await cluster.kubectl("delete", "service", "squatted")).code == 0
+@pytest.mark.parametrize("name", SQUATTED)
+async def test_once_the_stranger_s_service_is_gone_a_node_is_bought(
+    cluster: Bystander, name: str
+) -> None:
+    assert (await cluster.kubectl("delete", "service", SQUATTERS[name])).code == 0
 
-    assert await until("a claim", partial(cluster.machines, "squatted"))
+    assert await until("a claim", partial(cluster.machines, name))
 
-    deleted = await cluster.kubectl("delete", "workspace", "squatted", "--timeout=180s")
+    deleted = await cluster.kubectl("delete", "workspace", name, "--timeout=180s")
     assert deleted.code == 0, deleted.errors
-
-
-def without_rules(schema: Json) -> Json:
-    """A definition as it was before there was any rule."""
-    if isinstance(schema, dict):
-        kept = {key: value for key, value in schema.items() if key != "x-kubernetes-validations"}
-        return {key: without_rules(value) for key, value in kept.items()}
-    return [without_rules(each) for each in schema] if isinstance(schema, list) else schema
 
 
 async def test_what_was_stored_before_there_was_a_rule_is_told_and_can_go(
