@@ -62,13 +62,14 @@ def checked(words: Sequence[str]) -> Launch:
     Raises:
         BadAdapter: one cannot be served.
     """
-    from front.fit import check_adapters
-    from front.launch import ADAPTERS_FLAG, REVISION_FLAG, launch, value
+    from front.fit import Weights, check_adapters
+    from front.launch import ADAPTERS_FLAG, CACHE_FLAG, REVISION_FLAG, launch, value
 
     found = launch(words)
     if found.adapters:
         folder = Path(value(words, ADAPTERS_FLAG))
-        check_adapters(words[0], value(words, REVISION_FLAG), folder, found.adapters)
+        weights = Weights(words[0], value(words, REVISION_FLAG), value(words, CACHE_FLAG))
+        check_adapters(weights, folder, found.adapters)
     return found
 
 

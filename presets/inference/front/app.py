@@ -1,13 +1,17 @@
 """What our contract asks of a server and vLLM's own has not, put in front of its routes.
 
-`vllm serve --middleware=front.app.Front` does so. `POST /chat` and `GET /healthz` are answered by
-what vLLM offers; of all else the fields are known, the places counted, and answers carry an id.
+`vllm serve --middleware=front.app.Front` does so. `POST /chat`, `GET /healthz` and each model of
+`/v1/models` are answered by what vLLM offers; of the other paths of our contract the fields are
+known, the places counted, and answers carry an id. No other path is let through.
 """
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -19,21 +23,20 @@ from starlette.requests import ClientDisconnect
 
 from front.asked import INNER_SCOPE, Inner, Refused, with_id
 from front.completion import Completion
-from front.fields import unknown_field
+from front.fields import fields_of, unknown_field
 from front.launch import MODEL_VARIABLE
-from front.places import Places, is_generating
+from front.paths import MODELS, PASSED, is_generating, is_own, path_of
+from front.places import TEXTS_SCOPE, Places
 from front.settings import front_settings
+from front.texts import texts_asked
 from serving.chat import ChatAnswer, ChatRequest
-from serving.errors import InvalidRequest, NotReady, ServingError
+from serving.errors import InvalidRequest, NotReady, ServingError, UnknownModel
 from serving.faults import add_handlers, http_error, serving_error
-from serving.guard import Application, Guard, Message, Receive, Scope, Send
+from serving.guard import OPEN_PATHS, Application, Guard, Message, Receive, Scope, Send
 from serving.incoming import whole_body, worked_out
 
-OWN = frozenset({"/chat", "/healthz"})
-CLOSED = "/v1/models"
-"""A path that says nothing to who has no key."""
-CHECKED = frozenset({"/v1/completions", "/v1/chat/completions"})
-"""Where fields are known or refused: the paths of our contract that vLLM answers itself."""
+KEY_VARIABLE = "VLLM_API_KEY"
+"""Where vLLM finds its key when its command line has none."""
 REJECTED = Counter(
     "kaito_inference_requests_rejected", "Requests answered 429.", ("model_name", "engine")
 )
@@ -57,55 +60,89 @@ class Front:
         await self._guarded(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            # Our contract has none, and vLLM's generates past all that is asked here.
+            await send({"type": "websocket.close"})
+        elif scope["type"] != "http":
             await self._places(scope, receive, send)
-        elif scope["path"] in OWN:
-            await self._own({**scope, INNER_SCOPE: scope}, receive, send)
         else:
             request = Request({**scope, INNER_SCOPE: scope}, receive)
             try:
-                await self._through(request, with_id(scope), send)
-            except (ServingError, HTTPException) as error:
-                response = await self._refusal(request, error)
+                await self._ask_key(request)
+                if is_own(path_of(scope)):
+                    await self._own(request.scope, receive, send)
+                else:
+                    await self._through(request, with_id(scope), send)
+            except (Refused, ServingError, HTTPException) as error:
+                response = await refusal(request, error)
                 await response(scope, receive, send)
             except ClientDisconnect:
                 # It left before all of its question was there: nobody waits for an answer.
                 return
 
+    async def _ask_key(self, request: Request) -> None:
+        """Have vLLM look at the key before anything is read, counted or told.
+
+        Raises:
+            Refused: it is missing or wrong.
+        """
+        is_open = request.method == "OPTIONS" or path_of(request.scope) in OPEN_PATHS
+        if not is_open and has_key(request.scope):
+            await self._inner.get(request, MODELS)
+
     async def _through(self, request: Request, scope: Scope, send: Send) -> None:
         """Pass a request on; one for a text only once all of it is there.
 
         Raises:
-            InvalidRequest: it has a field that would be ignored.
+            InvalidRequest: it has a field that would be ignored, or asks for too many texts.
             QueueFull: too many are under way.
-            HTTPException: its body is too large.
+            HTTPException: its body is too large, or there is no such path.
         """
+        if path_of(scope) not in PASSED:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         receive: Receive = request.receive
         if is_generating(scope):
             body = await whole_body(request)
-            if asked := asked_form(scope):
-                field = await worked_out(body, partial(unknown_field, body, asked))
-                if field:
-                    raise InvalidRequest(f"{field}: unknown field", param=field)
+            texts = await worked_out(body, partial(texts_in, body, asked_form(scope)))
+            scope = {**scope, TEXTS_SCOPE: texts}
             receive = again(body, receive)
         await self._places(scope, receive, send)
 
-    async def _refusal(self, request: Request, error: ServingError | HTTPException) -> Any:
-        """What is said instead of an answer: to who has no key, only that."""
-        try:
-            await self._inner.get(request, CLOSED)
-        except Refused as refused:
-            return await passed_on(request, refused)
-        if isinstance(error, ServingError):
-            return await serving_error(request, error)
-        return await http_error(request, error)
+
+async def refusal(request: Request, error: Refused | ServingError | HTTPException) -> Any:
+    """What is said instead of an answer."""
+    if isinstance(error, Refused):
+        return await passed_on(request, error)
+    if isinstance(error, ServingError):
+        return await serving_error(request, error)
+    return await http_error(request, error)
+
+
+def has_key(scope: Scope) -> bool:
+    """Whether vLLM was given a key to ask for."""
+    return bool(scope["app"].state.args.api_key or os.environ.get(KEY_VARIABLE))
+
+
+def texts_in(body: bytes, asked: type[BaseModel] | None) -> int:
+    """How many texts a body asks for.
+
+    Args:
+        body: of the request.
+        asked: what its path reads it as; None where vLLM has no such path for this model.
+
+    Raises:
+        InvalidRequest: it has a field that would be ignored.
+    """
+    fields = fields_of(body)
+    if asked and (field := unknown_field(fields, asked)):
+        raise InvalidRequest(f"{field}: unknown field", param=field)
+    return texts_asked(fields)
 
 
 def asked_form(scope: Scope) -> type[BaseModel] | None:
-    """What vLLM reads the body of a request as; None where our contract asks nothing of it."""
-    if scope["path"] not in CHECKED:
-        return None
-    routes = (one for one in scope["app"].routes if getattr(one, "path", "") == scope["path"])
+    """What vLLM reads the body of a request as; None where it has no such path."""
+    path = path_of(scope)
+    routes = (one for one in scope["app"].routes if getattr(one, "path", "") == path)
     form: type[BaseModel] | None = next(
         (one.body_field.field_info.annotation for one in routes), None
     )
@@ -129,6 +166,7 @@ def own_application(routes: Routes) -> FastAPI:
     app = FastAPI(title="KAITO inference", openapi_url=None)
     app.post("/chat")(routes.chat)
     app.get("/healthz")(routes.healthz)
+    app.get(f"{MODELS}/{{name:path}}")(routes.model)
     add_handlers(app)
     app.add_exception_handler(Refused, passed_on)
     return app
@@ -148,6 +186,14 @@ class Routes:
         except Refused as refused:
             raise NotReady("the engine does not answer") from refused
         return {"status": "Healthy"}
+
+    async def model(self, request: Request, name: str) -> Mapping[str, object]:
+        """Say what is served under a name."""
+        served = json.loads(await self._inner.get(request, MODELS))["data"]
+        found: list[Mapping[str, object]] = [one for one in served if one["id"] == name]
+        if not found:
+            raise UnknownModel(f"the model {name} does not exist", param="model")
+        return found[0]
 
     async def chat(self, request: Request) -> ChatAnswer:
         """Generate text after a prompt, or the next turn of a conversation."""

@@ -40,13 +40,13 @@ class Inner:
     def __init__(self, app: Application) -> None:
         self._app = app
 
-    async def get(self, request: Request, path: str) -> None:
-        """Ask for a path whose answer's status is all that counts.
+    async def get(self, request: Request, path: str) -> bytes:
+        """What a path answers, as it is.
 
         Raises:
             Refused: the status is no good one.
         """
-        await self._asked(request, "GET", path, b"")
+        return await self._asked(request, "GET", path, b"")
 
     async def post(self, request: Request, path: str, content: Mapping[str, object]) -> Any:
         """What a path answers to some JSON, decoded.

@@ -1,4 +1,4 @@
-"""The first field of a request that its path would take and ignore."""
+"""The fields of a request, and the first that its path would take and ignore."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 
-def unknown_field(content: bytes, asked: type[BaseModel]) -> str:
-    """Dotted name of a field that a request has and its path does not know; "" for none.
+def fields_of(content: bytes) -> Mapping[str, object]:
+    """The fields of a request's body.
 
-    What is no JSON object at all is left to the path, which refuses it in its own words.
-
-    Args:
-        content: the request's body.
-        asked: what the path reads it as.
+    What is no JSON object has none: it is left to its path, which refuses it in its own words.
     """
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError):
-        return ""
-    return _first(fields, asked) if isinstance(fields, dict) else ""
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
-def _first(fields: Mapping[str, object], asked: type[BaseModel]) -> str:
+def unknown_field(fields: Mapping[str, object], asked: type[BaseModel]) -> str:
+    """Dotted name of a field that a request has and its path does not know; "" for none.
+
+    Args:
+        fields: of the request.
+        asked: what the path reads it as.
+    """
     known = {field.alias or name: field for name, field in asked.model_fields.items()}
     known |= asked.model_fields
     for name, value in fields.items():
         if name not in known:
             return name
         inner = only_model(known[name].annotation)
-        if inner and isinstance(value, dict) and (found := _first(value, inner)):
+        if inner and isinstance(value, dict) and (found := unknown_field(value, inner)):
             return f"{name}.{found}"
     return ""
 

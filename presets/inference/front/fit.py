@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +23,28 @@ LOADING = "init_static_loras"
 """The function of vLLM's that loads the adapters of its command line, one after the other."""
 
 
-def check_adapters(model: str, revision: str, folder: Path, names: Iterable[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where a model's weights are.
+
+    Attributes:
+        model: folder, or name on the hub.
+        revision: there; "" for its newest.
+        cache: folder where vLLM keeps what it fetches; "" for the hub's own.
+    """
+
+    model: str
+    revision: str = ""
+    cache: str = ""
+
+
+def check_adapters(model: Weights, folder: Path, names: Iterable[str]) -> None:
     """Refuse adapters of another model.
 
     Where the shapes of its weights cannot be had, vLLM's own look has to do.
 
     Args:
-        model: folder, or name on the hub.
-        revision: there.
+        model: the weights that are served.
         folder: of the adapters.
         names: of theirs, each of a folder in it.
 
@@ -42,7 +56,7 @@ def check_adapters(model: str, revision: str, folder: Path, names: Iterable[str]
         from lora.fit import check_dimensions
         from oci.refusals import NotAnAdapter
 
-        shapes = model_shapes(model, revision)
+        shapes = model_shapes(model)
     except ImportError as error:
         log.LOG.warning("adapters.unchecked", reason=str(error))
         return
@@ -63,24 +77,61 @@ def plain(name: str) -> str:
     return name.replace("language_model.", "")
 
 
-def model_shapes(model: str, revision: str) -> Shapes:
-    """Shapes of a model's tensors by plain name; none where the hub does not tell them.
+def model_shapes(weights: Weights) -> Shapes:
+    """Shapes of a model's tensors by plain name; none where neither hub nor cache tells them.
 
     Raises:
         ImportError: this image lacks what reads them.
     """
     from lora.fit import shapes_of
 
-    if Path(model).is_dir():
-        return {plain(name): shape for name, shape in shapes_of(Path(model)).items()}
-    from huggingface_hub import errors, get_safetensors_metadata
+    if Path(weights.model).is_dir():
+        return plainly(shapes_of(Path(weights.model)))
+    from huggingface_hub import constants, errors
 
     unknown = (errors.NotASafetensorsRepoError, errors.SafetensorsParsingError)
     try:
-        found = get_safetensors_metadata(model, revision=revision or None)
+        if constants.HF_HUB_OFFLINE:
+            return plainly(shapes_of(kept(weights)))
+        return told(weights)
     except (OSError, errors.HTTPError, *unknown) as error:
         log.LOG.warning("adapters.unchecked", reason=f"{type(error).__name__}: {error}")
         return {}
+
+
+def plainly(shapes: Shapes) -> Shapes:
+    """The same by plain name."""
+    return {plain(name): shape for name, shape in shapes.items()}
+
+
+def kept(weights: Weights) -> Path:
+    """The folder of weights that were fetched before.
+
+    Raises:
+        LocalEntryNotFoundError: they were not; an OSError.
+    """
+    from huggingface_hub import snapshot_download
+
+    return Path(
+        snapshot_download(
+            weights.model,
+            revision=weights.revision or None,
+            cache_dir=weights.cache or None,
+            local_files_only=True,
+        )
+    )
+
+
+def told(weights: Weights) -> Shapes:
+    """What the hub says of them.
+
+    Raises:
+        OSError, HTTPError: it does not answer.
+        NotASafetensorsRepoError, SafetensorsParsingError: it has them in another format.
+    """
+    from huggingface_hub import get_safetensors_metadata
+
+    found = get_safetensors_metadata(weights.model, revision=weights.revision or None)
     return dict(tensors(found.files_metadata.values()))
 
 
@@ -101,4 +152,6 @@ def refused_by_vllm(error: ValueError) -> BadAdapter | None:
         return None
     lines = str(error).strip().splitlines() or [""]
     known: Mapping[str, Any] = frame.f_locals
-    return BadAdapter(known["lora"].name, f"vLLM cannot load it: {lines[0]}")
+    # Another version may call it by another name; the reason is worth more than the adapter's name.
+    name = getattr(known.get("lora"), "name", "of-the-list")
+    return BadAdapter(name, f"vLLM cannot load it: {lines[0]}")

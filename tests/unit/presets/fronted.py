@@ -1,11 +1,11 @@
 """vLLM's front before a server that stands in for vLLM's.
 
 Run in the inference environment: `python fronted.py`, with INFERENCE_MAX_QUEUE for the queue behind
-its one running request. On standard input a JSON list of `[path, body, headers]`, asked all at once
-with POST, and on standard output a JSON list of `[status, headers, body]` in the same order; then a
-list of two pages of metrics, before and after. The server answers with what it got once each
-question was taken or refused; its key is `secret`. A body that is null ends amid a question, by the
-client's leaving: null is its answer.
+its one running text. On standard input a JSON list of `[path, body, headers]`, asked all at once
+with POST, or with GET where the body is "", and on standard output a JSON list of `[status,
+headers, body]` in the same order; then a list of two pages of metrics, before and after. The server
+answers with what it got once each question was taken or refused; its key is `secret`. A body that
+is null ends amid a question, by the client's leaving: null is its answer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Asked(BaseModel):
     """As vLLM's own, it takes what it does not know."""
 
     model_config = ConfigDict(extra="allow")
-    prompt: str | list[int] = ""
+    prompt: str | list[int] | list[str] = ""
+    n: int = 1
 
 
 class Server:
@@ -42,12 +43,15 @@ class Server:
         self._left = questions
         self._all_there = asyncio.Event()
         self.app = FastAPI()
+        self.app.state.args = SimpleNamespace(api_key=["secret"])
         self.app.state.vllm_config = SimpleNamespace(
             scheduler_config=SimpleNamespace(max_num_seqs=1),
             parallel_config=SimpleNamespace(data_parallel_size=1),
             model_config=SimpleNamespace(served_model_name="tiny"),
         )
         self.app.post("/v1/completions")(self.completion)
+        self.app.post("/invocations")(self.completion)
+        self.app.post("/v1/responses")(self.completion)
         self.app.post("/tokenize")(self.tokens)
         self.app.get("/v1/models")(self.models)
         self.app.middleware("http")(self.keyed)
@@ -70,9 +74,9 @@ class Server:
         """Of any prompt."""
         return {"tokens": [1, 2], "max_model_len": 512}
 
-    async def models(self) -> list[str]:
-        """None."""
-        return []
+    async def models(self) -> dict[str, object]:
+        """The one."""
+        return {"data": [{"id": "tiny", "root": "here"}]}
 
     async def keyed(self, request: Request, following: Any) -> Any:
         """Ask for the key below /v1, as vLLM does."""
@@ -98,12 +102,15 @@ class Server:
     ) -> list[object] | None:
         """Ask it, as an HTTP server does."""
         said: list[Any] = []
-        part: dict[str, object] = {"type": "http.request", "body": (body or "{").encode()}
+        part: dict[str, object] = {
+            "type": "http.request",
+            "body": ("{" if body is None else body).encode(),
+        }
         amid: list[Mapping[str, object]] = [
             {"type": "http.disconnect"},
             {**part, "more_body": True},
         ]
-        messages: list[Mapping[str, object]] = [part] if body else amid
+        messages: list[Mapping[str, object]] = amid if body is None else [part]
 
         async def receive() -> Mapping[str, object]:
             return messages.pop() if messages else await asyncio.Future()
@@ -112,9 +119,9 @@ class Server:
             said.append(message)
 
         given = {"content-type": "application/json", **headers}
-        scope = {
+        scope: dict[str, object] = {
             "type": "http",
-            "method": "POST",
+            "method": "GET" if body == "" else "POST",
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
@@ -131,7 +138,7 @@ class Server:
             self.settle()
             return None
         start, *parts = said
-        if start["status"] != 200:
+        if start["status"] != 200 or body == "":
             self.settle()
         content = json.loads(b"".join(part.get("body", b"") for part in parts))
         found = {name.decode(): value.decode() for name, value in start["headers"]}

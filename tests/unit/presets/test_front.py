@@ -11,12 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from front.fields import unknown_field
-from front.places import Places
+from front.fields import fields_of, unknown_field
+from front.places import TEXTS_SCOPE, Places
 from front.settings import front_settings
+from front.texts import texts_asked
 from prometheus_client import CollectorRegistry, Counter
 from pydantic import BaseModel, ConfigDict, Field
-from serving.errors import QueueFull
+from serving.errors import InvalidRequest, QueueFull
 
 from tests.bystander import until
 from tests.unit.presets.program import inference_python
@@ -51,7 +52,27 @@ class Asked(Options):
     ],
 )
 def test_the_first_field_that_is_not_known_is_named(body: str, field: str) -> None:
-    assert unknown_field(body.encode(), Asked) == field
+    assert unknown_field(fields_of(body.encode()), Asked) == field
+
+
+@pytest.mark.parametrize(
+    ("body", "texts"),
+    [
+        ('{"prompt": "a"}', 1),
+        ('{"prompt": [1, 2, 3]}', 1),
+        ('{"prompt": ["a", "b", "c"]}', 3),
+        ('{"prompt": [[1, 2], [3]]}', 2),
+        ('{"prompt": ["a", "b"], "n": 5}', 10),
+        ('{"prompt": "a", "prompt_embeds": ["x", "y"]}', 3),
+        ('{"messages": [{}, {}], "n": 4000}', 4000),
+        ('{"messages": [{}, {}], "n": "4000"}', 4000),
+        ('{"prompt": [], "n": null}', 1),
+        ('{"n": -3}', 1),
+        ("[1, 2]", 1),
+    ],
+)
+def test_a_request_has_as_many_texts_as_prompts_times_answers(body: str, texts: int) -> None:
+    assert texts_asked(fields_of(body.encode())) == texts
 
 
 def config(*, running: int, engines: int = 1) -> Any:
@@ -79,9 +100,12 @@ class Room:
         self.answering += 1
         await self.end.wait()
 
-    async def ask(self, path: str = "/v1/completions", method: str = "POST") -> None:
+    async def ask(
+        self, path: str = "/v1/completions", method: str = "POST", texts: int = 1
+    ) -> None:
         """Ask, and return once the answer has ended."""
-        scope = {"type": "http", "method": method, "path": path, "app": self.app}
+        asked = {"type": "http", "method": method, "path": path, TEXTS_SCOPE: texts}
+        scope = {**asked, "app": self.app}
         await self.places(scope, nothing, nothing)
 
     def refused(self) -> float | None:
@@ -113,13 +137,28 @@ async def test_those_that_run_and_those_that_wait_have_a_place_and_no_others(
     room = Room(waiting=3, **sizes)
     tasks = await begun(room, 5)
 
-    with pytest.raises(QueueFull, match="3 requests wait"):
+    with pytest.raises(QueueFull, match="5 of 5 texts"):
         await room.ask()
 
     assert room.refused() == 1
     room.end.set()
     await asyncio.gather(*tasks)
     await room.ask()
+
+
+async def test_a_request_has_a_place_for_each_of_its_texts() -> None:
+    room = Room(waiting=3, running=2)
+    tasks = await begun(room, 2)
+
+    with pytest.raises(QueueFull, match="2 of 5 texts"):
+        await room.ask(texts=4)
+    with pytest.raises(InvalidRequest, match="are 6 texts; a request has 5"):
+        await room.ask(texts=6)
+
+    room.end.set()
+    await asyncio.gather(*tasks)
+    await room.ask(texts=5)
+    assert room.refused() == 1
 
 
 async def test_who_leaves_leaves_the_place_to_others() -> None:
@@ -232,3 +271,46 @@ def test_who_leaves_amid_a_question_is_no_fault_and_takes_no_place() -> None:
 
     assert gone is None
     assert other[0] == 200
+
+
+@pytest.mark.timeout(60)
+def test_a_path_that_is_not_in_the_contract_is_none() -> None:
+    paths = ["/invocations", "/v1/responses", "/tokenize", "/v1/completions/", "/"]
+    found, _ = said(*((path, '{"prompt": "a"}', KEY) for path in paths))
+
+    assert [one[0] for one in found] == [404] * len(paths)
+    wanted = {"message": "Not Found", "type": "invalid_request_error", "param": None, "code": 404}
+    assert [one[2] for one in found] == [{"error": wanted}] * len(paths)
+
+
+@pytest.mark.timeout(60)
+def test_a_model_is_told_by_its_name_to_who_has_the_key() -> None:
+    (known, unknown, keyless), _ = said(
+        ("/v1/models/tiny", "", KEY), ("/v1/models/other", "", KEY), ("/v1/models/tiny", "", {})
+    )
+
+    assert (known[0], known[2]) == (200, {"id": "tiny", "root": "here"})
+    assert (unknown[0], unknown[2]["error"]["param"]) == (404, "model")
+    assert keyless[0] == 401
+
+
+@pytest.mark.timeout(60)
+def test_many_prompts_in_one_request_have_no_more_places_than_many_requests() -> None:
+    (most, more), _ = said(
+        (TEXT, '{"prompt": ["a", "b"], "n": 2}', KEY),
+        (TEXT, '{"prompt": "a", "n": 5}', KEY),
+        queue=3,
+    )
+
+    assert most[0] == 200
+    assert (more[0], more[2]["error"]["code"]) == (400, 400)
+    assert "5 texts; a request has 4" in more[2]["error"]["message"]
+
+
+@pytest.mark.timeout(60)
+def test_who_has_no_key_gets_no_place_where_there_is_none_nor_where_there_is_one() -> None:
+    nobody: dict[str, str] = {}
+    keyless = [(TEXT, '{"prompt": "a"}', nobody)] * 4
+    found, _ = said(*keyless, (TEXT, '{"prompt": "b"}', KEY), *keyless, queue=0)
+
+    assert [one[0] for one in found] == [401] * 4 + [200] + [401] * 4
