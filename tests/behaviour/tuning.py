@@ -174,6 +174,20 @@ class Ground:
 
         return await until(event, found, limit_seconds=SLOW)
 
+    async def until_step(self, namespace: str, event: str, step: int) -> None:
+        """Wait until an event is told of this step or of a later one."""
+
+        async def reached() -> bool:
+            return any(each["step"] >= step for each in self.told(namespace, event))
+
+        await until(f"{event} at {step}", reached, limit_seconds=SLOW)
+
+    def last_told(self, namespace: str, event: str, *, before: Mapping[str, Any]) -> dict[str, Any]:
+        """The last entry of an event that was logged before another entry."""
+        told = self.told(namespace, event)
+        earlier = [each for each in told if each["timestamp"] < before["timestamp"]]
+        return max(earlier, key=lambda each: str(each["timestamp"]))
+
     async def digest(self, namespace: str) -> str:
         """Digest of what the registry holds under the image of a namespace."""
         repository = f"team/{namespace}"
@@ -212,6 +226,55 @@ class Ground:
     def trusted(self) -> ssl.SSLContext:
         """Who is believed to be the registry."""
         return ssl.create_default_context(cafile=str(self.cluster.layout.ca_certificate))
+
+
+def not_to_be_had(
+    ground: Ground, missing: str, dataless: str
+) -> Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]]:
+    """Tunings whose parts cannot be had, by namespace: what is changed, and the words for it.
+
+    Args:
+        ground: has the data sets.
+        missing: an image that is in no registry.
+        dataless: an image that holds no data.
+    """
+    image = {"image": missing, "imagePullSecrets": [PUSH]}
+    push = {"image": missing, "imagePushSecret": "nowhere"}
+    return {
+        "no-parameters": (
+            {"config": "mine"},
+            ("tuning.config: ", "no ConfigMap mine", "create it"),
+        ),
+        "no-key": (
+            {"config": "keyless"},
+            ("tuning.config: ", "ConfigMap keyless has no key training_config.yaml, but other"),
+        ),
+        "no-file": (
+            {"input": {"urls": [f"{ground.url}/{datasets.TRAIN}", f"{ground.url}/gone.parquet"]}},
+            ("tuning.input.urls[1]: ", "/gone.parquet: ", "404", "check the address"),
+        ),
+        "page": (
+            {"input": {"urls": [f"{ground.url}/"]}},
+            ("tuning.input.urls[0]: ", "neither parquet, JSON nor CSV (text/html", "itself"),
+        ),
+        "no-server": (
+            {"input": {"urls": ["http://127.0.0.1:9/train.jsonl"]}},
+            ("tuning.input.urls[0]: ", "cannot be reached", "refused"),
+        ),
+        "no-data": (
+            {"input": {"image": dataless, "imagePullSecrets": [PUSH]}},
+            (f"tuning.input.image: {dataless}: ", "no file under /data is", "notes.txt", "copy"),
+        ),
+        "no-image": ({"input": image}, (f"tuning.input.image: {missing}: ", "404", "check the")),
+        "no-pull-secret": (
+            {"input": image | {"imagePullSecrets": ["nowhere"]}},
+            (f"tuning.input.image: {missing}: ", "there is no Secret nowhere", "create it there"),
+        ),
+        "no-push-secret": (
+            {"output": push},
+            (f"tuning.output.image: {missing}: ", "there is no Secret nowhere", "create it there"),
+        ),
+    }
 
 
 def _trainers(uids: Sequence[str]) -> list[int]:
