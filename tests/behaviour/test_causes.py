@@ -14,10 +14,14 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)
 
 IDLE = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
 CRASH = ["sh", "-c", "echo 'no such dtype: float7' >&2; exit 3"]
+DEAF = ["sh", "-c", "trap 'exit 143' TERM; while :; do sleep 0.1; done"]
 EAT = ["sh", "-c", "x=$(head -c 64000000 /dev/zero | tr '\\0' x); while :; do sleep 0.1; done"]
 FILL = ["sh", "-c", f"head -c 2000000 /dev/zero > /scratch/much; {IDLE[-1]}"]
 AT_ONCE = {"exec": {"command": ["true"]}, "periodSeconds": 1}
 NEVER = {"exec": {"command": ["false"]}, "periodSeconds": 1}
+TAINT = "example.com/reserved"
+OURS = ("nodes", "--selector=!kaito.sh/workspace")
+"""Those that were not bought for a workspace."""
 NO_SECRET = {"secretKeyRef": {"name": "hub", "key": "token"}}
 
 
@@ -51,10 +55,15 @@ SICK: dict[str, Json] = {
     "secretless": server(env=[{"name": "TOKEN", "valueFrom": NO_SECRET}], readinessProbe=AT_ONCE),
     "unmounted": pinned(volumes=[{"name": "settings", "configMap": {"name": "phi"}}]),
     "silent": server(readinessProbe=NEVER),
+    "unwell": server(command=DEAF, livenessProbe=NEVER),
     "late": server(startupProbe={**NEVER, "failureThreshold": 3}),
     "homeless": pinned(nodeSelector={"disk": "golden"}),
     "classless": pinned(priorityClassName="royal"),
     "imageless": {"template": {"spec": {"containers": [{"name": "server"}]}}},
+    "unlooked": {
+        "preset": {"name": "phi-3-mini-4k-instruct"},
+        "adapters": [{"source": {"name": "style", "image": "registry.invalid/style:1"}}],
+    },
 }
 """What each workspace runs, by its name."""
 
@@ -68,12 +77,18 @@ async def history(cluster: Bystander) -> AsyncIterator[History]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def sick(cluster: Bystander, history: History) -> AsyncIterator[Bystander]:
-    """A cluster where all of them were created at once; they go together, too."""
+    """A cluster where all of them were created at once; they go together, too.
+
+    No node takes a pod that tolerates nothing.
+    """
+    tainted = await cluster.kubectl("taint", *OURS, f"{TAINT}=none:NoSchedule")
+    assert tainted.code == 0, tainted.errors
     for name, inference in SICK.items():
         text = quick_start(name, inference=inference)
         created = await cluster.kubectl("apply", "-f", "-", stdin=text)
         assert created.code == 0, created.errors
     yield cluster
+    assert (await cluster.kubectl("taint", *OURS, f"{TAINT}-")).code == 0
     deleted = await cluster.kubectl("delete", "workspace", *SICK, "--timeout=180s")
     assert deleted.code == 0, deleted.errors
 
@@ -100,6 +115,11 @@ async def sick(cluster: Bystander, history: History) -> AsyncIterator[Bystander]
         ),
         ("silent", "NotAnswering", ("readiness probe does not pass", "kubectl logs")),
         ("late", "StartupProbeFailed", ("startup probe did not pass", "kubectl logs --previous")),
+        (
+            "unwell",
+            "ContainerCrashLoopBackOff",
+            ("exit code 143", "its liveness probe did not pass", "kubectl describe pod"),
+        ),
         ("homeless", "Unschedulable", ("fits no node", "resource.labelSelector")),
         ("classless", "PodsRefused", ("royal",)),
         ("imageless", "RefusedByAPIServer", ("image",)),
@@ -120,7 +140,7 @@ async def test_what_keeps_pods_from_running_is_told(
 
 
 @pytest.mark.parametrize(
-    "name", ["crashes", "greedy", "secretless", "unmounted", "classless", "imageless"]
+    "name", ["crashes", "greedy", "unwell", "secretless", "unmounted", "classless", "imageless"]
 )
 async def test_what_waiting_does_not_mend_is_stalled(sick: Bystander, name: str) -> None:
     async def stalled() -> Json:
@@ -130,7 +150,7 @@ async def test_what_waiting_does_not_mend_is_stalled(sick: Bystander, name: str)
     assert condition(await until("that it is stalled", stalled), "Reconciling") == {}
 
 
-@pytest.mark.parametrize("name", ["crashes", "greedy"])
+@pytest.mark.parametrize("name", ["crashes", "greedy", "unwell"])
 async def test_what_crashes_is_never_called_ready_and_its_cause_stays(
     sick: Bystander, history: History, name: str
 ) -> None:
@@ -191,6 +211,20 @@ async def test_what_somebody_mends_elsewhere_is_noticed(
 
     assert await until("that it is ready", is_well)
     assert condition(await sick.workspace(name), "Stalled") == {}
+
+
+async def test_what_could_not_be_looked_at_is_told_and_its_node_is_bought(sick: Bystander) -> None:
+    async def told() -> str:
+        events = await sick.items("/apis/events.k8s.io/v1/namespaces/default/events")
+        of_this = [each for each in events if each["regarding"]["name"] == "unlooked"]
+        notes = [each["note"] for each in of_this if each["reason"] == "PreflightSkipped"]
+        return str(notes[0]) if notes else ""
+
+    note = await until("that it was not looked at", told)
+
+    assert "did not run for 60 s" in note
+    assert "untolerated taint" in note
+    assert len(await sick.machines("unlooked")) == 1
 
 
 async def test_that_a_node_has_ended_a_pod_is_told(sick: Bystander) -> None:

@@ -1,4 +1,8 @@
-"""Each reason that a person may have to act on is brought about for real, in tests/behaviour."""
+"""Each reason that a person may have to act on is named where it can be brought about.
+
+That is a test in tests/behaviour, or else one in tests/unit: what the test does with the reason is
+not looked at here.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,10 @@ ELSEWHERE = {
     "DataUnavailable": "what is away before the trainer starts is PreflightFailed",
     "ModelUnavailable": "its image holds the tiny model, and no hub can be reached",
     "OutOfMemory": "there is no GPU",
-    "PreflightSkipped": "some node without taints always has room for the look",
     "TrainingConfigInvalid": "what is wrong before the trainer starts is PreflightFailed",
     "TrainingFailed": "what makes the trainer fail here has a reason of its own",
 }
-"""Those that cannot come about in the local cluster, and why; tests/unit has each of them."""
+"""Those that no test brings about in the local cluster, and why; tests/unit names each of them."""
 
 
 def words(folder: Path, names: str) -> set[str]:
@@ -31,11 +34,11 @@ def words(folder: Path, names: str) -> set[str]:
     }
 
 
-def test_each_reason_that_a_person_may_act_on_comes_about_for_real() -> None:
+def test_each_reason_that_a_person_may_act_on_is_named_in_a_test_of_the_local_cluster() -> None:
     assert WANTED - words(TESTS / "behaviour", "test_*.py") == ELSEWHERE.keys()
 
 
-def test_what_cannot_come_about_is_told_in_a_unit_test() -> None:
+def test_what_cannot_come_about_there_is_named_in_a_unit_test() -> None:
     said = words(TESTS / "unit", "test_*.py")
 
     assert [each for each in ELSEWHERE if not {each, Reason(each).name} & said] == []
