@@ -18,6 +18,8 @@ from front.launch import launch
 from safetensors.numpy import save_file
 from serving.errors import BadAdapter
 
+from tests.unit.presets.program import inference_python
+
 PROGRAM = Path("presets/inference/vllm_server.py").absolute()
 MODEL = ("some/model", "--served-model-name=tiny", "--port=5000")
 SHOW = """
@@ -133,6 +135,19 @@ def test_a_broken_adapter_ends_the_start_with_its_reason(tmp_path: Path) -> None
     assert "adapter legal: its rank is 600" in json.loads(errors)["reason"]
 
 
+def one_that_fits_and_one_that_does_not(folder: Path) -> None:
+    """Adapters `fits` and `legal` for a module of 8 x 4."""
+    for name, width in {"fits": 4, "legal": 3}.items():
+        one = an_adapter(folder / name, rank=2)
+        halves = {"A": np.zeros((2, width)), "B": np.zeros((8, 2))}
+        names = {
+            half: f"base_model.model.model.layers.0.q_proj.lora_{half}.weight" for half in halves
+        }
+        tensors = {names[half]: tensor for half, tensor in halves.items()}
+        save_file(tensors, one / "adapter_model.safetensors")
+    shutil.copytree(folder / "fits", folder / ".merged")
+
+
 @pytest.mark.parametrize(
     "tensor",
     ["model.layers.0.q_proj", "model.language_model.layers.0.q_proj"],
@@ -144,15 +159,7 @@ def test_an_adapter_of_another_model_ends_the_start_before_vllm_begins(
     weights = tmp_path / "weights"
     weights.mkdir()
     save_file({f"{tensor}.weight": np.zeros((8, 4))}, weights / "model.safetensors")
-    for name, width in {"fits": 4, "legal": 3}.items():
-        folder = an_adapter(tmp_path / "adapters" / name, rank=2)
-        halves = {"A": np.zeros((2, width)), "B": np.zeros((8, 2))}
-        names = {
-            half: f"base_model.model.model.layers.0.q_proj.lora_{half}.weight" for half in halves
-        }
-        tensors = {names[half]: tensor for half, tensor in halves.items()}
-        save_file(tensors, folder / "adapter_model.safetensors")
-    shutil.copytree(tmp_path / "adapters" / "fits", tmp_path / "adapters" / ".merged")
+    one_that_fits_and_one_that_does_not(tmp_path / "adapters")
 
     program = started(tmp_path, SHOW, str(weights), f"--adapters-dir={tmp_path}/adapters")
     output, errors = program.communicate()
@@ -162,6 +169,34 @@ def test_an_adapter_of_another_model_ends_the_start_before_vllm_begins(
     assert said.startswith("adapter legal: it does not fit the model: its model.layers.0.q_proj ")
     assert "8 x 3" in said
     assert "8 x 4" in said
+
+
+def test_offline_an_adapter_is_compared_with_the_weights_in_the_cache(tmp_path: Path) -> None:
+    # https://huggingface.co/docs/huggingface_hub/guides/manage-cache: a ref names a snapshot.
+    kept = tmp_path / "cache" / "models--team--tiny"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("0" * 40)
+    snapshot = kept / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    weights = {"model.layers.0.q_proj.weight": np.zeros((8, 4))}
+    save_file(weights, snapshot / "model.safetensors")
+    one_that_fits_and_one_that_does_not(tmp_path / "adapters")
+
+    done = subprocess.run(
+        [
+            *(str(inference_python()), str(PROGRAM), "team/tiny"),
+            *(f"--download-dir={tmp_path}/cache", f"--adapters-dir={tmp_path}/adapters"),
+        ],
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    (said,) = [json.loads(line) for line in done.stderr.splitlines() if "model.failed" in line]
+    assert said["reason"].startswith("adapter legal: it does not fit the model: ")
+    assert "8 x 3" in said["reason"]
 
 
 def init_static_loras(name: str, said: str) -> None:
@@ -178,6 +213,16 @@ def test_what_vllm_says_of_an_adapter_gets_the_adapters_name() -> None:
     assert str(refused_by_vllm(caught.value)) == (
         "adapter legal: vLLM cannot load it: no such module"
     )
+
+
+def test_what_a_vllm_of_other_words_says_of_an_adapter_is_said_without_its_name() -> None:
+    def init_static_loras(said: str) -> None:
+        raise ValueError(said)
+
+    with pytest.raises(ValueError, match="no such module") as caught:
+        init_static_loras("no such module")
+
+    assert str(refused_by_vllm(caught.value)).startswith("adapter of-the-list: vLLM cannot load")
 
 
 def test_what_vllm_says_of_other_things_is_no_adapters() -> None:
