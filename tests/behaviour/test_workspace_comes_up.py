@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,28 @@ async def test_one_pool_was_requested_once(cluster: Bystander) -> None:
 )
 async def test_a_quiet_cluster_gets_no_writes(cluster: Bystander, path: str) -> None:
     assert await cluster.changes(path, seconds=3) == []
+
+
+async def test_a_service_that_lives_becomes_a_load_balancer_and_an_inner_one_again(
+    cluster: Bystander,
+) -> None:
+    path = f"/api/v1/namespaces/default/services/{WORKSPACE}"
+    before = await cluster.get(path)
+
+    async def is_of(type_: str) -> bool:
+        return bool((await cluster.get(path))["spec"]["type"] == type_)
+
+    for change, type_ in (
+        ("kaito.sh/enablelb=True", "LoadBalancer"),
+        ("kaito.sh/enablelb-", "ClusterIP"),
+    ):
+        annotated = await cluster.kubectl("annotate", "workspace", WORKSPACE, change)
+        assert annotated.code == 0, annotated.errors
+        assert await until(f"a {type_}", partial(is_of, type_))
+
+    after = await cluster.get(path)
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["spec"] == before["spec"]
 
 
 async def test_deletion_gives_everything_back(cluster: Bystander) -> None:
