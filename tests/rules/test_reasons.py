@@ -14,7 +14,6 @@ from kaito.api.reasons import WARNINGS, Reason
 TESTS = Path(__file__).parents[1]
 WANTED = {str(each) for each in WARNINGS | {Reason.NODES_NOT_READY}}
 ELSEWHERE = {
-    "DataUnavailable": "what is away before the trainer starts is PreflightFailed",
     "ModelUnavailable": "its image holds the tiny model, and no hub can be reached",
     "OutOfMemory": "there is no GPU",
     "TrainingConfigInvalid": "what is wrong before the trainer starts is PreflightFailed",
