@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import pytest_asyncio
 
-from hack.cluster.layout import FEDERATED_AUDIENCE
 from hack.cluster.process import Process, Program
 from tests.bystander import Bystander, Json, condition, holds, quick_start, until
 from tests.provisioner.portal import Portal
@@ -125,6 +125,27 @@ async def test_we_write_nothing_to_its_claim_but_the_claim_itself(served: Bystan
     assert writers == {("kaito", ""), ("another", ""), ("another", "status")}
 
 
+async def test_another_kind_of_new_claims_buys_nothing_while_one_is_alive(
+    served: Bystander,
+) -> None:
+    bought = (await claim_of(served, SERVED_ALONE))["metadata"]["uid"]
+
+    async def is_told(type_: str) -> bool:
+        found = await served.workspace(SERVED_ALONE)
+        return holds(found, type_) and holds(found, "Ready")
+
+    for kind, type_ in (("Machine", "MachineReady"), ("NodeClaim", "NodeClaimReady")):
+        for words in (
+            ("set", "env", "deployment/kaito", OURS, f"KAITO_CLAIM_KIND={kind}"),
+            ("rollout", "status", "deployment/kaito", OURS, "--timeout=180s"),
+        ):
+            done = await served.kubectl(*words)
+            assert done.code == 0, done.errors
+        assert await until(f"{type_} to be told", partial(is_told, type_))
+        assert await served.machines(SERVED_ALONE) == []
+        assert (await claim_of(served, SERVED_ALONE))["metadata"]["uid"] == bought
+
+
 async def test_its_workspace_is_deleted_with_claim_and_node(served: Bystander) -> None:
     node = (await claim_of(served, SERVED_ALONE))["status"]["nodeName"]
 
@@ -159,10 +180,7 @@ LATE = {"apps": "late", "tier": "gpu"}
 
 async def node_of_ones_own(cluster: Bystander) -> str:
     """Name of a node with a GPU that somebody else has put into the cluster, once it is ready."""
-    words = ("create", "token", "provisioner", OURS, f"--audience={FEDERATED_AUDIENCE}")
-    made = await cluster.kubectl(*words)
-    assert made.code == 0, made.errors
-    await Portal(cluster.layout, made.output.strip()).create("late", "Standard_NC4as_T4_v3")
+    await (await Portal.beside(cluster)).create("late", "Standard_NC4as_T4_v3")
 
     async def joined() -> Json:
         found = await cluster.items("/api/v1/nodes", "kubernetes.azure.com/agentpool=late")

@@ -11,8 +11,8 @@ import aiohttp
 
 from hack.cluster import layout as names
 from hack.cluster.arm import addresses
-from hack.cluster.layout import Layout
-from tests.bystander import Json
+from hack.cluster.layout import FEDERATED_AUDIENCE, OPERATOR_NAMESPACE, Layout
+from tests.bystander import Bystander, Json
 
 VERSION = "2026-08-01"
 
@@ -24,6 +24,14 @@ class Portal:
         self._layout = layout
         self._assertion = assertion
         self._trust = ssl.create_default_context(cafile=str(layout.arm_ca_certificate))
+
+    @classmethod
+    async def beside(cls, cluster: Bystander) -> Portal:
+        """The cloud of a cluster, for somebody who has the rights of the provisioner."""
+        words = ("create", "token", "provisioner", f"--namespace={OPERATOR_NAMESPACE}")
+        made = await cluster.kubectl(*words, f"--audience={FEDERATED_AUDIENCE}")
+        assert made.code == 0, made.errors
+        return cls(cluster.layout, made.output.strip())
 
     async def create(self, pool: str, vm_size: str) -> None:
         """Begin to create a pool that is nobody's claim."""
