@@ -116,7 +116,53 @@ async def test_a_request_too_many_is_refused_until_another_has_ended(narrow: Ser
 async def test_who_has_no_key_is_told_of_no_field_and_takes_no_place(narrow: Server) -> None:
     await narrow.until_up()
 
-    async with aiohttp.ClientSession(narrow.url) as http:
-        told = await asyncio.gather(*(completion(http, nonsense=1) for _ in range(8)))
+    headers = {"Authorization": "Bearer secret"}
+    async with (
+        aiohttp.ClientSession(narrow.url) as nobody,
+        aiohttp.ClientSession(narrow.url, headers=headers) as http,
+    ):
+        unknown = [completion(nobody, nonsense=1) for _ in range(8)]
+        good = [completion(nobody) for _ in range(8)]
+        *told, mine = await asyncio.gather(*unknown, *good, completion(http))
 
-    assert [(status, body["error"]["code"]) for status, body in told] == [(401, 401)] * 8
+    assert [(status, body["error"]["code"]) for status, body in told] == [(401, 401)] * 16
+    assert mine[0] == 200
+
+
+@pytest.mark.parametrize("fields", [{"prompt": ["Hello"] * 3}, {"n": 3}])
+async def test_one_request_has_no_more_texts_than_there_are_places(
+    narrow: Server, fields: Mapping[str, object]
+) -> None:
+    await narrow.until_up()
+
+    headers = {"Authorization": "Bearer secret"}
+    async with aiohttp.ClientSession(narrow.url, headers=headers) as http:
+        status, body = await completion(http, **fields)
+
+    assert (status, body["error"]["type"]) == (400, "invalid_request_error")
+    assert "3 texts; a request has 2" in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/invocations", "/inference/v1/generate", "/generative_scoring", "/tokenize"),
+        *("/v1/responses", "/v1/messages", "/v1/chat/completions/batch", "/v1/completions/render"),
+    ],
+)
+async def test_a_path_of_vllms_that_is_not_in_the_contract_is_none(
+    http: aiohttp.ClientSession, path: str
+) -> None:
+    async with http.post(path, json=HELLO) as response:
+        error = (await response.json())["error"]
+
+    assert response.status == error["code"] == 404
+    assert set(error) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize("path", ["/version", "/metrics", "/openapi.json", "/health"])
+async def test_what_the_contract_opens_needs_no_key(narrow: Server, path: str) -> None:
+    await narrow.until_up()
+
+    async with aiohttp.ClientSession(narrow.url) as http, http.get(path) as response:
+        assert response.status == 200
