@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 import pytest_asyncio
 
-from hack.cluster.layout import FEDERATED_AUDIENCE
 from tests.bystander import Bystander, Json, condition, holds, quick_start, until
 from tests.provisioner.portal import Portal
 
@@ -26,19 +25,11 @@ PIN = "kaito.sh/workspace-uid"
 BYPASS = {"kaito.sh/bypass-resource-checks": "true"}
 
 
-async def portal(cluster: Bystander) -> Portal:
-    """The cloud, for somebody else."""
-    words = ("create", "token", "provisioner", "--namespace=kaito-system")
-    made = await cluster.kubectl(*words, f"--audience={FEDERATED_AUDIENCE}")
-    assert made.code == 0, made.errors
-    return Portal(cluster.layout, made.output.strip())
-
-
 async def brought(cluster: Bystander, **pools: Json) -> list[Json]:
     """Nodes that somebody else has put into the cluster: one a pool, with these labels."""
     size = {"count": 1, "vmSize": "Standard_NC4as_T4_v3"}
     wanted = {name: {**size, "nodeLabels": each} for name, each in pools.items()}
-    await (await portal(cluster)).create_all(wanted)
+    await (await Portal.beside(cluster)).create_all(wanted)
 
     async def joined() -> list[Json]:
         found = await cluster.items("/api/v1/nodes", f"agentpool in ({','.join(pools)})")
@@ -144,7 +135,7 @@ async def test_a_workspace_that_goes_takes_its_label_off_and_no_other(
     assert list((await pinned(cluster)).values()) == [humble["metadata"]["uid"]]
     await given_back(cluster, "humble")
     assert await pinned(cluster) == {}
-    await (await portal(cluster)).delete("shelf")
+    await (await Portal.beside(cluster)).delete("shelf")
 
     async def alone() -> bool:
         return len(await cluster.items("/api/v1/nodes", "apps=rack")) == 1
