@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,10 +99,13 @@ def start(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
     (folder / "vllm").chmod(0o755)
     started: list[Server] = []
 
-    def begin(*flags: str, model: Path | str = model, **environment: str) -> Server:
+    def begin(
+        *flags: str, model: Path | str = model, prefix: Sequence[str] = (), **environment: str
+    ) -> Server:
         port = free_port()
         log = tmp_path_factory.mktemp("server") / "log"
         command: list[str | Path] = [
+            *prefix,
             *(cache_folder() / "vllm" / "bin" / "python", PROGRAM, model),
             *("--host=127.0.0.1", f"--port={port}", "--served-model-name=tiny"),
             *(f"--max-model-len={CONTEXT_TOKENS}", "--dtype=float32", *flags),

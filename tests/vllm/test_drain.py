@@ -1,10 +1,12 @@
-"""What is under way when it is told to end."""
+"""What is under way when it is told to end, as the first process of its container."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,6 +18,17 @@ from tests.vllm.conftest import Server
 pytestmark = pytest.mark.timeout(300)
 
 TOKENS = 200
+OWN_PIDS = (
+    *("bwrap", "--bind", "/", "/", "--proc", "/proc", "--dev-bind", "/dev", "/dev"),
+    *("--unshare-pid", "--as-pid-1", "--die-with-parent"),
+)
+
+
+def signal_first_process(server: Server) -> None:
+    """Tell the process inside to end, as a kubelet does."""
+    pid = server.process.pid
+    child = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
+    os.kill(int(child), signal.SIGTERM)
 
 
 async def events(response: aiohttp.ClientResponse) -> AsyncIterator[str]:
@@ -28,7 +41,7 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[str]:
 async def test_a_stream_goes_on_to_its_end_and_nobody_else_is_let_in(
     start: Callable[..., Server],
 ) -> None:
-    server = start()
+    server = start(prefix=OWN_PIDS)
     await server.until_up()
     fields = {"model": "tiny", "prompt": "Hello", "max_tokens": TOKENS, "ignore_eos": True}
     usage = {"stream": True, "stream_options": {"include_usage": True}}
@@ -46,7 +59,7 @@ async def test_a_stream_goes_on_to_its_end_and_nobody_else_is_let_in(
     ):
         stream = events(response)
         first = await anext(stream)
-        server.process.send_signal(signal.SIGTERM)
+        signal_first_process(server)
         await until("a closed door", is_closed)
         rest = [event async for event in stream]
 
