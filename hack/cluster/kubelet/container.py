@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hack.cluster.kubelet.bubblewrap import Sandbox, arguments, needs_user_namespace
@@ -103,7 +104,9 @@ class ContainerProcess:
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the container's process 1; nothing happens when it has ended."""
         if self._child.returncode is None and self._reports.pid:
-            os.kill(self._reports.pid, number)
+            # It may have ended, and bwrap, which outlives it, not have said so yet.
+            with suppress(ProcessLookupError):
+                os.kill(self._reports.pid, number)
 
     def kill_out_of_memory(self) -> None:
         """End it as a kernel does whose limit it has passed."""
