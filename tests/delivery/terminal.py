@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,7 +28,12 @@ class Terminal:
     @classmethod
     @asynccontextmanager
     async def running(cls, *words: str) -> AsyncIterator[Terminal]:
-        """Run a program whose output is a terminal of its own, as long as the block runs."""
+        """Run a program whose output is a terminal of its own, as long as the block runs.
+
+        It hears Ctrl-C even where the tests were started in the background, which do not.
+        """
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         ours, theirs = pty.openpty()
         process = await asyncio.create_subprocess_exec(
             *words, stdout=theirs, env={**os.environ, "TERM": "xterm"}
