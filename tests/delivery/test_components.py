@@ -15,7 +15,7 @@ import yaml
 from hack.cluster.cache import cache_folder
 from hack.monitoring.kinds import kinds
 from tests.bystander import Bystander, Json, until
-from tests.delivery.test_overlays import MANIFESTS, emptied, is_bare
+from tests.delivery.test_overlays import MANIFESTS, emptied, is_bare, is_served
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
 
@@ -50,7 +50,8 @@ async def monitored(
     async def applied() -> bool:
         return (await empty.kubectl("apply", "-k", str(folder))).code == 0
 
-    await until("the new Kinds to be served", applied)
+    await until("the new Kinds to be known", applied)
+    await until("the new Kinds to be served", lambda: is_served(empty))
     yield empty
     for words in (("-k", str(folder)), ("-f", definitions)):
         gone = await empty.kubectl("delete", *words, "--wait=false", "--ignore-not-found")

@@ -86,6 +86,7 @@ async def installed(empty: Bystander, request: pytest.FixtureRequest) -> AsyncIt
     _, *words = installing(request.param).text.split()
     applied = await empty.kubectl(*words)
     yield Installed(empty, path, applied, await rendered(empty, path))
+    await until("the new Kinds to be served", lambda: is_served(empty))
     gone = await empty.kubectl("delete", "-k", path, "--wait=false", "--ignore-not-found")
     assert gone.code == 0, gone.errors
     await until("the namespaces to be gone", lambda: emptied(empty))
@@ -110,6 +111,20 @@ async def emptied(server: Bystander) -> bool:
 async def is_bare(server: Bystander) -> bool:
     """Whether it has only its own Kinds: a definition outlives its deletion for a moment."""
     return not await server.items(DEFINITIONS)
+
+
+async def is_served(server: Bystander) -> bool:
+    """Whether each definition's Kind can be listed.
+
+    A definition that is deleted earlier stays for minutes: the API server tries in a quick
+    row to list what is left of the Kind, and then waits longer each time.
+    """
+    for each in await server.items(DEFINITIONS):
+        (version,) = [one["name"] for one in each["spec"]["versions"] if one["storage"]]
+        names = each["spec"]["names"]
+        if not await server.get(f"/apis/{each['spec']['group']}/{version}/{names['plural']}"):
+            return False
+    return True
 
 
 async def test_one_apply_on_an_empty_cluster_is_enough(installed: Installed) -> None:

@@ -24,7 +24,7 @@ from kaito.kube.resource import Resource
 from kaito.kube.writer import Writer
 from tests.bystander import Bystander, until
 from tests.claims import MACHINE, NODE_CLAIM
-from tests.delivery.test_overlays import MANIFESTS, emptied, is_bare
+from tests.delivery.test_overlays import MANIFESTS, emptied, is_bare, is_served
 from tests.excused import AFTER_A_LOSS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
@@ -70,7 +70,7 @@ async def granted(empty: Bystander) -> AsyncIterator[Bystander]:
     ):
         done = await empty.kubectl(*words)
         assert done.code == 0, done.errors
-    await until("the Kinds to be served", lambda: empty.get("/apis/karpenter.sh/v1alpha5"))
+    await until("the Kinds to be served", lambda: is_served(empty))
     yield empty
     for words in (
         ("delete", "deployments,statefulsets,jobs,pods,services", "taken", "--ignore-not-found"),
