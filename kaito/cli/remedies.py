@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from kaito.nodes.uptake import STILL_SECONDS
+
 
 class Remedy(NamedTuple):
     """A reason, for people.
@@ -79,7 +81,8 @@ WORKSPACE: Mapping[str, Remedy] = {
     "CreatingMachines": Remedy("Claims for nodes are being made", _WAIT),
     "WaitingForMachines": Remedy(
         "Claims were made, and their nodes are on the way",
-        f"{_WAIT}; a GPU node takes minutes, and it is said when none has moved for twenty",
+        f"{_WAIT}; a GPU node takes minutes, and it is said when none has moved for"
+        f" {STILL_SECONDS / 60:g}",
     ),
     "NoProvisioner": Remedy(
         "Claims were made, and no provisioner takes them up, or moves them",

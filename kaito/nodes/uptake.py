@@ -14,11 +14,11 @@ UPTAKE_SECONDS = 30.0
 
 One that runs takes a second; while its replicas change places, a lease has to run out first.
 """
-STILL_SECONDS = 1200.0
+STILL_SECONDS = 2100.0
 """How long a claim that was taken up may stay as it is before that is told.
 
-Longer than a pool takes, and than a node may take to join; a deadline of the provisioner's that is
-longer ends the wait all the same.
+Longer than each deadline of our provisioner, which says itself what is overdue; a test compares
+them. One that is set longer ends the wait all the same, after the question.
 """
 
 

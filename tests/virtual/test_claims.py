@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(120)
 
 @pytest.mark.parametrize(
     ("seen_seconds", "still_seconds", "words"),
-    [(0.0, 300.0, "nobody has taken up"), (1.0, 1500.0, "nothing has moved it since")],
+    [(0.0, 300.0, "nobody has taken up"), (1.0, 2400.0, "nothing has moved it since")],
     ids=["nobody takes it up", "nobody goes on with it"],
 )
 def test_a_provisioner_that_stands_still_is_told_once_and_over_when_it_goes_on(

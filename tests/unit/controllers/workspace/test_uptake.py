@@ -77,7 +77,7 @@ def test_the_first_sign_of_a_provisioner_ends_it(sign: str) -> None:
     step = ensure_claims(replace(seen, claims=(marked[sign],)))
 
     assert step.reason == Reason.WAITING_FOR_MACHINES
-    assert step.recheck_seconds == 600
+    assert step.recheck_seconds == 1500
 
 
 def taken_up(claim: Claim, *, seconds: float | None = None) -> Claim:
@@ -106,13 +106,13 @@ def left(*, seconds: float, moved: float | None = None) -> Observed:
         (60.0, "the pool is being created, and nothing has moved it since 2026-01-01T00:01:00Z"),
     ],
 )
-def test_a_claim_that_was_taken_up_and_left_is_told_after_twenty_minutes(
+def test_a_claim_that_was_taken_up_and_left_is_told_after_thirty_five_minutes(
     moved: float | None, told: str
 ) -> None:
     begun = moved or 0
 
-    early = ensure_claims(left(seconds=begun + 1199, moved=moved))
-    late = ensure_claims(left(seconds=begun + 1200, moved=moved))
+    early = ensure_claims(left(seconds=begun + 2099, moved=moved))
+    late = ensure_claims(left(seconds=begun + 2100, moved=moved))
     later = ensure_claims(left(seconds=begun + 9000, moved=moved))
 
     assert (early.reason, early.recheck_seconds) == (Reason.WAITING_FOR_MACHINES, 1)
