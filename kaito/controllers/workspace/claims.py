@@ -6,25 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from kaito.api.reasons import Reason
-from kaito.controllers.workspace.nodes import brought_nodes, chosen_nodes, claims_ready, model
+from kaito.controllers.workspace.nodes import claims_ready, model
 from kaito.controllers.workspace.observe import Observed, once
+from kaito.controllers.workspace.roster import roster
 from kaito.controllers.workspace.step import Action, Create, Delete, Step, done, hold
 from kaito.kube.conditions import condition
-from kaito.nodes.attempts import (
-    PASSING,
-    failures,
-    is_given_up,
-    is_spent,
-    last_of,
-    next_attempt,
-)
+from kaito.nodes.attempts import PASSING, failures, is_given_up, last_of, next_attempt
 from kaito.nodes.claim import (
     Claim,
     ClaimState,
     Wish,
     claim_failure,
     claim_name,
-    claim_place,
     claim_stage,
     claim_state,
     contradiction,
@@ -33,7 +26,7 @@ from kaito.nodes.claim import (
 )
 from kaito.nodes.hardware import acceptable_types, instance_type
 from kaito.nodes.loss import Absence, absences
-from kaito.nodes.uptake import is_launched, still_due, unheard, unmoved, uptake_due
+from kaito.nodes.uptake import still_due, unheard, unmoved, uptake_due
 
 _SILENCE_SECONDS = 2.0
 """How long the first claims may be there before people are told what these wait for.
@@ -72,36 +65,14 @@ def _absences(seen: Observed) -> tuple[Absence, ...]:
     return tuple(absences(seen.claims, seen.nodes, patience_seconds=patience))
 
 
-def _needed(seen: Observed) -> int:
-    """Nodes that have to be asked for; where none is bought, those that have been before."""
-    missing = max(0, seen.workspace.resource.count - len(brought_nodes(seen)))
-    if seen.options.buys:
-        return missing
-    attempts = seen.workspace.status.attempts
-    return min(missing, sum(not is_spent(claim, attempts) for claim in seen.claims))
-
-
-@once
-def _surplus(seen: Observed) -> tuple[Claim, ...]:
-    """Claims without a machine of a workspace that has all its nodes, as the status says, too.
-
-    A node that the user brought in the meantime has taken their place.
-    """
-    chosen = {node.metadata.name for node in chosen_nodes(seen)}
-    is_whole = len(chosen) == seen.workspace.resource.count
-    if not is_whole or not chosen <= set(seen.workspace.status.worker_nodes):
-        return ()
-    return tuple(claim for claim in seen.claims if not is_launched(claim))
-
-
 def _recorded(seen: Observed) -> Step | None:
     """Put claims on record that have come to nothing since the last look."""
     types = acceptable_types(seen.workspace, model(seen), seen.catalog.skus)
     lost = {
         one.claim.metadata.name: one.message for one in _absences(seen) if one.until <= seen.now
     }
-    wanted = [claim for claim in seen.claims if claim not in _surplus(seen)]
-    failed = failures(wanted, seen.workspace.status.attempts, types=types, lost=lost)
+    attempts = seen.workspace.status.attempts
+    failed = failures(roster(seen).wanted, attempts, types=types, lost=lost)
     if not failed:
         return None
     said = "; ".join(f"{one.instance_type}: {one.reason}: {one.message}" for one in failed)
@@ -111,16 +82,12 @@ def _recorded(seen: Observed) -> Step | None:
 
 def _followed(seen: Observed) -> Step | None:
     """Give back what came to nothing, and ask for what is missing."""
-    attempts = seen.workspace.status.attempts
-    spent = [
-        claim for claim in seen.claims if is_spent(claim, attempts) and claim not in _surplus(seen)
-    ]
-    missing = _missing(seen)
-    given_up = [ordinal for ordinal in missing if is_given_up(attempts, ordinal)]
-    back = tuple(Delete(resource_of(claim), claim) for claim in spent if not claim.is_deleting)
+    attempts, claims = seen.workspace.status.attempts, roster(seen)
+    given_up = [ordinal for ordinal in claims.missing if is_given_up(attempts, ordinal)]
+    back = _deletions(claims.spent)
     if given_up:
         return _exhausted(seen, given_up[0], back)
-    wishes = [_wish(seen, ordinal) for ordinal in missing]
+    wishes = [_wish(seen, ordinal) for ordinal in claims.missing]
     if wishes and (impossible := contradiction(seen.workspace, wishes[0])):
         return hold(claims_ready(seen), Reason.INVALID_SPEC, impossible, *back)
     uid = seen.workspace.metadata.uid
@@ -131,8 +98,8 @@ def _followed(seen: Observed) -> Step | None:
         names = ", ".join(sorted(claim_name(uid, wish.ordinal, wish.attempt) for wish in wishes))
         message = f"creating {names} of type {wishes[0].instance_type}"
         return hold(claims_ready(seen), Reason.CREATING_MACHINES, message, *back, *asked)
-    if spent:
-        names = ", ".join(sorted(claim.metadata.name for claim in spent))
+    if claims.spent:
+        names = ", ".join(sorted(claim.metadata.name for claim in claims.spent))
         return hold(
             claims_ready(seen),
             Reason.REPLACING_MACHINES,
@@ -153,11 +120,9 @@ def _exhausted(seen: Observed, ordinal: int, back: Iterable[Action]) -> Step:
     return hold(claims_ready(seen), Reason.MACHINE_FAILED, message, *back)
 
 
-def _missing(seen: Observed) -> tuple[int, ...]:
-    """Ordinals that no claim stands for, as many as are to be created."""
-    taken = {claim_place(claim)[0] for claim in seen.claims}
-    free = [ordinal for ordinal in range(seen.workspace.resource.count) if ordinal not in taken]
-    return tuple(free[: max(0, _needed(seen) - len(seen.claims))])
+def _deletions(claims: Iterable[Claim]) -> tuple[Delete, ...]:
+    """What gives claims back; those that go already are left to it."""
+    return tuple(Delete(resource_of(claim), claim) for claim in claims if not claim.is_deleting)
 
 
 def _wish(seen: Observed, ordinal: int) -> Wish:
@@ -174,12 +139,11 @@ def _wish(seen: Observed, ordinal: int) -> Wish:
 
 def _awaited(seen: Observed) -> Step:
     """Every claim that is needed is ready, or what it waits for."""
-    needed = _needed(seen)
+    needed = roster(seen).needed
     states = [(claim, claim_state(claim)) for claim in seen.claims]
     if sum(state is ClaimState.READY for _, state in states) >= needed:
         step = done(claims_ready(seen), Reason.MACHINES_READY, _none_missing(seen, needed))
-        left = (claim for claim in _surplus(seen) if not claim.is_deleting)
-        return replace(step, actions=tuple(Delete(resource_of(claim), claim) for claim in left))
+        return replace(step, actions=_deletions(roster(seen).surplus))
     waiting = [claim for claim, state in states if state is not ClaimState.READY]
     failed = [claim for claim, state in states if state is ClaimState.FAILED]
     reason = Reason.MACHINE_FAILED if failed else Reason.WAITING_FOR_MACHINES

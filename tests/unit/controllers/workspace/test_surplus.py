@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from kaito.api import machine
+from kaito.api.reasons import Reason
+from kaito.api.workspace import Attempt
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.plan import plan
@@ -77,6 +79,20 @@ def test_it_goes_without_a_trace_and_nothing_waits_for_it() -> None:
     assert ensure_claims(going).actions == ()
     assert status(going, plan(going)).attempts == ()
     assert ensure_claims(replace(going, claims=())).actions == ()
+
+
+def test_one_that_had_failed_on_record_is_followed_by_no_other() -> None:
+    seen = helped()
+    failed = {"instanceType": "Standard_X", "reason": "QuotaExceeded", "message": "none left"}
+    on_record = Attempt.model_validate({"ordinal": 0, "attempt": 0, **failed})
+    said = seen.workspace.status.model_copy(update={"attempts": (on_record,)})
+
+    step = ensure_claims(
+        replace(seen, workspace=seen.workspace.model_copy(update={"status": said}))
+    )
+
+    assert (step.satisfied, step.reason) == (True, Reason.MACHINES_READY)
+    assert [type(action) for action in step.actions] == [Delete]
 
 
 def test_a_machine_that_has_been_bought_stays() -> None:
