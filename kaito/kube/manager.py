@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from kaito.kube import health
+from kaito.kube import health, tls
 from kaito.kube.client import Client
 from kaito.kube.controller import Controller
 from kaito.kube.crew import Crew
@@ -151,6 +151,7 @@ class Manager:
             gc.collect()  # An earlier manager of this interpreter may have left something.
         gc.freeze()
         gc.set_threshold(*_COLLECTOR_THRESHOLDS)
+        tls.take_little()
         async with health.served(
             host=self._host,
             ports=self._asked_ports,
