@@ -47,7 +47,7 @@ class Fault(StrEnum):
     DROP = "drop"
     """The connection is closed without an answer."""
     STUCK_CREATING = "stuck-creating"
-    """PUT is accepted and never ends."""
+    """PUT is accepted and never ends; its machines may run all the same."""
     STUCK_DELETING = "stuck-deleting"
     """DELETE is accepted and never ends."""
     CLUSTER_MISSING = "cluster-missing"
@@ -96,6 +96,8 @@ class Rule(Input):
     """Retry-After of throttle (1 when left out), unavailable and refuse (none when left out)."""
     seconds: float | None = Field(default=None, ge=0)
     """How long a stuck operation hangs before it goes on; None for ever."""
+    boot_seconds: float | None = Field(default=None, ge=0)
+    """After how long the machines of stuck-creating run; None for when it has ended."""
     limit: int = Field(default=0, ge=0)
     """vCPU limit that quota tells."""
     code: str = "AllocationFailed"

@@ -8,8 +8,8 @@ brings it up to a time, and ends whatever operation is due by then.
     there   --delete-->         Deleting             --> absent, or Failed
     in progress  --abort-->     Canceled
 
-VMs exist from the first Succeeded until the deletion has ended. Each gets a number that is
-never used again.
+VMs exist from the first Succeeded, or from when the course of the operation says so before it
+has ended, until the deletion has ended. Each gets a number that is never used again.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ class Course(_Value):
     seconds: float | None
     """How long it takes; None for one that never ends."""
     failure: Failure | None = None
+    boot_seconds: float | None = None
+    """How long until the VMs run; None for when it has ended."""
 
 
 class Operation(_Value):
@@ -94,6 +96,8 @@ class Operation(_Value):
     started_at: float
     ends_at: float | None
     """When it is due; None for one that never ends."""
+    boots_at: float | None = None
+    """When the VMs run before it has ended; None once they do, or where it ends first."""
     failure: Failure | None = None
     """What it will end with, told only once it has."""
     status: Status = Status.IN_PROGRESS
@@ -150,9 +154,10 @@ class Fleet(_Value):
         return operation if operation and operation.status is Status.IN_PROGRESS else None
 
     def next_end(self) -> float | None:
-        """When the next operation is due; None while nothing is going to change by itself."""
+        """When the next operation or boot is due; None while nothing is to change by itself."""
         running = (o for o in self.operations.values() if o.status is Status.IN_PROGRESS)
-        return min((o.ends_at for o in running if o.ends_at is not None), default=None)
+        dues = (due for o in running for due in (o.boots_at, o.ends_at) if due is not None)
+        return min(dues, default=None)
 
 
 def founded(name: str, properties: Properties, *, now: float) -> Fleet:
@@ -203,7 +208,10 @@ def abort(fleet: Fleet, running: Operation, *, now: float) -> tuple[Fleet, Opera
 
 
 def advanced(fleet: Fleet, *, now: float) -> Fleet:
-    """The fleet at that time, with each operation ended that was due."""
+    """The fleet at that time, with each boot done and each operation ended that was due."""
+    for operation in list(fleet.operations.values()):
+        if operation.status is Status.IN_PROGRESS and operation.boots_at is not None:
+            fleet = _begun_to_run(fleet, operation) if operation.boots_at <= now else fleet
     due = [
         operation
         for operation in fleet.operations.values()
@@ -225,7 +233,18 @@ def _completed(fleet: Fleet, operation: Operation) -> Fleet:
     if operation.verb is Verb.DELETE:
         pools = {name: other for name, other in fleet.pools.items() if name != pool.name}
         return fleet.model_copy(update={"pools": pools, "revision": fleet.revision + 1})
-    booted = _booted(_moved(pool, State.SUCCEEDED), next_vm=fleet.next_vm)
+    return _running(fleet, _moved(pool, State.SUCCEEDED))
+
+
+def _begun_to_run(fleet: Fleet, operation: Operation) -> Fleet:
+    """The VMs run, and the operation goes on."""
+    fleet = _noted(fleet, operation.model_copy(update={"boots_at": None}))
+    return _running(fleet, fleet.pools[operation.pool])
+
+
+def _running(fleet: Fleet, pool: Pool) -> Fleet:
+    """The fleet with that pool, and with all its VMs."""
+    booted = _booted(pool, next_vm=fleet.next_vm)
     fresh = len(set(booted.vms) - set(pool.vms))
     return _changed(fleet, booted, next_vm=fleet.next_vm + fresh)
 
@@ -250,6 +269,7 @@ def _operation(fleet: Fleet, verb: Verb, name: str, course: Course, *, now: floa
         pool=name,
         started_at=now,
         ends_at=None if course.seconds is None else now + course.seconds,
+        boots_at=None if course.boot_seconds is None else now + course.boot_seconds,
         failure=course.failure,
     )
 

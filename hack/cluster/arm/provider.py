@@ -215,7 +215,8 @@ class Provider:
             raise refusals.size_not_allowed(attempt.vm_size, location=layout.LOCATION)
         if rule.fault is Fault.ALLOCATION:
             return Course(seconds=seconds, failure=_allocation_failure(rule, attempt.vm_size))
-        return Course(seconds=None if rule.seconds is None else seconds + rule.seconds)
+        lasting = None if rule.seconds is None else seconds + rule.seconds
+        return Course(seconds=lasting, boot_seconds=rule.boot_seconds)
 
     def _polling(self, operation: Operation, request: Request) -> dict[str, str]:
         """Headers that tell where to ask for the operation, and how often."""

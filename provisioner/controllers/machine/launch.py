@@ -7,6 +7,7 @@ from dataclasses import replace
 from kaito.api import labels
 from kaito.kube.errors import InvalidSpec
 from provisioner.cloud import INSTANCE_LIMIT, Instance, InstanceState
+from provisioner.controllers.machine.initialization import awaited
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.order import ON_DEMAND, SPOT
@@ -77,7 +78,7 @@ def _present(seen: Observed, instance: Instance) -> Step:
     """
     if seen.was_launched and instance.state is InstanceState.DELETING:
         return _in_cloud(_lost(seen, "is being deleted"))
-    if seen.was_launched or instance.state is InstanceState.RUNNING:
+    if seen.was_launched or _runs(seen, instance):
         return done(_ASPECT, Reason.LAUNCHED)
     if instance.state is InstanceState.FAILED:
         return _broken(seen, instance)
@@ -87,6 +88,21 @@ def _present(seen: Observed, instance: Instance) -> Step:
         return _in_cloud(_explained(seen.entry.failure))
     said = f"Agent pool {seen.name} is being deleted"
     return _in_cloud(hold(_ASPECT, Reason.INSTANCE_TERMINATING, said))
+
+
+def _runs(seen: Observed, instance: Instance) -> bool:
+    """Whether the cloud says so, or the instance's one node proves it, being usable.
+
+    The cloud may take minutes more to end the operation. A node that is older than the instance
+    may be what is left of a machine that failed under this name.
+    """
+    if instance.state is not InstanceState.PENDING or len(seen.nodes) != 1:
+        return instance.state is InstanceState.RUNNING
+    node = seen.nodes[0]
+    born = node.metadata.creation_timestamp
+    if born is None or instance.created is None or born < instance.created:
+        return False
+    return bool(node.spec.provider_id) and awaited(seen, node) is None
 
 
 def _broken(seen: Observed, instance: Instance) -> Step:

@@ -137,7 +137,8 @@ def bought(world: World) -> World:
         return world._replace(fresh=False, failure="waiting")
     # Once is too often already; a bound keeps the worlds finite when the plan is wrong.
     twice = min(1, world.bought + world.ran)
-    return world._replace(pool=PENDING, fresh=False, failure="", bought=twice)
+    stale = bool(world.node)
+    return world._replace(pool=PENDING, fresh=False, failure="", bought=twice, stale=stale)
 
 
 def deleted(world: World) -> World:
@@ -148,7 +149,7 @@ def deleted(world: World) -> World:
 
 def without_node(world: World) -> World:
     """The node is no more, and what was on it."""
-    return world._replace(node="", trouble="", cordoned=0, guests="")
+    return world._replace(node="", trouble="", stale=False, cordoned=0, guests="")
 
 
 def without_trouble(world: World) -> World:
@@ -182,6 +183,8 @@ def good_luck(world: World) -> Iterator[World]:
     if world.full:
         yield world._replace(full=False)
     yield from mended_pool(world)
+    if world.stale:
+        yield without_node(world)
     if world.trouble in PASSING:
         yield without_trouble(world)
     if world.guests == "leaving":
@@ -195,6 +198,8 @@ def mended_pool(world: World) -> Iterator[World]:
     match world.pool:
         case "Pending":
             yield world._replace(pool=RUNNING)
+            if not world.node:
+                yield world._replace(node="joined")
         case "Deleting":
             yield world._replace(pool="")
         case "Running" if not world.node:

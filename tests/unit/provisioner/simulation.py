@@ -43,6 +43,7 @@ class Skies:
         fates: of the next accepted launches; None lets one succeed.
         mute: raised by every LIST while set.
         still: nothing that is under way ends.
+        boots: machines run before their launch has ended.
         unheard: raised instead of the answer to the next deletions, which come about.
         undeletable: why accepted deletions fail and leave the pool behind, while set.
     """
@@ -58,6 +59,7 @@ class Skies:
     fates: list[CloudError | None] = field(default_factory=list)
     mute: CloudError | None = None
     still: bool = False
+    boots: bool = False
     unheard: list[CloudError] = field(default_factory=list)
     undeletable: CloudError | None = None
 
@@ -286,10 +288,12 @@ class World:
         self.released_with += self.cloud.owned(self.owner)
 
     def _join(self) -> None:
-        """The kubelets of running pools register; those of vanished ones fall silent."""
+        """The kubelets of machines that run register; those of vanished ones fall silent."""
         pool = self.cloud.pools.get(builders.NAME)
         here = self.nodes(builders.NAME)
-        up = pool is not None and pool.state is InstanceState.RUNNING and pool.owner is not None
+        running = {InstanceState.RUNNING, *([InstanceState.PENDING] if self.cloud.boots else ())}
+        up = pool is not None and pool.state in running and pool.owner is not None
         if up and not here and self.nodes_join:
-            made = builders.node()
+            born = {"creationTimestamp": self.clock.now().isoformat()}
+            made = builders.node(metadata=born)
             self.api.objects[(NODES.plural, made.ref)] = made

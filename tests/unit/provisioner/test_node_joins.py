@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from kaito.kube.kinds import NODES
-from provisioner.controllers.machine.kinds import MACHINE, NODE_CLAIM, ClaimKind
+from provisioner.cloud import InstanceState
+from provisioner.controllers.machine.kinds import KINDS, MACHINE, NODE_CLAIM, ClaimKind
+from provisioner.failures import CapacityUnavailable
 from tests.unit.provisioner import builders
 from tests.unit.provisioner.builders import NAME
 from tests.unit.provisioner.simulation import World
+
+both = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
 async def up(kind: ClaimKind) -> World:
@@ -120,3 +128,51 @@ async def test_a_node_that_takes_its_time_is_registered_before_it_is_ready() -> 
 
     assert world.condition("Registered") == ("True", "Registered")
     assert world.condition("Initialized") == ("Unknown", "NodeNotReady")
+
+
+@both
+async def test_a_usable_node_proves_that_its_machine_runs_although_the_launch_has_not_ended(
+    kind: ClaimKind,
+) -> None:
+    world = World(kind)
+    world.cloud.still = world.cloud.boots = True
+    world.create()
+
+    await world.settle()
+
+    assert world.cloud.pools[NAME].state is InstanceState.PENDING
+    assert world.is_ready
+    assert world.condition("Launched") == ("True", "Launched")
+    assert [reason for _, reason in world.events.told] == ["Launching", "Ready"]
+
+
+@both
+async def test_a_pool_that_fails_after_its_node_has_served_is_not_thrown_away(
+    kind: ClaimKind,
+) -> None:
+    world = World(kind)
+    world.cloud.still = world.cloud.boots = True
+    world.create()
+    await world.settle()
+    failure = CapacityUnavailable("AllocationFailed", "One machine of many is missing")
+    pool = world.cloud.pools[NAME]
+    world.cloud.pools[NAME] = replace(pool, state=InstanceState.FAILED, failure=failure)
+
+    await world.settle()
+
+    assert world.is_ready
+    assert world.cloud.launches == [NAME]
+    assert world.cloud.terminations == []
+
+
+async def test_a_node_that_is_older_than_the_pool_does_not_prove_that_its_machine_runs() -> None:
+    world = World(MACHINE)
+    world.cloud.still, world.nodes_join = True, False
+    left = builders.node(metadata={"creationTimestamp": world.clock.now().isoformat()})
+    world.api.objects[(NODES.plural, left.ref)] = left
+    world.create()
+
+    await world.settle()
+
+    assert world.condition("Launched") == ("Unknown", "Launching")
+    assert world.nodes(NAME)[0].metadata.labels == left.metadata.labels

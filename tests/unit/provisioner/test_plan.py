@@ -77,6 +77,21 @@ def test_a_pool_is_never_bought_for_a_claim_whose_pool_has_run(worlds: Worlds) -
     assert max(world.bought for world in worlds) == 0
 
 
+def test_a_pool_that_is_being_created_counts_as_launched_once_its_own_node_is_usable(
+    worlds: Worlds,
+) -> None:
+    asked = [
+        world
+        for world in worlds
+        if world.view == PENDING and not (world.deleting or world.told or world.known)
+    ]
+    for world in asked:
+        (said,) = [step for step in steps_of(world) if step.aspect == "Launched"][1:]
+        usable = world.node and world.trouble in {"", "reserved", "zoned", "replaced"}
+        assert said.satisfied == bool(usable and not world.stale)
+    assert {bool(world.node) for world in asked} == {True, False}
+
+
 def test_nothing_is_launched_on_an_old_list_or_beside_a_pool_that_was_seen(taken: Taken) -> None:
     for world, _ in taken[Launch]:
         assert world.finalizer

@@ -43,6 +43,9 @@ TAINTS: Mapping[str, tuple[Mapping[str, str], ...]] = {
 }
 """Two that are waited for, and the claim's own, which is there to stay."""
 
+ASKED, JOINED = BORN + timedelta(seconds=1), BORN + timedelta(seconds=2)
+"""When the pool was asked for, and when its node joined; a stale one joined before."""
+
 LABELS: Mapping[str, dict[str, str]] = {"zoned": {"topology.kubernetes.io/zone": "eastus-1"}}
 
 TROUBLES = ("unready", "tainted", "reserved", "zoned", "blind", "nameless", "replaced", "twin")
@@ -63,6 +66,7 @@ class World(NamedTuple):
         pool: of the name: "", a state of this claim's own, or "Foreign".
         node: "", "joined", "registered" or "initialized".
         trouble: what is wrong with the node; "" or one of `TROUBLES`, or "starting".
+        stale: the node is older than the pool: it was there when that was asked for.
         cordoned: how many of the nodes are.
         guests: pods on the node: "", "there", "barred" by a budget, or "leaving".
         told: the reason on record in the condition about the launch, where it matters.
@@ -86,6 +90,7 @@ class World(NamedTuple):
     pool: str = ""
     node: str = ""
     trouble: str = ""
+    stale: bool = False
     cordoned: int = 0
     guests: str = ""
     told: str = ""
@@ -112,9 +117,9 @@ class World(NamedTuple):
 
     @property
     def ready(self) -> bool:
-        """The goal: a pool of ours that runs, and its usable node."""
+        """The goal: a pool of ours and its usable node, whether or not the cloud has ended."""
         usable = self.node == "initialized" and self.trouble in {"", "reserved"}
-        return self.pool == RUNNING and usable
+        return usable and (self.pool == RUNNING or (self.pool == PENDING and not self.stale))
 
     @property
     def is_over(self) -> bool:
@@ -160,7 +165,7 @@ def seen(world: World) -> Observed:
         entry=_entry(world.failure, fresh=world.fresh),
         listing=_listing(world) if world.listed else None,
         list_failure=CloudUnavailable("ServerBusy", "not now") if world.mute else None,
-        nodes=_nodes(world.node, world.trouble, world.cordoned),
+        nodes=_nodes(world.node, world.trouble, world.cordoned, stale=world.stale),
         moment=Moment(_now(late=bool(world.late)), NOW),
         closed_until=NOW + 60 if world.failure == "paused" else float("-inf"),
         deadlines=Deadlines(deletes=world.late == "deleted"),
@@ -229,17 +234,18 @@ def _instances(kind: str, pool: str) -> Mapping[str, Instance]:
         return {}
     if pool == FOREIGN:
         return {NAME: builders.instance(InstanceState.RUNNING)}
-    made = builders.instance(InstanceState(pool), of=builders.owner(kind))
+    made = builders.instance(InstanceState(pool), of=builders.owner(kind), born=ASKED)
     failure = CapacityUnavailable("AllocationFailed", "None left") if pool == FAILED else None
     return {NAME: replace(made, failure=failure)}
 
 
 @cache
-def _nodes(progress: str, trouble: str, cordoned: int) -> tuple[Node, ...]:
+def _nodes(progress: str, trouble: str, cordoned: int, *, stale: bool) -> tuple[Node, ...]:
     """The nodes of the pool, the first of them as far as `progress`, the first few cordoned."""
     if not progress:
         return ()
     wire = builders.node().model_dump(by_alias=True)
+    wire["metadata"]["creationTimestamp"] = BORN if stale else JOINED
     wire["metadata"]["labels"] |= _marks(progress) | LABELS.get(trouble, {})
     wire["spec"] |= {"unschedulable": cordoned > 0, "taints": TAINTS.get(trouble, ())}
     match trouble:

@@ -176,3 +176,20 @@ def test_a_fleet_survives_json() -> None:
     fleet, _ = put(fleet, "ws2", ONE, Course(seconds=1, failure=NO_CAPACITY), now=0.1234567)
 
     assert Fleet.model_validate_json(fleet.model_dump_json()) == fleet
+
+
+def test_machines_may_run_before_their_operation_has_ended() -> None:
+    course = Course(seconds=9, boot_seconds=2)
+    fleet, operation = put(Fleet(), "ws", ONE, course, now=100)
+    assert fleet.next_end() == 102
+
+    early, during = advanced(fleet, now=101.9), advanced(fleet, now=102)
+    late = advanced(during, now=109)
+
+    assert early.pools["ws"].vms == ()
+    assert (during.pools["ws"].state, during.pools["ws"].vms) == (State.CREATING, (1,))
+    assert during.operations[operation.id].status is Status.IN_PROGRESS
+    assert during.revision > fleet.revision
+    assert during.next_end() == 109
+    assert (late.pools["ws"].state, late.pools["ws"].vms) == (State.SUCCEEDED, (1,))
+    assert late.next_vm == 2
