@@ -223,6 +223,7 @@ class Reflector(Generic[T]):
     async def _do_without(self) -> None:
         """Count a resource that is not served as empty, until the next look."""
         self._sink.listed(Listing((), ""))
+        self._note_word()
         self._reason = "absent"
         await asyncio.sleep(self._patience.clock.between(1.0, 1.5) * self._patience.absent_seconds)
 
@@ -241,6 +242,10 @@ class Reflector(Generic[T]):
         self._version = version
         self._sink.reached(version)
         self._server_errors = 0
+        self._note_word()
+
+    def _note_word(self) -> None:
+        """Note that the API server has just said how things are."""
         self._heard_at = self._patience.clock.monotonic()
         self._has_heard = True
 

@@ -9,15 +9,17 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from prometheus_client import REGISTRY
 
 from kaito.kube.backoff import Backoff
 from kaito.kube.client import Client
+from kaito.kube.clock import SYSTEM_CLOCK, Clock
 from kaito.kube.deadlines import Deadlines
 from kaito.kube.informer import Informer
 from kaito.kube.reflector import Patience, Selection
 from kaito.kube.transport import Transport
 from tests.unit.kube.apiserver import Answer, Api, Json, refusal
-from tests.unit.kube.builders import THINGS, Thing, path
+from tests.unit.kube.builders import THINGS, FakeClock, Thing, path
 
 GROUPS: Json = {
     "kind": "APIGroupList",
@@ -105,12 +107,16 @@ async def failed(informer: Informer[Thing]) -> str:
 
 @asynccontextmanager
 async def running(
-    client: Client, *, optional: bool = True, backoff_seconds: float = 0.001
+    client: Client,
+    *,
+    optional: bool = True,
+    backoff_seconds: float = 0.001,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> AsyncIterator[Informer[Thing]]:
     """An informer of a resource that may be missing."""
     informer = Informer(client, THINGS, selection=Selection(optional=optional))
     backoff = TellingBackoff(first_seconds=backoff_seconds)
-    informer.patience = Patience(absent_seconds=0.01, backoff=backoff)
+    informer.patience = Patience(absent_seconds=0.01, backoff=backoff, clock=clock)
     task = asyncio.create_task(informer.run())
     try:
         yield informer
@@ -118,6 +124,11 @@ async def running(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def said(what: str) -> float | None:
+    """A sample of the resource's informer."""
+    return REGISTRY.get_sample_value(f"kaito_informer_{what}", {"resource": "things"})
 
 
 async def synced(informer: Informer[Thing]) -> None:
@@ -137,6 +148,25 @@ async def test_r19_a_missing_optional_resource_is_synced_and_empty(
         known, trouble = informer.store.list(), informer.trouble
 
     assert (known, trouble) == ((), "")
+
+
+@pytest.mark.parametrize("answers", ABSENT.values(), ids=ABSENT)
+async def test_what_discovery_says_is_missing_has_been_heard_of(
+    api: Api, client: Client, answers: list[Answer]
+) -> None:
+    clock = FakeClock()
+
+    async def late(request: web.Request) -> web.StreamResponse:
+        clock.advance(1000)
+        return await answers[0](request)
+
+    api.instead.extend([late, *answers[1:]])
+
+    async with running(client, clock=clock) as informer:
+        await synced(informer)
+        age, heard = said("age_seconds"), said("heard_timestamp_seconds")
+
+    assert (age, heard) == (0, clock.now().timestamp())
 
 
 @pytest.mark.parametrize("answers", ABSENT.values(), ids=ABSENT)
