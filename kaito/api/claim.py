@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import Field
 
 from kaito.api.schema import FreeForm, Quantity
 from kaito.kube.objects import KubeModel
+from kaito.kube.sharing import Shared, SharedWords
 
 
 class Requirement(KubeModel):
@@ -30,7 +32,7 @@ class Taint(KubeModel):
 class Resources(KubeModel):
     """What must be allocatable on the node."""
 
-    requests: Mapping[str, Quantity] = {}
+    requests: Annotated[Mapping[str, Quantity], SharedWords] = {}
 
 
 class TemplateRef(KubeModel):
@@ -44,9 +46,9 @@ class TemplateRef(KubeModel):
 class ClaimSpec(KubeModel):
     """The part of a claim's spec that both Kinds share."""
 
-    requirements: tuple[Requirement, ...] = ()
-    taints: tuple[Taint, ...] = ()
-    startup_taints: tuple[Taint, ...] = ()
+    requirements: Annotated[tuple[Requirement, ...], Shared] = ()
+    taints: Annotated[tuple[Taint, ...], Shared] = ()
+    startup_taints: Annotated[tuple[Taint, ...], Shared] = ()
     resources: Resources = Resources()
 
     def values(self, key: str) -> tuple[str, ...]:
@@ -71,8 +73,8 @@ class ClaimStatus(KubeModel):
 
     node_name: str = ""
     provider_id: str = Field(default="", alias="providerID")
-    capacity: Mapping[str, Quantity] = {}
-    allocatable: Mapping[str, Quantity] = {}
+    capacity: Annotated[Mapping[str, Quantity], SharedWords] = {}
+    allocatable: Annotated[Mapping[str, Quantity], SharedWords] = {}
 
 
 Kubelet = FreeForm

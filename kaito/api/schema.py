@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, JsonValue, WithJsonSchema
 
 from kaito.kube.objects import Condition
+from kaito.kube.sharing import Shared
 
 QUANTITY_PATTERN = (
     r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
@@ -48,7 +49,7 @@ _TEXT: dict[str, JsonValue] = {"type": "string"}
 _STATUS: dict[str, JsonValue] = {"type": "string", "enum": ["True", "False", "Unknown"]}
 
 Conditions = Annotated[
-    tuple[Condition, ...],
+    tuple[Annotated[Condition, Shared], ...],
     WithJsonSchema(
         _conditions(
             {
@@ -66,7 +67,7 @@ Conditions = Annotated[
 """metav1.Condition, keyed by type for server-side apply."""
 
 KnativeConditions = Annotated[
-    tuple[Condition, ...],
+    tuple[Annotated[Condition, Shared], ...],
     WithJsonSchema(
         _conditions(
             dict.fromkeys(

@@ -6,13 +6,14 @@ those fields name their alias.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
 from kaito.kube.objects import Condition, KubeModel, KubeObject
+from kaito.kube.packed import Template
 from kaito.kube.resource import Resource
+from kaito.kube.sharing import Moment, Shared, Words
 
 
 class Taint(KubeModel):
@@ -27,16 +28,16 @@ class NodeSpec(KubeModel):
     """What the cloud and the administrator said about a node."""
 
     provider_id: str = Field(default="", alias="providerID")
-    taints: tuple[Taint, ...] = ()
+    taints: tuple[Annotated[Taint, Shared], ...] = ()
     unschedulable: bool = False
 
 
 class NodeStatus(KubeModel):
     """What the kubelet reports; quantities are strings such as "8" or "16Gi"."""
 
-    conditions: tuple[Condition, ...] = ()
-    capacity: Mapping[str, str] = {}
-    allocatable: Mapping[str, str] = {}
+    conditions: tuple[Annotated[Condition, Shared], ...] = ()
+    capacity: Words = {}
+    allocatable: Words = {}
 
 
 class Node(KubeObject):
@@ -56,7 +57,7 @@ class ContainerWaiting(KubeModel):
 class ContainerRunning(KubeModel):
     """A container that runs."""
 
-    started_at: datetime | None = None
+    started_at: Moment | None = None
 
 
 class ContainerTerminated(KubeModel):
@@ -65,8 +66,8 @@ class ContainerTerminated(KubeModel):
     exit_code: int = 0
     reason: str = ""
     message: str = ""
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
 
 
 class ContainerState(KubeModel):
@@ -101,11 +102,11 @@ class PodStatus(KubeModel):
     phase: str = ""
     reason: str = ""
     message: str = ""
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Annotated[Condition, Shared], ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
     pod_ip: str = Field(default="", alias="podIP")
-    start_time: datetime | None = None
+    start_time: Moment | None = None
 
 
 class Pod(KubeObject):
@@ -123,7 +124,7 @@ class ReplicaSpec(KubeModel):
 
     replicas: int = 1
     min_ready_seconds: int = 0
-    template: Mapping[str, object] = {}
+    template: Template = Field(default_factory=dict)
 
 
 class ReplicaStatus(KubeModel):
@@ -134,7 +135,7 @@ class ReplicaStatus(KubeModel):
     ready_replicas: int = 0
     updated_replicas: int = 0
     available_replicas: int = 0
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Annotated[Condition, Shared], ...] = ()
 
 
 class Deployment(KubeObject):
@@ -166,8 +167,8 @@ class ServiceSpec(KubeModel):
 
     type: str = "ClusterIP"
     cluster_ip: str = Field(default="", alias="clusterIP")
-    ports: tuple[ServicePort, ...] = ()
-    selector: Mapping[str, str] = {}
+    ports: tuple[Annotated[ServicePort, Shared], ...] = ()
+    selector: Words = {}
     publish_not_ready_addresses: bool = False
 
 
@@ -191,9 +192,9 @@ class JobStatus(KubeModel):
     ready: int = 0
     succeeded: int = 0
     failed: int = 0
-    start_time: datetime | None = None
-    completion_time: datetime | None = None
-    conditions: tuple[Condition, ...] = ()
+    start_time: Moment | None = None
+    completion_time: Moment | None = None
+    conditions: tuple[Annotated[Condition, Shared], ...] = ()
 
 
 class Job(KubeObject):
@@ -208,8 +209,8 @@ class LeaseSpec(KubeModel):
 
     holder_identity: str = ""
     lease_duration_seconds: int = 0
-    acquire_time: datetime | None = None
-    renew_time: datetime | None = None
+    acquire_time: Moment | None = None
+    renew_time: Moment | None = None
     lease_transitions: int = 0
 
 

@@ -7,11 +7,12 @@ its readers use; the rest of the wire form is dropped before it reaches a store.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from kaito.kube.sharing import Moment, Shared, Words
 
 Manifest = Mapping[str, object]
 """An object on its way to the API server, in wire form."""
@@ -69,12 +70,12 @@ class ObjectMeta(KubeModel):
     resource_version: str = ""
     generation: int = 0
     # A factory, because pydantic makes a deep copy of a default that can change.
-    labels: Mapping[str, str] = Field(default_factory=dict)
+    labels: Words = Field(default_factory=dict)
     annotations: Mapping[str, str] = Field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
-    owner_references: tuple[OwnerReference, ...] = ()
-    creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
+    owner_references: tuple[Annotated[OwnerReference, Shared], ...] = ()
+    creation_timestamp: Moment | None = None
+    deletion_timestamp: Moment | None = None
 
 
 class Condition(KubeModel):
@@ -85,7 +86,7 @@ class Condition(KubeModel):
     reason: str = ""
     message: str = ""
     severity: str = ""
-    last_transition_time: datetime | None = None
+    last_transition_time: Moment | None = None
     observed_generation: int | None = None
 
 
