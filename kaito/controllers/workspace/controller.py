@@ -59,13 +59,18 @@ class WorkspaceReconciler:
 
     async def reconcile(self, ref: Ref) -> Outcome:
         """Bring one workspace one step closer to its spec."""
-        seen = observe(self.stores, ref, now=self.now(), catalog=self.catalog, options=self.options)
+        seen = observe(
+            self.stores,
+            ref,
+            now=self.now(),
+            catalog=self.catalog,
+            options=self.options,
+            is_addressed=self.is_addressed(ref),
+        )
         await self._sweep(ref)
         if seen is None:
             return DONE
         seen = await self.witness.completed(seen, self.client)
-        if seen.service is None and self.is_addressed(ref):
-            seen = replace(seen, is_addressed=True)
         steps = plan(seen)
         steps = await self._act(steps)
         await self._report(seen, steps)

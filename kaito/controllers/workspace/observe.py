@@ -149,7 +149,13 @@ class Stores:
 
 
 def observe(
-    stores: Stores, ref: Ref, *, now: datetime, catalog: Catalog, options: Options
+    stores: Stores,
+    ref: Ref,
+    *,
+    now: datetime,
+    catalog: Catalog,
+    options: Options,
+    is_addressed: bool = False,
 ) -> Observed | None:
     """Look at one workspace; None when it is gone."""
     workspace = stores.workspaces.get(ref)
@@ -187,6 +193,7 @@ def observe(
             for pod in stores.preflights.by_index(BY_WORKSPACE, str(ref))
             if _owned(pod, workspace)
         ),
+        is_addressed=is_addressed,
         strangers=_strangers(workspace, stores.services),
     )
 

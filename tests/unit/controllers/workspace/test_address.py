@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kaito.api.labels import CREATED_FOR
 from kaito.api.reasons import Reason
 from kaito.api.workspace import Workspace
 from kaito.controllers.workspace.address import AddressReconciler, early_address
@@ -20,7 +21,7 @@ from kaito.kube.kinds import SERVICES
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
 from tests.unit.controllers.workspace import test_group, test_preflight
-from tests.unit.controllers.workspace.bench import REF, SERVICE, Bench
+from tests.unit.controllers.workspace.bench import CLAIMS, REF, SERVICE, Bench
 from tests.unit.controllers.workspace.worlds import (
     CATALOG,
     acted,
@@ -226,3 +227,20 @@ async def test_a_workspace_waits_for_an_address_under_way_and_makes_one_that_is_
     busy = False
     await bench.reconcile(is_addressed=lambda _: busy)
     assert len(bench.sent("POST", AT)) == 1
+
+
+async def test_whether_an_address_is_under_way_belongs_to_the_same_look_as_the_rest(
+    bench: Bench,
+) -> None:
+    bench.put_workspace()
+    await bench.settle()
+    bench.bring_node()
+    of = {"kaito.sh/workspace": "w", "kaito.sh/workspacenamespace": "default"}
+    left = {"name": "old", "uid": "old", "labels": {**of, CREATED_FOR: "a-namesake"}}
+    bench.api.put(f"{CLAIMS}/old", metadata=left)
+    sent = len(bench.api.seen)
+
+    await bench.reconcile(is_addressed=lambda _: len(bench.api.seen) == sent)
+
+    assert bench.sent("DELETE", f"{CLAIMS}/old")
+    assert bench.sent("POST", AT) == []
