@@ -94,6 +94,10 @@ Action = Create | Apply | Delete | AddFinalizer | ReleaseFinalizer | Pin | Unpin
 class Step:
     """What one phase concludes.
 
+    Four of its answers are yes or no, each to a question of its own: the conditions ask whether it
+    is `satisfied`, the plan whether it `holds_up`, the report whether it is to be `told`, and the
+    verdict whether it is `lasting`. The last three are asked of a step that is not satisfied only.
+
     Attributes:
         condition: the condition type that it speaks for; "" for none.
         satisfied: whether the next phase may be looked at.

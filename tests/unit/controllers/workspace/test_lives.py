@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kaito.api.reasons import TERMINAL
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status
@@ -119,6 +120,21 @@ def test_ready_is_said_exactly_when_it_serves(lives: list[Life]) -> None:
         seen = life.seen
         if not seen.workspace.is_deleting and not actions(seen):
             assert all(step.satisfied for step in plan(seen)) == is_serving(seen), seen
+
+
+def test_each_answer_of_a_step_has_a_meaning_beside_the_others(
+    lives: list[Life], mixed: list[Life], tunings: list[Life]
+) -> None:
+    steps = [step for life in (*lives, *mixed, *tunings) for step in plan(life.seen)]
+
+    for step in steps:
+        is_plain = step.told and step.lasting and step.holds_up
+        assert is_plain or not step.satisfied, "nobody asks"
+        assert step.told or not step.actions, "what is changed brings the workspace back"
+        assert step.told or step.reason not in TERMINAL, "what fails is told at once"
+        assert step.lasting or step.holds_up, "what may pass by itself is waited for"
+        assert step.holds_up or step.actions, "nothing holds up that nothing is done about"
+    assert {step.lasting for step in steps} == {step.holds_up for step in steps} == {True, False}
 
 
 def runs_where_it_is_pinned(seen: Observed) -> bool:
