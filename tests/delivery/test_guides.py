@@ -78,6 +78,13 @@ async def is_said(seen: Seen) -> None:
     assert seen.output.strip()
 
 
+async def is_listed(seen: Seen) -> None:
+    """The Workspace's row names the image that its pods run."""
+    (row,) = (each for each in seen.output.splitlines() if each.startswith(f"{WORKSPACE} "))
+
+    assert "kaito-phi-3-mini-4k-instruct:" in row
+
+
 async def is_as_shown(seen: Seen) -> None:
     """The columns are the README's, True where it has that, and the model has answered."""
     page = (ROOT / README).read_text().splitlines()
@@ -231,6 +238,7 @@ STORY = (
     Step(FIRST, "kubectl get service"),
     Step(README, SEEN, is_as_shown),
     Step("docs/reference/events.md", "claims=", is_followed),
+    Step(f"{GUIDES}/upgrades.md", "kubectl diff", is_listed),
     Step(LAST, "kubectl delete -k manifests/overlays/aks --selector", is_answering_alone),
     Step(f"{GUIDES}/upgrades.md", "kubectl apply", is_looked_after),
     Step(FIRST, "kubectl delete", is_given_back),
@@ -294,10 +302,12 @@ async def test_the_readme_s_lines_may_be_typed_into_one_shell(reader: Typist) ->
 
 
 @pytest.mark.parametrize("step", STORY, ids=lambda step: f"{step.page}: {step.begins.strip()}")
+@pytest.mark.usefixtures("before")
 async def test_a_block_does_what_its_page_says(reader: Typist, step: Step) -> None:
     text = step.block.text
-    # The first model is still on its way, and these say so by their exit code.
-    text = re.sub(r"^(kubectl kaito (status|why).*)$", r"\1 || test $? = 1", text, flags=re.M)
+    # The first model is still on its way, or something differs: these say so by their exit code.
+    telling = r"^(kubectl (kaito (status|why)|diff).*)$"
+    text = re.sub(telling, r"\1 || test $? = 1", text, flags=re.M)
     if "$CLUSTERIP" in text:
         text = f"CLUSTERIP={await Bystander(reader.layout).cluster_ip()}\n{text}"
 
