@@ -17,6 +17,7 @@ from tests.bystander import Json
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "manifests" / "components" / "monitoring"
+ALERTS = (ROOT / "docs" / "reference" / "alerts.md").read_text()
 STANDARD = {"process_resident_memory_bytes"}
 """What prometheus_client shows of any process."""
 LOOKED_UP = {
@@ -41,11 +42,16 @@ def dashboards() -> list[Path]:
     return sorted((MONITORING / "dashboards").glob("*.json"))
 
 
-def expressions() -> Iterator[str]:
-    """Every query of a rule or a dashboard."""
+def rules() -> Iterator[Json]:
+    """Every rule, of alerts and of recorded series."""
     for path in sorted(MONITORING.rglob("rules.yaml")):
         for group in yaml.safe_load(path.read_text())["spec"]["groups"]:
-            yield from (rule["expr"] for rule in group["rules"])
+            yield from group["rules"]
+
+
+def expressions() -> Iterator[str]:
+    """Every query of a rule or a dashboard."""
+    yield from (rule["expr"] for rule in rules())
     for path in dashboards():
         yield from queries(json.loads(path.read_text()))
 
@@ -72,10 +78,7 @@ def known() -> set[str]:
     ours = [*series.engine(), *series.kaito_own(), *series.provisioner_own()]
     ours += series.model_server()
     names = STANDARD.union(*(parts(each) for each in ours))
-    groups = yaml.safe_load((MONITORING / "rules.yaml").read_text())["spec"]["groups"]
-    return names | {
-        rule["record"] for group in groups for rule in group["rules"] if "record" in rule
-    }
+    return names | {rule["record"] for rule in rules() if "record" in rule}
 
 
 @pytest.mark.parametrize("expression", list(expressions()))
@@ -108,6 +111,24 @@ def test_labels_are_words_that_have_few_values() -> None:
     assert [each.name for each in served if ADAPTERS & {*each.labels}] == [
         "vllm:lora_requests_info"
     ]
+
+
+def test_the_page_of_alerts_names_those_that_our_provisioner_alone_can_fire() -> None:
+    recorded = {rule["record"]: rule["expr"] for rule in rules() if "record" in rule}
+    theirs = {part for each in series.provisioner_own() for part in parts(each)}
+
+    def asks(expression: str) -> set[str]:
+        return {
+            deeper
+            for name in named(expression)
+            for deeper in (asks(recorded[name]) if name in recorded else {name})
+        }
+
+    alone = {rule["alert"] for rule in rules() if "alert" in rule and asks(rule["expr"]) <= theirs}
+    (said,) = re.findall(r"Only where it runs can these fire:\n(.*)", ALERTS)
+
+    assert set(re.findall(r"`(\w+)`", said)) == alone
+    assert len(alone) == 5
 
 
 def test_every_series_of_ours_has_a_meaning_and_is_asked_for_or_looked_up() -> None:
