@@ -70,7 +70,8 @@ kubectl auth can-i get /metrics --as system:serviceaccount:monitoring:prometheus
 
 Names and labels of controller-runtime and client-go mean what they mean there, so that their
 dashboards work; all labels are bounded. Model servers serve vLLM's names on their own port, without
-TLS. [Alerts](alerts.md) say what to watch; the component brings them, and the dashboards.
+TLS. [Alerts](alerts.md) say what to watch; the component brings them, and the dashboards. What the
+library shows of any process both serve, and its `process_…` our model servers and trainers do too.
 
 The label `model_name` of a server is its one model. Two labels of `vllm:lora_requests_info` list
 the adapters under way, as vLLM's do, in the order of their names: one sample at a time, and with n

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -34,6 +35,18 @@ CENSUS_LABELS = {
     "kaito_claim_deadline_seconds": (),
 }
 """Labels of what is counted at each scrape: there is nothing to count here."""
+RECORDED = {
+    "kaito:reconcile_error_ratio:rate5m": (
+        ("controller",),
+        "Share of the reconciles of one controller that raise",
+    ),
+    "kaito:cloud_throttled:rate5m": ((), "Answers with 429 from the cloud, a second"),
+    "kaito:time_to_first_token_seconds:p95_5m": (
+        ("namespace", "model_name"),
+        "Nineteen answers of twenty begin sooner",
+    ),
+}
+"""What the rules of the component record: labels, and meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,17 @@ class Series:
 def engine() -> list[Series]:
     """Of both processes."""
     return sorted(_of(kaito.kube.metrics), key=lambda each: each.name)
+
+
+def standard() -> list[Series]:
+    """What the library shows of any process."""
+    collectors: tuple[Collector, ...] = (PROCESS_COLLECTOR, GC_COLLECTOR, PLATFORM_COLLECTOR)
+    return [_sampled(family) for each in collectors for family in each.collect()]
+
+
+def recorded() -> list[Series]:
+    """What Prometheus itself makes of them."""
+    return [Series(name, "gauge", *told) for name, told in RECORDED.items()]
 
 
 def kaito_own() -> list[Series]:
@@ -107,10 +131,13 @@ def trainer() -> list[Series]:
 def _in_registry(registry: CollectorRegistry) -> list[Series]:
     """All of them but those of the process."""
     return [
-        _series(family, tuple(sorted(family.samples[0].labels)) if family.samples else ())
-        for family in registry.collect()
-        if not family.name.startswith("process_")
+        _sampled(family) for family in registry.collect() if not family.name.startswith("process_")
     ]
+
+
+def _sampled(family: Metric) -> Series:
+    """A family whose labels its samples tell."""
+    return _series(family, tuple(sorted(family.samples[0].labels)) if family.samples else ())
 
 
 def page() -> str:
@@ -121,6 +148,8 @@ def page() -> str:
         ("provisioner", provisioner_own()),
         ("Model servers", model_server()),
         ("Trainers", trainer()),
+        ("Of any process", standard()),
+        ("Recorded by the component's rules", recorded()),
     )
     return "\n".join(f"## {title}\n\n{_table(found)}" for title, found in parts)
 

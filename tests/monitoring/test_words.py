@@ -18,8 +18,6 @@ from tests.bystander import Json
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "manifests" / "components" / "monitoring"
 ALERTS = (ROOT / "docs" / "reference" / "alerts.md").read_text()
-STANDARD = {"process_resident_memory_bytes"}
-"""What prometheus_client shows of any process."""
 LOOKED_UP = {
     "kaito_instances",
     "kaito_instances_listed_timestamp_seconds",
@@ -76,8 +74,8 @@ def parts(family: series.Series) -> set[str]:
 def known() -> set[str]:
     """Series that the code or a recording rule makes."""
     ours = [*series.engine(), *series.kaito_own(), *series.provisioner_own()]
-    ours += series.model_server()
-    names = STANDARD.union(*(parts(each) for each in ours))
+    ours += [*series.model_server(), *series.standard()]
+    names = set[str]().union(*(parts(each) for each in ours))
     return names | {rule["record"] for rule in rules() if "record" in rule}
 
 
@@ -111,6 +109,21 @@ def test_labels_are_words_that_have_few_values() -> None:
     assert [each.name for each in served if ADAPTERS & {*each.labels}] == [
         "vllm:lora_requests_info"
     ]
+
+
+def test_the_page_has_each_recorded_series_with_the_labels_that_are_kept() -> None:
+    recorded = [(rule["record"], rule["expr"]) for rule in rules() if "record" in rule]
+    kept = {
+        name: {
+            label.strip()
+            for inside in re.findall(r"\bby \(([^)]*)\)", expression)
+            for label in inside.split(",")
+        }
+        - {"le"}
+        for name, expression in recorded
+    }
+
+    assert {each.name: {*each.labels} for each in series.recorded()} == kept
 
 
 def test_the_page_of_alerts_names_those_that_our_provisioner_alone_can_fire() -> None:
