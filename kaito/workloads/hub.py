@@ -1,4 +1,7 @@
-"""How a server that fetches its weights reaches the hub: by which address, proxy and authority."""
+"""How a server that fetches its weights reaches the hub: by which address, proxy and authority.
+
+Nothing else is called: no statistics are sent, and no second client fetches large files.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,21 @@ _FOLDER = "/etc/kaito/hub"
 _MOUNT: Manifest = {"name": CONTAINER, "mountPath": _FOLDER}
 _TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 """Variables by which the hub's libraries find the authorities that they trust."""
+
+_DISCREET = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
+"""Xet is a protocol, with a client and hosts of its own, that mirrors of the hub do not speak."""
+_UNCOUNTED = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+"""vLLM reports each start, and itself every ten minutes, unless it is told not to."""
+
+
+def discretion(image: Image) -> list[Manifest]:
+    """Variables by which the libraries of a server or a trainer call the hub, and nobody else.
+
+    Args:
+        image: row of the server, or of the image that tunes.
+    """
+    found = {**_DISCREET, **(_UNCOUNTED if image.runtime == "vllm" else {})}
+    return [{"name": name, "value": value} for name, value in found.items()]
 
 
 def with_hub(template: Manifest, image: Image, carrier: Carrier) -> Manifest:

@@ -20,7 +20,7 @@ from kaito.workloads.group import (
     leader_host,
     meeting_ports,
 )
-from kaito.workloads.hub import with_hub
+from kaito.workloads.hub import discretion, with_hub
 from kaito.workloads.image import ModelImage, model_image, preset_of
 from kaito.workloads.launch import launch_command
 from kaito.workloads.owner import pod_labels
@@ -150,7 +150,11 @@ def _container(
         "name": workspace.metadata.name,
         "image": image,
         "command": command,
-        "env": [*_environment(workspace, preset.image), *home(preset.image)],
+        "env": [
+            *_environment(workspace, preset.image),
+            *discretion(preset.image),
+            *home(preset.image),
+        ],
         "ports": [{"name": "http", "containerPort": preset.port, "protocol": "TCP"}],
         "resources": {"requests": resources, "limits": resources},
         "securityContext": container_security(preset.image),

@@ -19,6 +19,7 @@ from kaito.workloads.carrier import (
     carrier_volumes,
     carrying,
 )
+from kaito.workloads.hub import discretion
 from kaito.workloads.image import model_image
 from kaito.workloads.job import job_of
 from kaito.workloads.owner import pod_labels
@@ -122,6 +123,7 @@ def _trainer(workspace: Workspace, spec: TuningSpec, preset: Preset, carrier: Ca
         "env": [
             {"name": "TUNING_URLS", "value": "\n".join(spec.input.urls)},
             *carrier.variables,
+            *discretion(preset.image),
             *home(preset.image),
         ],
         "ports": [{"name": "metrics", "containerPort": PORT, "protocol": "TCP"}],

@@ -7,7 +7,11 @@ FROM $BASE
 
 ENV HOME=/tmp \
     HF_HOME=/workspace/weights \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    VLLM_NO_USAGE_STATS=1 \
+    DO_NOT_TRACK=1 \
+    HF_HUB_DISABLE_TELEMETRY=1 \
+    HF_HUB_DISABLE_XET=1
 
 # The image that a user brings for such a preset has these too. The program is vLLM's own server with
 # /chat, /healthz and the adapters of the contract; group.py starts it on several nodes together.

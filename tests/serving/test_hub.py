@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from kaito.catalog.catalog import read_catalog
+from kaito.workloads.hub import discretion
 from tests.unit.presets.program import LOOPBACK, Program
 from tests.wayout import Server, https_server, proxy
 
@@ -21,7 +23,13 @@ pytestmark = pytest.mark.timeout(240)
 
 NAME = "team/tiny"
 REVISION = "0" * 40
-CARRIER = Path(__file__).parents[2] / "presets" / "artifacts" / "artifacts.py"
+PRESETS = Path(__file__).parents[2] / "presets"
+CARRIER = PRESETS / "artifacts" / "artifacts.py"
+POD = {
+    str(one["name"]): str(one["value"])
+    for one in discretion(read_catalog(PRESETS, origin="kaito").presets["phi-4"].image)
+}
+"""What a pod of the catalogue's is told in any case."""
 
 
 def hub_of(model: Path) -> type[BaseHTTPRequestHandler]:
@@ -80,7 +88,7 @@ def started(home: Path, hub: Server, **environment: str) -> Program:
             **LOOPBACK,
             "HF_ENDPOINT": hub.url,
             "HF_HOME": str(home),
-            "HF_HUB_DISABLE_XET": "1",
+            **POD,
             **environment,
         },
     )

@@ -167,7 +167,7 @@ def test_an_image_that_needs_root_gets_it_and_nothing_else() -> None:
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert container(made)["env"] == []
+    assert "HOME" not in {one["name"] for one in container(made)["env"]}
 
 
 def test_a_private_model_is_pulled_with_the_user_s_secrets() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,24 @@ def test_a_launcher_that_ignores_sigterm_gets_a_hook() -> None:
     assert "lifecycle" not in container(rendered(OURS["phi-4"]))
     hook = container(rendered(THEIRS["falcon-7b"]))["lifecycle"]["preStop"]["exec"]["command"]
     assert hook == list(THEIRS["falcon-7b"].image.pre_stop)
+
+
+@pytest.mark.parametrize("presets", [OURS, THEIRS], ids=["kaito", "upstream"])
+@pytest.mark.parametrize("runtime", ["transformers", "vllm"])
+def test_no_server_of_the_catalogue_reports_to_anybody(
+    presets: Mapping[str, Preset], runtime: str
+) -> None:
+    wanted = {"HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_XET"}
+    wanted |= {"VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"} if runtime == "vllm" else set()
+    rows = {n: one for n, one in presets.items() if one.images and one.image.runtime == runtime}
+    told = {name: variables(rendered(preset)) for name, preset in rows.items()}
+
+    assert told
+    assert {
+        name: left
+        for name, found in told.items()
+        if (left := wanted - {one for one, value in found.items() if value == "1"})
+    } == {}
 
 
 PROXY = ("HTTPS_PROXY", "http://proxy:8080")

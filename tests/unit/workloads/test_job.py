@@ -77,6 +77,7 @@ def test_the_trainer_is_pid_1_and_told_what_to_do() -> None:
     assert told["output-image"] == "r.example/team/adapter:1"
     assert "config" not in told
     assert environment["TUNING_URLS"].split() == TUNING["input"]["urls"]
+    assert environment["HF_HUB_DISABLE_TELEMETRY"] == environment["HF_HUB_DISABLE_XET"] == "1"
 
 
 def test_the_push_secret_is_a_file_that_the_operator_does_not_read() -> None:
