@@ -96,6 +96,17 @@ async def test_the_answer_is_as_long_as_asked(http: aiohttp.ClientSession) -> No
     assert chat["usage"]["completion_tokens"] == 2
 
 
+@pytest.mark.parametrize(("newer", "older"), [(2, 9), (9, 2)])
+async def test_the_newer_name_of_a_limit_counts_where_both_are_sent(
+    http: aiohttp.ClientSession, newer: int, older: int
+) -> None:
+    limits = {"max_completion_tokens": newer, "max_tokens": older, "ignore_eos": True}
+    _, body = await asked(http, "chat/completions", **CHAT, **limits)
+
+    assert body["usage"]["completion_tokens"] == newer
+    assert body["choices"][0]["finish_reason"] == "length"
+
+
 async def test_a_seed_gives_the_same_answer_again(http: aiohttp.ClientSession) -> None:
     hot = {"model": "tiny", "prompt": "Zebras", "temperature": 2, "max_tokens": 30}
 
@@ -167,7 +178,7 @@ REFUSED = [
     (
         "too many",
         "chat/completions",
-        CHAT | {"max_completion_tokens": 5000},
+        CHAT | {"max_completion_tokens": 5000, "max_tokens": 5},
         "max_completion_tokens",
     ),
 ]

@@ -16,13 +16,14 @@ COLDEST = 0.01
 
 def conversation_job(request: ChatCompletionRequest, encoder: Encoder, *, adapter: str) -> Job:
     """The next turn of a conversation as a job."""
-    field = "max_completion_tokens" if request.max_tokens is None else "max_tokens"
+    newer = request.max_completion_tokens
+    older = ("max_tokens", request.max_tokens)
     return job(
         encoder.conversation(request.turns),
         request,
         encoder,
         adapter=adapter,
-        wanted=(field, request.max_tokens or request.max_completion_tokens),
+        wanted=older if newer is None else ("max_completion_tokens", newer),
     )
 
 

@@ -110,7 +110,8 @@ class ChatCompletionRequest(Parameters):
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_tokens: TokenCount | None = None
     max_completion_tokens: TokenCount | None = None
-    """The newer name of `max_tokens`. Without either: what the context has left."""
+    """The newer name of `max_tokens`, and counts before it. Without either: what the context has
+    left."""
     logprobs: Off | None = None
     response_format: PlainFormat | None = None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as library_log
 
 from serving import log
@@ -112,6 +112,9 @@ def load(settings: Settings, steps: Steps) -> TransformersEngine:
     encoder = Encoder(
         tokenizer, limits(model, batch.cache_tokens), defaults(model.generation_config)
     )
+    # Beside the batch the library adds what a request leaves out, in the batch it does not: once
+    # the advice is read, both are to do the same.
+    model.generation_config = tokens_alone(model.generation_config)
     alone = Alone(model, tokenizer, batch=batch, switch=switch, steps=steps)
     freeze()
     batch.start()
@@ -166,6 +169,15 @@ def defaults(advice: Any) -> Defaults:
         temperature=1.0 if advice.temperature is None else float(advice.temperature),
         top_k=advice.top_k or None,
         top_p=advice.top_p,
+    )
+
+
+def tokens_alone(advice: Any) -> Any:
+    """The same advice with nothing but the tokens that begin, end and pad an answer."""
+    return GenerationConfig(
+        bos_token_id=advice.bos_token_id,
+        eos_token_id=advice.eos_token_id,
+        pad_token_id=advice.pad_token_id,
     )
 
 
