@@ -160,7 +160,9 @@ def _informers(manager: Manager) -> Informers:
         stateful_sets=manager.informer(STATEFULSETS, labels=ours),
         jobs=manager.informer(JOBS, labels=ours),
         pods=manager.informer(PODS, labels=ours, indexes=indexes),
-        preflights=manager.informer(PODS, labels=labels.PREFLIGHT, indexes=indexes),
+        preflights=manager.informer(
+            PODS, labels=labels.PREFLIGHT, indexes=indexes, name="preflights"
+        ),
     )
 
 

@@ -73,6 +73,9 @@ dashboards work; all labels are bounded. Model servers serve vLLM's names on the
 TLS. [Alerts](alerts.md) say what to watch; the component brings them, and the dashboards. What the
 library shows of any process both serve, and its `process_…` our model servers and trainers do too.
 
+The label `resource` of an informer is the plural of its Kind. The pods that try out a user's image
+are watched apart from the others, and are `preflights`.
+
 The label `model_name` of a server is its one model. Two labels of `vllm:lora_requests_info` list
 the adapters under way, as vLLM's do, in the order of their names: one sample at a time, and with n
 adapters 4ⁿ sets of labels in time. Where that is too many, drop the series by relabelling.

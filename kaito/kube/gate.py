@@ -55,6 +55,11 @@ class Cache(Protocol):
         ...
 
     @property
+    def name(self) -> str:
+        """What series call it."""
+        ...
+
+    @property
     def version(self) -> str:
         """The resourceVersion up to which it has everything, "" when that is not known."""
         ...
@@ -107,7 +112,7 @@ class Gate:
     def watch(self, cache: Cache) -> None:
         """Have keys wait for this cache."""
         self._caches.append(cache)
-        lag = metrics.CACHE_LAG.labels(self._name, cache.resource.plural)
+        lag = metrics.CACHE_LAG.labels(self._name, cache.name)
         lag.set_function(lambda: self.lag(cache))
 
     def wrote(self, key: Ref, writes: Sequence[Write]) -> None:

@@ -76,9 +76,14 @@ class Informer(Generic[T]):
         self._selection = selection or Selection()
         self._handlers: list[Handler[T]] = []
         self._is_initial = True
-        self._handler_errors = metrics.HANDLER_ERRORS.labels(resource.plural)
-        metrics.INFORMER_OBJECTS.labels(resource.plural).set_function(self.store.__len__)
-        self._readable = metrics.INFORMER_READABLE.labels(resource.plural)
+        self._handler_errors = metrics.HANDLER_ERRORS.labels(self.name)
+        metrics.INFORMER_OBJECTS.labels(self.name).set_function(self.store.__len__)
+        self._readable = metrics.INFORMER_READABLE.labels(self.name)
+
+    @property
+    def name(self) -> str:
+        """What series and logs call it: no other informer of the process is called so."""
+        return self._selection.name or self.resource.plural
 
     @property
     def labels(self) -> str:
@@ -122,7 +127,7 @@ class Informer(Generic[T]):
         self.trouble = ""
         self._readable.set(1)
         if not self.synced.is_set():
-            log.info("informer.synced", resource=self.resource.plural, count=len(self.store))
+            log.info("informer.synced", resource=self.name, count=len(self.store))
             self.synced.set()
             self._is_initial = False
 
@@ -160,4 +165,4 @@ class Informer(Generic[T]):
             self._handler_errors.inc()
             item = new or old
             name = str(item.ref) if item else ""
-            log.exception("handler.failed", resource=self.resource.plural, name=name)
+            log.exception("handler.failed", resource=self.name, name=name)

@@ -102,18 +102,25 @@ class Manager:
         *,
         namespace: str = "",
         labels: str = "",
-        fields: str = "",
         indexes: Mapping[str, Index[T]] | None = None,
         optional: bool = False,
+        name: str = "",
     ) -> Informer[T]:
-        """Make an informer that runs as long as the process; see `Informer`."""
+        """Make an informer that runs as long as the process; see `Informer` and `Selection`.
+
+        Raises:
+            ValueError: another is called so: the series of one would hide the other's.
+        """
         informer = Informer(
             self._client,
             resource,
-            selection=Selection(namespace, labels, fields, optional),
+            selection=Selection(namespace, labels, optional=optional, name=name),
             indexes=indexes,
         )
-        self._informers[f"informer-{resource.plural}-{len(self._informers)}"] = informer
+        task = f"informer-{informer.name}"
+        if task in self._informers:
+            raise ValueError(f"two informers are called {informer.name}")
+        self._informers[task] = informer
         return informer
 
     def add(self, controller: Controller) -> None:

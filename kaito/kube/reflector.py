@@ -91,12 +91,15 @@ class Selection:
         labels: a label selector.
         fields: a field selector.
         optional: whether the resource itself may be missing, which counts as empty.
+        name: what series and logs call it, where two select from one resource; "" means
+            the resource's plural.
     """
 
     namespace: str = ""
     labels: str = ""
     fields: str = ""
     optional: bool = False
+    name: str = ""
 
     @property
     def params(self) -> Mapping[str, str]:
@@ -149,10 +152,11 @@ class Reflector(Generic[T]):
         self._listed_at = float("-inf")
         self._heard_at = patience.clock.monotonic()
         self._has_heard = False
-        metrics.INFORMER_HEARD.labels(resource.plural).set_function(self._heard_timestamp)
-        metrics.INFORMER_AGE.labels(resource.plural).set_function(self._age)
+        self._name = selection.name or resource.plural
+        metrics.INFORMER_HEARD.labels(self._name).set_function(self._heard_timestamp)
+        metrics.INFORMER_AGE.labels(self._name).set_function(self._age)
         for reason in _REASONS:
-            metrics.INFORMER_LISTS.labels(resource.plural, reason)
+            metrics.INFORMER_LISTS.labels(self._name, reason)
 
     def _age(self) -> float:
         return self._patience.clock.monotonic() - self._heard_at
@@ -204,7 +208,7 @@ class Reflector(Generic[T]):
         """Say again and again that a streamed list has no end yet."""
         if self._gathered is not None:
             count = len(self._gathered)
-            log.warning("informer.unfinished", resource=self._resource.plural, count=count)
+            log.warning("informer.unfinished", resource=self._name, count=count)
             self._schedule_reminder()
 
     async def _list(self) -> None:
@@ -230,12 +234,12 @@ class Reflector(Generic[T]):
     def _take_list(self, listing: Listing[T]) -> None:
         """Hand a whole collection over, and only then move the version on."""
         version = checked(listing.resource_version)
-        metrics.INFORMER_LISTS.labels(self._resource.plural, self._reason).inc()
+        metrics.INFORMER_LISTS.labels(self._name, self._reason).inc()
         self._sink.listed(listing)
         self._listed_at = self._patience.clock.monotonic()
         self._reach(version)
         if self._reason != "start":
-            log.info("informer.relisted", resource=self._resource.plural, reason=self._reason)
+            log.info("informer.relisted", resource=self._name, reason=self._reason)
 
     def _reach(self, version: str) -> None:
         """Note how far the sink has come."""
@@ -275,7 +279,7 @@ class Reflector(Generic[T]):
             is_useless = self._gathered is not None or not self._was_alive(began, count)
             if error.status or is_useless:
                 raise
-            log.debug("watch.broken", resource=self._resource.plural, error=str(error))
+            log.debug("watch.broken", resource=self._name, error=str(error))
             return
         if self._gathered is not None:
             raise Unavailable(0, "CutShort", "ended before the whole list was there")
@@ -342,7 +346,7 @@ class Reflector(Generic[T]):
         seconds = self._patience.backoff.delay(now, floor_seconds=error.retry_after_seconds or 0)
         log.warning(
             "informer.interrupted",
-            resource=self._resource.plural,
+            resource=self._name,
             seconds=round(seconds, 1),
             error=str(error),
         )

@@ -27,6 +27,7 @@ class Frozen:
     """A cache that moves when it is told to."""
 
     resource = THINGS
+    name = "things"
 
     def __init__(self, version: str, *, labels: str = "") -> None:
         self.version = version

@@ -253,7 +253,7 @@ async def test_c10_readiness_says_which_resource_cannot_be_listed_and_why(
         code = await running
 
     assert [code for code, _ in before] == [503, 200]
-    assert "things-0: 403 Forbidden" in before[0][1]
+    assert "informer-things: 403 Forbidden" in before[0][1]
     assert (had_started, after, code) == (False, (200, "ok\n"), 0)
 
 

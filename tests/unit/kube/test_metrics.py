@@ -11,13 +11,16 @@ import pytest
 
 from kaito.kube.client import Client
 from kaito.kube.controller import Controller
+from kaito.kube.errors import Unavailable
 from kaito.kube.informer import Informer
+from kaito.kube.manager import Manager
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
+from kaito.kube.reflector import Selection
 from kaito.kube.stalls import watch_stalls
 from kaito.kube.transport import Endpoint, Transport
 from tests.unit.kube.apiserver import Api
-from tests.unit.kube.builders import THINGS, Anonymous, ref
+from tests.unit.kube.builders import THINGS, Anonymous, path, ref
 
 # fmt: off
 RECONCILE_SECONDS = [
@@ -162,6 +165,37 @@ async def test_lists_are_counted_by_what_made_them_necessary(api: Api, client: C
     age = value("kaito_informer_age_seconds", resource="things")
     assert age is not None
     assert 0 <= age < 5
+
+
+async def test_two_informers_of_one_resource_are_told_apart(api: Api, client: Client) -> None:
+    api.put(path("a"), spec={})
+    api.put(path("b").replace("/default/", "/here/"), spec={})
+    informers = [
+        Informer(client, THINGS, selection=Selection(name="all")),
+        Informer(client, THINGS, selection=Selection("here", name="some")),
+    ]
+    tasks = [asyncio.create_task(each.run()) for each in informers]
+    await api.until_watched(2)
+    informers[1].failed(Unavailable(503, "ServiceUnavailable", "no"))
+    found = [
+        [value(f"kaito_informer_{what}", resource=name) for what in ("objects", "readable")]
+        for name in ("all", "some")
+    ]
+    aged = [value("kaito_informer_age_seconds", resource=name) for name in ("all", "some")]
+    for task in tasks:
+        task.cancel()
+
+    assert found == [[2, 1], [1, 0]]
+    assert None not in aged
+
+
+def test_no_two_informers_of_a_process_are_called_alike(client: Client) -> None:
+    manager = Manager(client, elector=None, host="127.0.0.1", health_port=0, metrics_port=0)
+    manager.informer(THINGS)
+    manager.informer(THINGS, labels="some", name="some")
+
+    with pytest.raises(ValueError, match="two informers are called things"):
+        manager.informer(THINGS, labels="others")
 
 
 async def test_c3_a_reconcile_that_takes_too_long_is_counted() -> None:

@@ -60,6 +60,7 @@ class Behind:
     """A cache that stands still."""
 
     resource = THINGS
+    name = "things"
     labels = ""
     version = "90"
 
