@@ -59,7 +59,14 @@ training_config:
     max_steps: 20
 """
 """An adapter of 13 MB: more than one chunk."""
-
+STEEP = """\
+training_config:
+  TrainingArguments:
+    learning_rate: 1.0e+30
+    max_steps: 4
+    logging_steps: 2
+"""
+"""After the second step nothing is a number."""
 
 GUESS = "guessed"
 MISSPELT = """\
@@ -175,6 +182,24 @@ async def test_data_that_go_away_after_they_were_looked_at_are_told_of_by_the_tr
     assert f"{url}/{data.name} answers 404" in message
     assert "check tuning.input.urls" in message
     await ground.kubectl("delete", "workspace", "-n", "withdrawn", name)
+
+
+async def test_a_training_that_leaves_the_numbers_ends_with_its_field_and_the_remedy(
+    ground: Ground,
+) -> None:
+    await ground.namespace("numberless")
+    await ground.parameters("numberless", STEEP)
+
+    message, found = await refused(ground, "numberless", "TrainingFailed", config="mine")
+
+    name = found["metadata"]["name"]
+    assert "tuning.config: after step 2 of 4 the adapter's weights are no longer" in message
+    assert "set TrainingArguments.learning_rate lower" in message
+    assert "until then its node is paid for" in message
+    assert condition(found, "Stalled")["reason"] == "TrainingFailed"
+    assert len(await ground.claims("numberless", name)) == 1
+    await ground.kubectl("delete", "workspace", "-n", "numberless", name)
+    assert await ground.claims("numberless", name) == []
 
 
 async def test_the_quick_start_ends_in_a_pushed_image_and_gives_its_node_back(

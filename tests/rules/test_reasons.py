@@ -17,7 +17,6 @@ ELSEWHERE = {
     "ModelUnavailable": "its image holds the tiny model, and no hub can be reached",
     "OutOfMemory": "there is no GPU",
     "TrainingConfigInvalid": "what is wrong before the trainer starts is PreflightFailed",
-    "TrainingFailed": "what makes the trainer fail here has a reason of its own",
 }
 """Those that no test brings about in the local cluster, and why; tests/unit names each of them."""
 

@@ -22,6 +22,7 @@ from training.metrics import Metrics
 from training.progress import Progress
 from training.result import ADAPTER, Trained
 from training.settings import Settings
+from training.weights import Weights
 
 LIMIT_CHECKPOINTS = 2
 DRAIN_SECONDS = 60.0
@@ -105,8 +106,9 @@ class Training:
         )
         trainer = _trainer(self._settings, self._config, base, data)
         self._progress.stop_when(interrupted)
-        trainer.add_callback(self._progress)
-        trainer.add_callback(self._keeper)
+        # A checkpoint is looked at before it is marked as whole.
+        for callback in (self._progress, Weights(), self._keeper):
+            trainer.add_callback(callback)
         return trainer
 
 
