@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -52,6 +54,11 @@ class OciRegistry:
         """Fill its disk, until it is started again."""
         assert self._process
         fill(self._process.pid, at_bytes)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it: SIGSTOP has it stand still, with its port open."""
+        assert self._process
+        os.kill(self._process.pid, number)
 
     async def start(self) -> None:
         """Start it and wait until it answers."""

@@ -29,7 +29,8 @@ PARAMETERS = "parameters"
 """Name of the container that reads the parameters of a tuning."""
 LIMIT_SECONDS = 120
 """How long the pod may run."""
-_RETRY_SECONDS = 10
+_RETRY_SECONDS = 20
+"""How long one registry may be silent: it is told well before the pod's time is over."""
 _DIGITS = 8
 _CONFIG = "/mnt/config"
 

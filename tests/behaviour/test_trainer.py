@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(180)
 PRESETS = Path(__file__).parents[2] / "presets" / "tuning"
 PYTHON = cache_folder() / "inference" / "bin" / "python"
 INTERRUPTED = 143
-PARAMETERS = {
+PARAMETERS: dict[str, dict[str, dict[str, Any]]] = {
     "training_config": {
         "LoraConfig": {"lora_dropout": 0.0},
         "TrainingArguments": {
@@ -50,11 +50,13 @@ class Pod:
     Attributes:
         home: holds them.
         flags: beside those that every test has.
+        arguments: training arguments beside those.
         scrapes: its metrics, by name, after each line about the progress.
     """
 
     home: Path
     flags: list[str] = field(default_factory=list)
+    arguments: dict[str, Any] = field(default_factory=dict)
     scrapes: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -66,7 +68,11 @@ class Pod:
     async def start(self) -> AsyncIterator[asyncio.subprocess.Process]:
         """A container that runs; killed at the end of the block, if it does still."""
         config = self.home / "config.yaml"
-        config.write_text(json.dumps(PARAMETERS))
+        sections = PARAMETERS["training_config"]
+        arguments = {**sections["TrainingArguments"], **self.arguments}
+        config.write_text(
+            json.dumps({"training_config": {**sections, "TrainingArguments": arguments}})
+        )
         (self.home / "note").write_text("")
         process = await asyncio.create_subprocess_exec(
             *(str(PYTHON), str(PRESETS / "trainer.py"), "--method=lora", "--run-id=one"),
@@ -174,6 +180,19 @@ def assert_told(scrapes: list[dict[str, float]], told: list[Any]) -> None:
     assert told[-1]["eta_seconds"] == 0
 
 
+async def test_an_adapter_that_is_no_longer_made_of_numbers_is_not_handed_on(pod: Pod) -> None:
+    pod.arguments = {"learning_rate": 1e30, "max_steps": 12, "save_steps": 4}
+
+    code, entries = await pod.end()
+
+    told = pod.note()
+    assert (code, told["reason"], told["lasting"]) == (1, "TrainingFailed", True)
+    assert "tuning.config: after step 4 of 12 the adapter's weights" in told["message"]
+    assert "set TrainingArguments.learning_rate lower" in told["message"]
+    assert of(entries, "checkpoint.saved") == []
+    assert not (pod.work / "adapter").exists()
+
+
 async def test_a_registry_that_is_away_costs_no_training(
     pod: Pod, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -188,6 +207,29 @@ async def test_a_registry_that_is_away_costs_no_training(
     assert (early, waited["reason"], waited["lasting"]) == (1, "PushFailed", False)
     assert of(before, "training.begun") == []
     assert late == 0
+    assert len(of(after, "adapter.pushed")) == 1
+
+
+async def test_an_adapter_outlives_a_registry_that_hangs_when_it_is_pushed(
+    pod: Pod, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with oci_registry(tmp_path_factory.mktemp("r")) as registry:
+        pushing(pod, registry, "--push-seconds=2")
+        async with pod.start() as process:
+            assert process.stderr
+            async for line in process.stderr:
+                if of(read(line), "training.finished"):
+                    registry.signal(signal.SIGSTOP)
+            early = await process.wait()
+        hung = pod.note()
+        registry.signal(signal.SIGCONT)
+        late, after = await pod.end()
+
+    assert (early, hung["reason"], hung["lasting"]) == (1, "PushFailed", False)
+    assert "it gave no answer within 2 s" in hung["message"]
+    assert "the adapter is kept in" in hung["message"]
+    assert late == 0
+    assert of(after, "training.begun") == []
     assert len(of(after, "adapter.pushed")) == 1
 
 

@@ -22,6 +22,7 @@ from hack.cluster.state import Running, State
 from tests.behaviour.lora import TOKENS
 from tests.bystander import Bystander, condition, run, until
 from tests.conftest import audited
+from tests.silence import silent
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 SEEDS = ("tuning-phi-3", "tuning-phi-3-mini-4k", "tuning-phi-3-mini-128k")
@@ -39,10 +40,12 @@ class Ground:
     Attributes:
         cluster: seen from outside.
         url: root of the data sets.
+        mute: host and port of a server that takes connections and says nothing.
     """
 
     cluster: Bystander
     url: str
+    mute: str
 
     def image(self, name: str) -> str:
         """A reference in the cluster's registry."""
@@ -238,6 +241,7 @@ def not_to_be_had(
         missing: an image that is in no registry.
         dataless: an image that holds no data.
     """
+    mute = ground.mute
     image = {"image": missing, "imagePullSecrets": [PUSH]}
     push = {"image": missing, "imagePushSecret": "nowhere"}
     return {
@@ -264,6 +268,18 @@ def not_to_be_had(
         "no-data": (
             {"input": {"image": dataless, "imagePullSecrets": [PUSH]}},
             (f"tuning.input.image: {dataless}: ", "no file under /data is", "notes.txt", "copy"),
+        ),
+        "mute-server": (
+            {"input": {"urls": [f"http://{mute}/train.jsonl"]}},
+            ("tuning.input.urls[0]: ", "cannot be reached: it gave no answer within 20 s"),
+        ),
+        "mute-source": (
+            {"input": {"image": f"{mute}/team/data:1"}},
+            (f"tuning.input.image: {mute}/team/data:1: {mute} cannot", "no answer within", "check"),
+        ),
+        "mute-target": (
+            {"output": {"image": f"{mute}/team/made:1", "imagePushSecret": PUSH}},
+            (f"tuning.output.image: {mute}/team/made:1: {mute} cannot", "no answer within"),
         ),
         "no-image": ({"input": image}, (f"tuning.input.image: {missing}: ", "404", "check the")),
         "no-pull-secret": (
@@ -300,5 +316,5 @@ async def tuning_ground(config: pytest.Config) -> AsyncIterator[Ground]:
     async with audited(config, registry=True) as cluster:
         layout = cluster.layout
         file = datasets.ensure(layout.cache / "datasets", python=layout.inference_python)
-        with datasets.served(file.parent) as url:
-            yield Ground(cluster, url)
+        with datasets.served(file.parent) as url, silent() as mute:
+            yield Ground(cluster, url, mute)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -13,6 +14,8 @@ from oci.reference import Reference
 from oci.refusals import Denied, Missing, Refused, Unreachable, Untrusted
 
 _LIMIT = 300
+_WAITED = re.compile(r"timed out\.(?: \((?P<what>connect|read) timeout=(?P<seconds>[\d.]+)\))?")
+"""How urllib3 says that it has waited in vain; in the middle of an answer it names no time."""
 
 
 def refusal(
@@ -44,7 +47,7 @@ def words(response: requests.Response) -> str:
     try:
         listed = response.json().get("errors") or []
         errors = [f"{one.get('code', '')} {one.get('message', '')}".strip() for one in listed]
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, requests.exceptions.RequestException):
         errors = []
     return f"{status} ({'; '.join(errors)})"[:_LIMIT] if any(errors) else status
 
@@ -58,7 +61,13 @@ def retry_after(response: requests.Response) -> float:
 def cause(error: BaseException) -> str:
     """The innermost reason of a failed request, which is the one that says something."""
     found = _innermost(error)
-    return str(found.__cause__ or found).rpartition(">: ")[2][:_LIMIT]
+    waited = _WAITED.search(str(found))
+    if waited is None:
+        return str(found.__cause__ or found).rpartition(">: ")[2][:_LIMIT]
+    if waited["what"] is None:
+        return "it fell silent in the middle of its answer"
+    what = "it took no connection" if waited["what"] == "connect" else "it gave no answer"
+    return f"{what} within {float(waited['seconds']):g} s"
 
 
 def is_untrusted(error: BaseException) -> bool:

@@ -19,19 +19,24 @@ from oci.layers import members
 from oci.manifests import contents
 from oci.pull import fetch_adapter
 from oci.refusals import Refused
-from oci.registry import TIMEOUTS
 from oci.upload import begin, cancel
 
 WHOLE_BYTES = 512 << 20
 """What is up to this size is fetched and looked into; of a larger one only the manifest is."""
 LISTED = 10
 """Files that are named where none is data."""
+LONG_SECONDS = 60.0
+"""After it, what is wrong already is said: the pod that checks has not for ever."""
 
 
 def check(desk: Desk, items: Iterable[Item]) -> list[str]:
     """Check each item; what is wrong, a line each."""
-    wrong = []
+    wrong: list[str] = []
+    until = desk.patience.clock() + LONG_SECONDS
     for item in items:
+        if wrong and desk.patience.clock() >= until:
+            report.error("item.skipped", field=item.field)
+            continue
         try:
             with naming(item):
                 _CHECKS[item.kind](desk, item)
@@ -108,7 +113,7 @@ def _check_url(desk: Desk, item: Item) -> None:
             item.url,
             headers={"Range": f"bytes=0-{HEAD_BYTES - 1}"},
             stream=True,
-            timeout=TIMEOUTS,
+            timeout=desk.patience.timeouts,
             verify=desk.trust or True,
         ) as response:
             if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):

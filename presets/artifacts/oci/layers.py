@@ -75,12 +75,15 @@ def fetch(registry: Registry, layer: Layer, target: Path) -> None:
     """
     report.info("layer.begun", digest=layer.digest, bytes=layer.size)
     target.write_bytes(b"")
-    pauses = registry.patience.pauses()
+    pauses, have = registry.patience.pauses(), 0
     while (reason := _fetch_more(registry, layer, target)) is not None:
+        before, have = have, target.stat().st_size
+        if have > before:
+            pauses = registry.patience.pauses()
         pause = next(pauses, None)
         if pause is None:
             raise answers.unreachable(registry.reference.host, reason)
-        report.info("layer.interrupted", digest=layer.digest, bytes=target.stat().st_size)
+        report.info("layer.interrupted", digest=layer.digest, bytes=have)
         registry.patience.pause(pause)
     with target.open("rb") as file:
         found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

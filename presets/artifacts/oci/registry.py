@@ -21,8 +21,10 @@ from oci import answers
 from oci.accounts import Account
 from oci.reference import Reference
 
-TIMEOUTS = (10.0, 60.0)
-"""Seconds for a connection, and for the next bytes of an answer."""
+CONNECT_SECONDS = 10.0
+"""Longest wait for a connection."""
+SILENCE_SECONDS = 60.0
+"""Longest wait for the next bytes of an answer."""
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 8.0
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
@@ -35,19 +37,33 @@ class Patience:
     """How long a registry may fail to answer.
 
     Attributes:
-        seconds: in all, for one request; 0 asks once.
+        seconds: in all, for one request, from its first try on; 0 asks once.
         pause: sleeps for some seconds.
+        clock: seconds that only go on.
     """
 
     seconds: float = 60.0
     pause: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def timeouts(self) -> tuple[float, float]:
+        """Seconds for a connection, and for the next bytes: no silence outlasts the patience."""
+        silence = min(self.seconds or SILENCE_SECONDS, SILENCE_SECONDS)
+        return min(silence, CONNECT_SECONDS), silence
 
     def pauses(self) -> Iterator[float]:
-        """The pauses between tries, each twice the one before, until the time is over."""
-        spent, following = 0.0, FIRST_PAUSE_SECONDS
+        """The pauses between tries, each twice the one before, until the time is over.
+
+        What was waited for in vain counts, from this call on, as the pauses do.
+        """
+        return self._pauses(self.clock())
+
+    def _pauses(self, began: float) -> Iterator[float]:
+        spent, following = self.clock() - began, FIRST_PAUSE_SECONDS
         while spent < self.seconds:
             yield following
-            spent += following
+            spent = max(spent + following, self.clock() - began)
             following = min(2 * following, LONGEST_PAUSE_SECONDS)
 
 
@@ -156,7 +172,11 @@ class Registry(OrasRegistry):  # type: ignore[misc]  # oras has no types
         if authorization and url.startswith(f"{self.prefix}://{self.reference.server}/"):
             headers["Authorization"] = authorization
         response: requests.Response = self.session.request(
-            method, url, **{**sent, "headers": headers}, timeout=TIMEOUTS, verify=self._trust
+            method,
+            url,
+            **{**sent, "headers": headers},
+            timeout=self.patience.timeouts,
+            verify=self._trust,
         )
         return response
 
@@ -172,7 +192,7 @@ class Registry(OrasRegistry):  # type: ignore[misc]  # oras has no types
             known.get("realm", ""),
             params=wanted,
             headers=headers,
-            timeout=TIMEOUTS,
+            timeout=self.patience.timeouts,
             verify=self._trust,
         )
         if answer.status_code in BUSY:

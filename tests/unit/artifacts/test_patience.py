@@ -58,10 +58,12 @@ async def test_a_push_outlives_a_registry_that_stops_in_the_middle(
     async def stuck() -> bool:
         return stuck_at * MEBIBYTE in fragile.upload_sizes()
 
+    assert process.stderr
+    begun = await process.stderr.readuntil(b'"blob.progressed"')
     await until("the middle of the push", stuck)
     await fragile.stop()
     await fragile.start()
-    _, errors = await process.communicate()
+    errors = begun + (await process.communicate())[1]
     done = carrier.run("pull", carrier.item("large:1", kind="data"), to=target)
 
     assert process.returncode == 0, errors

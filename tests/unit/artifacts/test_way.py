@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from kaito.settings import Settings
 from tests.unit.artifacts.carrier import Carrier, an_adapter
-from tests.wayout import https_server, proxy
+from tests.wayout import http_server, https_server, proxy
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -78,6 +79,18 @@ def test_data_behind_a_private_authority_are_checked_through_the_proxy(
         assert way.asked == [outside.url.removeprefix("https://")]
         assert refused == 1
         assert "is not trusted" in str(said[-1]["reason"])
+
+
+def test_data_without_tls_are_checked_through_the_proxy_too(carrier: Carrier) -> None:
+    with http_server(Data) as outside, proxy() as way:
+        item = {"field": "tuning.input.urls[0]", "kind": "url", "url": f"{outside}/a.jsonl"}
+        told = dict(Settings(https_proxy=way.url).carrier.environment)
+        code, log = run(carrier.command("check", item), **told | {"NO_PROXY": ""})
+        through = list(way.asked)
+        direct, _ = run(carrier.command("check", item), **told)
+
+        assert (code, direct) == (0, 0), log
+        assert through == way.asked == [outside.removeprefix("http://")]
 
 
 def authorities(file: Path | str) -> set[bytes]:

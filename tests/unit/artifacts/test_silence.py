@@ -1,0 +1,104 @@
+"""What hangs: told with the time that was waited, and never waited for longer than patience."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.ociregistry import OciRegistry, oci_registry
+from tests.silence import HALF, silent
+from tests.unit.artifacts.carrier import Carrier, an_adapter
+
+pytestmark = pytest.mark.timeout(180)
+
+ITEMS: dict[str, dict[str, Any]] = {
+    "adapter": {"field": "inference.adapters[0].source.image", "kind": "adapter", "name": "legal"},
+    "data": {"field": "tuning.input.image", "kind": "data"},
+    "image": {"field": "inference.preset.presetOptions.image", "kind": "image"},
+    "push": {"field": "tuning.output.image", "kind": "push"},
+}
+
+
+@pytest.fixture
+def quiet() -> Iterator[str]:
+    """A server that never answers."""
+    with silent() as address:
+        yield address
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_a_registry_that_never_answers_is_told_with_its_field_and_the_time_waited(
+    carrier: Carrier, quiet: str, kind: str
+) -> None:
+    done = carrier.run("check", {**ITEMS[kind], "image": f"{quiet}/team/a:1"}, retry_seconds=1)
+
+    assert done.code == 1
+    assert done.note.startswith(f"{ITEMS[kind]['field']}: {quiet}/team/a:1: {quiet} cannot be")
+    assert "reached: it gave no answer within 1 s: check the host's name" in done.note
+
+
+def test_a_pull_from_a_registry_that_never_answers_ends_too(
+    carrier: Carrier, quiet: str, tmp_path: Path
+) -> None:
+    (tmp_path / "adapters").mkdir()
+    item = {**ITEMS["adapter"], "image": f"{quiet}/team/a:1"}
+
+    done = carrier.run("pull", item, to=tmp_path / "adapters", retry_seconds=1)
+
+    assert done.code == 1
+    assert "it gave no answer within 1 s" in done.note
+
+
+def test_every_item_is_told_of(carrier: Carrier, quiet: str) -> None:
+    items = [{**each, "image": f"{quiet}/team/a:1"} for each in ITEMS.values()]
+
+    done = carrier.run("check", *items, retry_seconds=1)
+
+    assert [each["field"] in done.note for each in ITEMS.values()] == [True] * len(ITEMS)
+    assert done.note.count("it gave no answer within 1 s") == len(ITEMS)
+
+
+@pytest.mark.parametrize(
+    ("begun", "said"),
+    [(b"", "it gave no answer within 1 s"), (HALF, "it fell silent in the middle of its answer")],
+)
+def test_a_server_of_data_that_hangs_is_told_too(carrier: Carrier, begun: bytes, said: str) -> None:
+    with silent(begun=begun) as address:
+        url = f"http://{address}/train.json"
+        item = {"field": "tuning.input.urls[0]", "kind": "url", "url": url}
+
+        done = carrier.run("check", item, retry_seconds=1)
+
+    assert done.code == 1
+    assert done.note.startswith(f"tuning.input.urls[0]: {url}: {url} cannot be reached: {said}: ")
+
+
+@pytest_asyncio.fixture
+async def own(tmp_path: Path) -> AsyncIterator[OciRegistry]:
+    """A registry of one test's own, to be halted."""
+    home = tmp_path / "own"
+    home.mkdir()
+    async with oci_registry(home) as running:
+        yield running
+
+
+async def test_a_registry_that_stands_still_for_a_while_costs_nothing_but_that(
+    own: OciRegistry, tmp_path: Path
+) -> None:
+    carrier = Carrier(own, tmp_path)
+    source = an_adapter(tmp_path / "source")
+    own.signal(signal.SIGSTOP)
+    refused = carrier.run(
+        "push", carrier.item("late:1", kind="image"), folder=source, retry_seconds=1
+    )
+    own.signal(signal.SIGCONT)
+    done = carrier.push(source, "late:1")
+
+    assert refused.code == 1
+    assert "it gave no answer within 1 s" in refused.note
+    assert done.code == 0, done.note
