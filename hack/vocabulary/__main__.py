@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hack.vocabulary import events, series
 from kaito.api.reasons import TERMINAL, WARNINGS
-from kaito.cli.remedies import CLAIM, WORKSPACE, Remedy
+from kaito.cli.remedies import CLAIM, ELSEWHERE, WORKSPACE, Remedy
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = "Written by `python -m hack.vocabulary`. Do not edit.\n"
@@ -101,13 +101,15 @@ def stale() -> list[str]:
 
 
 def _reasons() -> str:
-    """The two tables of reasons."""
+    """The tables of reasons."""
     kinds = {str(reason): "stalled" for reason in TERMINAL}
     kinds |= {str(reason): "warning" for reason in WARNINGS - TERMINAL}
     return (
         f"## Workspace\n\n{_table(WORKSPACE, kinds)}\n## Machine and NodeClaim\n\n"
         "Of our provisioner; another has its own.\n\n"
-        f"{_table(CLAIM, {})}"
+        f"{_table(CLAIM, {})}\n## Elsewhere\n\n"
+        "What the kubelet or another provisioner says is repeated in its own words.\n\n"
+        f"{_table(ELSEWHERE, {})}"
     )
 
 

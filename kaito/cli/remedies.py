@@ -294,6 +294,31 @@ CLAIM: Mapping[str, Remedy] = {
 }
 """Of conditions and Events of Machines and NodeClaims; another provisioner has its own."""
 
+_UNBOUGHT = "look at the claim that follows: its conditions say how far it is"
+ELSEWHERE: Mapping[str, Remedy] = {
+    "NotObserved": Remedy(
+        "`why`: no controller has looked at the present spec, or no provisioner at the claim",
+        "wait for seconds; then see that it runs, and read its log",
+    ),
+    "ModelLoading": Remedy(
+        "`why`: a container has started and does not answer yet",
+        f"{_WAIT}; a large model takes minutes",
+    ),
+    "ClaimDeleted": Remedy("`status.attempts`: somebody else deleted the claim", _UNBOUGHT),
+    "NodeLost": Remedy("`status.attempts`: the node was not ready for too long", _UNBOUGHT),
+    "MachineNotLaunched": Remedy("Condition of a Machine: it is not this stage's turn yet", _WAIT),
+    "AwaitingReconciliation": Remedy("The same, of a NodeClaim", _WAIT),
+    "InstanceOrphaned": Remedy(
+        "Event about a claim that is gone: its agent pool is still there",
+        f"{_WAIT}; with `--garbage-action=report`, delete the pool",
+    ),
+    "NodeOrphaned": Remedy(
+        "Event about a node that has no agent pool",
+        f"{_WAIT}; with `--garbage-action=report`, delete the Node",
+    ),
+}
+"""Of other places, which the cause begins with. `why` itself says the Workspace's remedy there."""
+
 _OWN_WORDS = "the message says what to do; the object's Events say more: `kubectl describe`"
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from kaito.api.reasons import Reason
 from kaito.cli.branch import Pen
 from kaito.cli.cause import finding, reply
-from kaito.cli.remedies import CLAIM, WORKSPACE, remedy_of
+from kaito.cli.remedies import CLAIM, ELSEWHERE, WORKSPACE, remedy_of
 from kaito.cli.scene import Scene
 from provisioner.controllers.machine.reasons import Reason as ClaimReason
 from provisioner.failures import MEANINGS
 from tests.unit.cli import scenes
+
+ROOT = Path(__file__).parents[3]
+PROGRAMS = ("kaito", "provisioner")
+WORD = re.compile(r"([A-Z][a-z]+){2,}")
+"""Of several words, as reasons are; an error's class is no reason here."""
 
 
 def held(reason: str, message: str = "said by the controller") -> Scene:
@@ -147,6 +156,44 @@ def test_every_reason_has_a_remedy_and_no_other() -> None:
 
     assert set(WORKSPACE) == {str(reason) for reason in Reason}
     assert set(CLAIM) == of_claims
+    assert set(ELSEWHERE) == spoken() - set(WORKSPACE) - of_claims
+
+
+def spoken() -> set[str]:
+    """The words that the programs give as a reason, found where they are written out."""
+    found = set[str]()
+    for path in (path for part in PROGRAMS for path in sorted((ROOT / part).rglob("*.py"))):
+        tree = ast.parse(path.read_text())
+        named = dict(assigned(tree))
+        for place in places(tree):
+            word = named.get(place.id) if isinstance(place, ast.Name) else place
+            if isinstance(word, ast.Constant) and WORD.fullmatch(str(word.value)):
+                found.add(str(word.value))
+    return found
+
+
+def assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """The constants of a module."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            yield node.targets[0].id, node.value
+
+
+def places(tree: ast.Module) -> Iterator[ast.expr]:
+    """Where a reason stands: an argument or variable of that name, and the words of a pair."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.keyword(arg="reason") | ast.Assign(targets=[ast.Name(id="reason")]):
+                yield node.value
+            case ast.keyword(arg="pending", value=ast.Tuple(elts=[_, word, _])):
+                yield word
+            case ast.Call(func=ast.Name(id="_Trouble"), args=[_, word, _]):
+                yield word
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=words)):
+                pairs = zip(names, words, strict=True)
+                yield from (word for name, word in pairs if getattr(name, "id", "") == "reason")
+            case ast.Return(value=ast.Tuple(elts=[word, _])):
+                yield from word.values if isinstance(word, ast.BoolOp) else (word,)
 
 
 def test_a_strange_provisioner_s_reason_falls_back_to_the_stage() -> None:
