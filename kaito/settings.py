@@ -19,6 +19,8 @@ from kaito.kube.settings import ProcessSettings, identified
 from kaito.workloads.carrier import Carrier
 
 PREFIX = "KAITO"
+_WITHOUT_PROXY = ("localhost", "127.0.0.1", ".svc", ".cluster.local")
+"""What a proxy outside the cluster does not know."""
 
 
 class Settings(ProcessSettings):
@@ -63,14 +65,21 @@ class Settings(ProcessSettings):
         " its pods trust beside the usual ones; empty: none",
     )
     https_proxy: str = Field(
-        default="", description="proxy that pods reach registries, data and the hub through"
+        default="",
+        description="proxy that pods reach registries, data and the hub through, at addresses of"
+        " https and of http",
     )
-    no_proxy: str = Field(default="", description="hosts that pods reach without it, with commas")
+    no_proxy: str = Field(
+        default="",
+        description="hosts that pods reach without it, with commas, beside themselves and names"
+        " that end in .svc and .cluster.local",
+    )
     hub_endpoint: str = Field(
         default="", description="address of the hub that weights come from; empty: its own"
     )
     hub_offline: bool = Field(
-        default=False, description="whether pods ask no hub, and serve only weights that are there"
+        default=False,
+        description="whether pods ask no hub: presets whose weights come from there are refused",
     )
 
     @property
@@ -83,9 +92,11 @@ class Settings(ProcessSettings):
     def carrier(self) -> Carrier:
         """How pods reach registries and hubs."""
         prefix = f"{self.preset_registry}/" if self.preset_registry else ""
+        beside = (*_WITHOUT_PROXY, self.no_proxy) if self.https_proxy else (self.no_proxy,)
         variables = {
             "HTTPS_PROXY": self.https_proxy,
-            "NO_PROXY": self.no_proxy,
+            "HTTP_PROXY": self.https_proxy,
+            "NO_PROXY": ",".join(host for host in beside if host),
             "HF_ENDPOINT": self.hub_endpoint,
             "HF_HUB_OFFLINE": "1" if self.hub_offline else "",
         }

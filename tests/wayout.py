@@ -7,10 +7,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from hack.cluster.pki import Authority, Party
 
@@ -47,12 +49,20 @@ def https_server(folder: Path, handler: type[BaseHTTPRequestHandler]) -> Iterato
         yield Server(f"https://{HOST}:{server.server_port}", authority)
 
 
+@contextmanager
+def http_server(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server without TLS; its address."""
+    server = ThreadingHTTPServer((HOST, 0), handler)
+    with _serving(server):
+        yield f"http://{HOST}:{server.server_port}"
+
+
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy that passes connections on.
+    """A proxy that passes connections on, and what is asked for without TLS.
 
     Attributes:
-        url: what HTTPS_PROXY says.
+        url: what HTTPS_PROXY and HTTP_PROXY say.
         asked: where it was asked to connect to, HOST:PORT, in order.
     """
 
@@ -66,7 +76,7 @@ def proxy() -> Iterator[Proxy]:
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
-        """Answers CONNECT."""
+        """Answers CONNECT, and GET with a whole address."""
 
         def do_CONNECT(self) -> None:
             """Pass bytes in both directions until one side is done."""
@@ -76,6 +86,19 @@ def proxy() -> Iterator[Proxy]:
                 self.send_response(200)
                 self.end_headers()
                 _relay(self.connection, other)
+
+        def do_GET(self) -> None:
+            """Ask in the client's place."""
+            address = urlsplit(self.path)
+            asked.append(address.netloc)
+            with closing(HTTPConnection(address.netloc)) as other:
+                other.request("GET", address.path, headers=dict(self.headers))
+                answer = other.getresponse()
+                content = answer.read()
+                self.send_response(answer.status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

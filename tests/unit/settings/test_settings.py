@@ -54,6 +54,15 @@ def test_the_defaults_are_those_of_a_pod_in_a_cluster() -> None:
     assert (found.log_format, found.log_level) == ("json", "info")
 
 
+def test_a_proxy_is_for_both_schemes_and_not_for_the_cluster_itself() -> None:
+    chosen = settings.read(("--https-proxy=http://p:1", "--no-proxy=10.0.0.0/8"))
+    told = dict(chosen.carrier.environment)
+
+    assert told["HTTP_PROXY"] == told["HTTPS_PROXY"] == "http://p:1"
+    assert {".svc", ".cluster.local", "127.0.0.1", "10.0.0.0/8"} <= set(told["NO_PROXY"].split(","))
+    assert settings.read(()).carrier.environment == ()
+
+
 @pytest.mark.parametrize(
     ("lease", "renew", "retry"),
     [

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from hack.cluster.cache import cache_folder
-from tests.wayout import https_server, proxy
+from kaito.settings import Settings
+from tests.wayout import http_server, https_server, proxy
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -62,6 +63,19 @@ def test_data_behind_a_private_authority_come_through_the_proxy(tmp_path: Path) 
         for entries in (log, past):
             assert "data.downloaded" in [entry["event"] for entry in entries]
         assert asked == way.asked == [outside.url.removeprefix("https://")]
+
+
+def test_data_without_tls_come_through_the_proxy_too(tmp_path: Path) -> None:
+    with http_server(Page) as outside, proxy() as way:
+        told = dict(Settings(https_proxy=way.url).carrier.environment)
+        url = f"{outside}/a.jsonl"
+        _, log = trained(tmp_path / "one", url, **told | {"NO_PROXY": ""})
+        asked = list(way.asked)
+        _, past = trained(tmp_path / "two", url, **told)
+
+        for entries in (log, past):
+            assert "data.downloaded" in [entry["event"] for entry in entries]
+        assert asked == way.asked == [outside.removeprefix("http://")]
 
 
 def test_without_the_bundle_the_certificate_is_said_to_be_the_reason(tmp_path: Path) -> None:
