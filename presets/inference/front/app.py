@@ -19,11 +19,10 @@ from fastapi.exceptions import StarletteHTTPException as HTTPException
 from fastapi.responses import JSONResponse
 from prometheus_client import Counter
 from pydantic import BaseModel
-from starlette.requests import ClientDisconnect
 
 from front.asked import INNER_SCOPE, Inner, Refused, with_id
 from front.completion import Completion
-from front.fields import fields_of, unknown_field
+from front.fields import INSTEAD, field_without_effect, fields_of, unknown_field
 from front.launch import MODEL_VARIABLE
 from front.paths import MODELS, PASSED, is_generating, is_own, path_of
 from front.places import TEXTS_SCOPE, Places
@@ -76,9 +75,6 @@ class Front:
             except (Refused, ServingError, HTTPException) as error:
                 response = await refusal(request, error)
                 await response(scope, receive, send)
-            except ClientDisconnect:
-                # It left before all of its question was there: nobody waits for an answer.
-                return
 
     async def _ask_key(self, request: Request) -> None:
         """Have vLLM look at the key before anything is read, counted or told.
@@ -136,6 +132,8 @@ def texts_in(body: bytes, asked: type[BaseModel] | None) -> int:
     fields = fields_of(body)
     if asked and (field := unknown_field(fields, asked)):
         raise InvalidRequest(f"{field}: unknown field", param=field)
+    if field := field_without_effect(fields):
+        raise InvalidRequest(f"{field} has no effect: {INSTEAD[field]} instead", param=field)
     return texts_asked(fields)
 
 

@@ -1,4 +1,4 @@
-"""The fields of a request, and the first that its path would take and ignore."""
+"""The fields of a request, and the first that its path would take and not follow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
+
+INSTEAD: Mapping[str, str] = {
+    "request_id": "send the header X-Request-Id",
+    "return_token_offsets": "ask for return_token_ids",
+}
+"""Fields that vLLM 0.25 knows and that change nothing here, and what does: every request has an id
+among its headers, which counts; offsets are answered on paths that are not in our contract."""
 
 
 def fields_of(content: bytes) -> Mapping[str, object]:
@@ -37,6 +44,11 @@ def unknown_field(fields: Mapping[str, object], asked: type[BaseModel]) -> str:
         if inner and isinstance(value, dict) and (found := unknown_field(value, inner)):
             return f"{name}.{found}"
     return ""
+
+
+def field_without_effect(fields: Mapping[str, object]) -> str:
+    """Name of a field that is known and changes nothing; "" for none."""
+    return next((name for name in INSTEAD if fields.get(name) not in (None, False)), "")
 
 
 def only_model(annotation: Any) -> type[BaseModel] | None:

@@ -11,11 +11,13 @@ from fastapi.exceptions import StarletteHTTPException as HTTPException
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
-from serving import log
 from serving.errors import ServingError, body
 
 V1 = "/v1/"
 """Below it a body of a wrong form is 400, as OpenAI's clients know it; elsewhere it is 422."""
+
+FAULT = HTTPStatus.INTERNAL_SERVER_ERROR
+"""The least status that is the server's fault."""
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -58,8 +60,7 @@ async def http_error(_: Request, error: HTTPException) -> Any:
     return JSONResponse(content, status_code=error.status_code, headers=error.headers)
 
 
-async def unexpected_error(_: Request, error: Exception) -> Any:
-    """A fault of this program: the reason goes to the log, not to the client."""
-    log.error("request.failed", exception=error)
-    content = body(message="internal error; see the server's log", type="server_error", code=500)
-    return JSONResponse(content, status_code=500)
+async def unexpected_error(_: Request, __: Exception) -> Any:
+    """A fault of this program: the guard logs the reason, and the client does not get it."""
+    content = body(message="internal error; see the server's log", type="server_error", code=FAULT)
+    return JSONResponse(content, status_code=FAULT)

@@ -34,6 +34,8 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="allow")
     prompt: str | list[int] | list[str] = ""
     n: int = 1
+    request_id: str = ""
+    return_token_offsets: bool | None = False
 
 
 class Server:
@@ -56,6 +58,7 @@ class Server:
         self.app.get("/v1/models")(self.models)
         self.app.middleware("http")(self.keyed)
         self.app.add_middleware(Front)
+        self.app.add_exception_handler(Exception, self.wrong)
 
     def settle(self) -> None:
         """One question more was taken or answered."""
@@ -65,10 +68,16 @@ class Server:
 
     async def completion(self, asked: Asked, request: Request) -> dict[str, object]:
         """Answer once nobody else is to come."""
+        if asked.prompt == "nonsense":
+            raise ValueError(asked.prompt)
         self.settle()
         await self._all_there.wait()
         id = request.headers["x-request-id"]
         return {"id": id, "choices": [{"text": f"{asked.prompt}"}]}
+
+    async def wrong(self, _: Request, error: Exception) -> Any:
+        """What a request's own fault is called, as vLLM does it."""
+        return JSONResponse({"error": {"message": str(error)}}, status_code=400)
 
     async def tokens(self) -> dict[str, object]:
         """Of any prompt."""

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from front.fields import fields_of, unknown_field
+from front.fields import field_without_effect, fields_of, unknown_field
 from front.places import TEXTS_SCOPE, Places
 from front.settings import front_settings
 from front.texts import texts_asked
@@ -53,6 +53,21 @@ class Asked(Options):
 )
 def test_the_first_field_that_is_not_known_is_named(body: str, field: str) -> None:
     assert unknown_field(fields_of(body.encode()), Asked) == field
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"prompt": "a"}', ""),
+        ('{"request_id": "mine"}', "request_id"),
+        ('{"request_id": ""}', "request_id"),
+        ('{"return_token_offsets": true}', "return_token_offsets"),
+        ('{"return_token_offsets": false}', ""),
+        ('{"return_token_offsets": null, "return_token_ids": true}', ""),
+    ],
+)
+def test_a_field_that_is_known_and_changes_nothing_is_named(body: str, field: str) -> None:
+    assert field_without_effect(fields_of(body.encode())) == field
 
 
 @pytest.mark.parametrize(
@@ -247,6 +262,32 @@ def test_a_refusal_names_the_field_to_who_has_the_key_alone() -> None:
     assert known[2] == {"error": {**wanted, "param": "nonsense", "code": 400}}
     assert (unknown[0], unknown[2]["error"]["param"]) == (401, None)
     assert broken[0] == 422
+
+
+@pytest.mark.timeout(60)
+def test_a_field_without_effect_is_refused_with_what_has_it() -> None:
+    (id, offsets, without), _ = said(
+        (TEXT, '{"prompt": "a", "request_id": "mine"}', KEY),
+        (TEXT, '{"prompt": "a", "return_token_offsets": true}', KEY),
+        (TEXT, '{"prompt": "a", "return_token_offsets": false}', KEY),
+    )
+
+    assert (id[0], id[2]["error"]["param"]) == (400, "request_id")
+    assert "send the header X-Request-Id" in id[2]["error"]["message"]
+    assert (offsets[0], offsets[2]["error"]["param"]) == (400, "return_token_offsets")
+    assert without[0] == 200
+
+
+@pytest.mark.timeout(60)
+def test_what_the_server_behind_says_of_an_error_has_the_id_too() -> None:
+    (wrong, other), _ = said(
+        (TEXT, '{"prompt": "nonsense"}', {**KEY, "x-request-id": "mine"}),
+        (TEXT, '{"prompt": "a"}', KEY),
+    )
+
+    assert (wrong[0], wrong[1]["x-request-id"]) == (400, "mine")
+    assert wrong[2] == {"error": {"message": "nonsense"}}
+    assert other[0] == 200
 
 
 @pytest.mark.timeout(60)
