@@ -153,7 +153,7 @@ PROVISIONING = Dashboard(
             (Query('sum by (instance_type) (kaito_gpus{state="idle"})', "{{instance_type}}"),),
         ),
         Panel(
-            "GPU hours without service, last day",
+            "Idle GPU hours, last day",
             "h",
             (
                 Query(

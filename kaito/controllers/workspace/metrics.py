@@ -66,27 +66,35 @@ def _unready_seconds(workspace: Workspace, now: datetime) -> float:
 
 
 def _of_gpus(workspaces: Iterable[Workspace], nodes: Iterable[Node]) -> Iterator[Metric]:
-    """GPUs of nodes that were made for Workspaces; idle are those that serve nobody."""
-    serving = {
-        name
+    """GPUs of nodes that were made for Workspaces; idle are those that neither serve nor tune."""
+    work = {
+        name: doing
         for workspace in workspaces
-        if standing(workspace)[0] == "Ready"
+        if (doing := _work(workspace))
         for name in workspace.status.worker_nodes
     }
     counted: dict[Key, float] = defaultdict(float)
     for node in nodes:
         if labels.WORKSPACE not in node.metadata.labels:
             continue
-        state = "serving" if node.metadata.name in serving else "idle"
+        state = work.get(node.metadata.name, "idle")
         bought = node.metadata.labels.get(labels.INSTANCE_TYPE, "")
         counted[bought, state] += _gpus(node)
         counted[bought, "idle"] += 0.0
     yield _gauge(
         "kaito_gpus",
-        "GPUs of nodes that were made for Workspaces",
+        "GPUs of nodes that were made for Workspaces: serving, tuning or idle",
         ("instance_type", "state"),
         counted,
     )
+
+
+def _work(workspace: Workspace) -> str:
+    """What the nodes of a Workspace are doing, "" for nothing."""
+    state, reason = standing(workspace)
+    if state == "Ready":
+        return "serving"
+    return "tuning" if (state, reason) == ("Reconciling", Reason.TUNING) else ""
 
 
 def _gpus(node: Node) -> int:

@@ -53,6 +53,18 @@ def test_gpus_that_serve_nobody_are_idle_and_strangers_are_not_ours() -> None:
     assert gpus == {"serving": 2, "idle": 2}
 
 
+def test_gpus_that_train_are_not_idle_before_the_adapter_is_there() -> None:
+    samples = counted(
+        a_workspace("a", said("False", "Tuning", seconds=9000), node="one"),
+        a_workspace("b", said("False", "DataUnusable", seconds=9000), node="two"),
+        a_node("one"),
+        a_node("two"),
+    )
+    gpus = {dict(key)["state"]: value for (name, key), value in samples.items() if "gpus" in name}
+
+    assert gpus == {"tuning": 2, "idle": 2}
+
+
 def test_no_idle_gpu_is_a_zero_and_no_gap() -> None:
     samples = counted(a_workspace("a", said("True", "WorkspaceReady"), node="one"), a_node("one"))
     gpus = {dict(key)["state"]: value for (name, key), value in samples.items() if "gpus" in name}
