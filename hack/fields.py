@@ -10,6 +10,9 @@ from typing import Any
 
 import yaml
 
+from hack.annotations import ANNOTATIONS
+from hack.annotations import HEAD as NOTED
+
 DEFINITION = "manifests/crds/kaito.sh_workspaces.yaml"
 EXAMPLES = "docs/reference/workspaces"
 """Whole Workspaces: each value on the page is of one of them."""
@@ -92,6 +95,8 @@ def page(root: Path) -> str:
         parts.append(f"\n## `{part}`\n\n{table(HEAD, rows)}")
     seen = ((f"`{each.path}`", _type(each.schema), each.text) for each in fields(whole, "status"))
     parts.append(f"\n## `status`\n\n{table(SEEN, seen)}")
+    notes = ((f"`{name}`", *each) for name, each in ANNOTATIONS.items())
+    parts.append(f"\n## Annotations\n\n{table(NOTED, notes)}")
     parts.append("\n## What the API server refuses\n\n")
     parts.append(table(("where", "message"), _refusals("", whole)))
     parts.append("\n## Examples\n")
