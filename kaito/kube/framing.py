@@ -50,6 +50,7 @@ class Reader:
         self._head_bytes = 0
         self._in_body = False
         self._keeps: bool | None = None
+        self._is_over = False
 
     def feed(self, data: bytes) -> Answer | None:
         """The answer, once it is whole.
@@ -57,6 +58,8 @@ class Reader:
         Raises:
             Malformed: it is none, or more follows than belongs to it.
         """
+        if self._is_over:
+            raise Malformed("more than the answer was to hold")
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -70,7 +73,8 @@ class Reader:
     def end(self) -> Answer | None:
         """The answer, if the end of the connection makes it whole."""
         measured = self._headers.keys() & {"content-length", "transfer-encoding"}
-        return self._answer(keeps=False) if self._in_body and not measured else None
+        is_whole = self._in_body and not measured and not self._is_over
+        return self._answer(keeps=False) if is_whole else None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in one header, or one trailer, which is dropped."""
@@ -106,5 +110,9 @@ class Reader:
             self._keeps = self._parser.should_keep_alive()
 
     def _answer(self, *, keeps: bool) -> Answer:
-        status = self._parser.get_status_code()
-        return Answer(status, self._headers, b"".join(self._parts), keeps)
+        status, body = self._parser.get_status_code(), b"".join(self._parts)
+        # The parser holds our methods, and we hold it: such a ring, with all that was read, stays
+        # until the garbage collector comes by, which it seldom does.
+        del self._parser
+        self._is_over = True
+        return Answer(status, self._headers, body, keeps)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import io
 import socket
+import weakref
 from typing import cast
 
 import pytest
@@ -113,3 +115,27 @@ def test_an_answer_that_was_cut_short_is_none(data: bytes) -> None:
 def test_what_is_no_answer_is_refused(data: bytes) -> None:
     with pytest.raises(Malformed):
         answer(data)
+
+
+@pytest.mark.parametrize("name", ["sized", "chunked", "unmeasured"])
+def test_an_answer_that_was_read_leaves_nothing_to_the_garbage_collector(name: str) -> None:
+    reader = Reader()
+    left = weakref.ref(reader)
+    gc.disable()
+    try:
+        answer = reader.feed(ANSWERS[name]) or reader.end()
+        del reader
+
+        assert answer is not None
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+def test_nothing_can_follow_an_answer_that_was_read() -> None:
+    reader = Reader()
+    assert reader.feed(SIZED) is not None
+
+    with pytest.raises(Malformed, match="more than the answer"):
+        reader.feed(SIZED)
+    assert reader.end() is None
