@@ -22,7 +22,7 @@ class Reason(StrEnum):
     API_REFUSED = "RefusedByAPIServer"
     """The API server does not let the operator do what the plan says: a right, a quota, a CRD."""
     UNSUPPORTED = "Unsupported"
-    """Legal, but this version does not do it yet."""
+    """Legal, but this version, or a setting of the operator's, does not do it."""
 
     PREFLIGHT = "Preflight"
     """Images, secrets and registries are looked at before a node is bought."""

@@ -59,8 +59,8 @@ WORKSPACE: Mapping[str, Remedy] = {
         "grant the right, raise the quota or install the CRD that the message names",
     ),
     "Unsupported": Remedy(
-        "The spec is legal, and this version does not do it yet",
-        "leave the field out that the message names, or use a version that does it",
+        "The spec is legal, and this version, or a setting of the operator's, does not do it",
+        "do what the message says, or use a version that does it",
     ),
     "Preflight": Remedy(
         "Images, secrets and registries are looked at before a node is bought",

@@ -41,6 +41,11 @@ class Carrier:
     environment: tuple[tuple[str, str], ...] = ()
 
     @property
+    def is_offline(self) -> bool:
+        """Whether no pod may ask a hub."""
+        return ("HF_HUB_OFFLINE", "1") in self.environment
+
+    @property
     def variables(self) -> list[Manifest]:
         """The same variables as a container has them."""
         return [{"name": name, "value": value} for name, value in self.environment]

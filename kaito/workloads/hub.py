@@ -32,6 +32,20 @@ def discretion(image: Image) -> list[Manifest]:
     return [{"name": name, "value": value} for name, value in found.items()]
 
 
+def unfetched(image: Image, carrier: Carrier) -> str:
+    """Why the weights of a server can never be there; "" where they can.
+
+    They lie in a volume that is empty at each start, in an image of the user's own too.
+    """
+    if image.weights != "hub" or not carrier.is_offline:
+        return ""
+    return (
+        "its weights come from the hub at each start, and the operator's --hub-offline lets no pod"
+        " ask one: unset it (--hub-endpoint names a mirror), or serve weights in a volume or an"
+        " image by inference.template"
+    )
+
+
 def with_hub(template: Manifest, image: Image, carrier: Carrier) -> Manifest:
     """A pod template whose server reaches the hub as the operator's settings say.
 

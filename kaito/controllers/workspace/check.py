@@ -18,6 +18,7 @@ from kaito.sizing.answer import Fit
 from kaito.sizing.tuning import untunable
 from kaito.workloads.adapters import unserved
 from kaito.workloads.group import headless_name, is_group, uneven
+from kaito.workloads.hub import unfetched
 from kaito.workloads.image import preset_of
 
 
@@ -89,6 +90,7 @@ def _check_model(seen: Observed) -> Step | None:
     return (
         _check_image(workspace, preset)
         or _check_trainer(workspace, preset)
+        or _check_weights(seen, preset)
         or _check_adapters(workspace, preset)
         or _check_shares(workspace, preset)
         or _check_type(seen, preset)
@@ -159,6 +161,13 @@ def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
         Reason.UNSUPPORTED,
         f"{_part(workspace)}.preset.name: no image serves {preset.name}: {reasons}",
     )
+
+
+def _check_weights(seen: Observed, preset: Preset) -> Step | None:
+    """What is fetched at the start may be."""
+    if not seen.workspace.inference or not (why := unfetched(preset.image, seen.options.carrier)):
+        return None
+    return _refused(Reason.UNSUPPORTED, f"inference.preset.name: {preset.name}: {why}")
 
 
 def _check_adapters(workspace: Workspace, preset: Preset) -> Step | None:

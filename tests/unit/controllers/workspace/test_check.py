@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import pytest
 
 from kaito.api import labels
@@ -10,10 +12,12 @@ from kaito.api.reasons import WARNINGS, Reason
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.preset import Requirements
+from kaito.controllers.workspace.observe import Options
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.step import Create, Step
 from kaito.kube.kinds import Node
 from kaito.nodes.claim import rendered_claim
+from kaito.settings import Settings
 from kaito.sizing.fit import fit
 from tests.unit.controllers.workspace.worlds import (
     CATALOG,
@@ -306,6 +310,28 @@ def test_a_model_that_no_image_serves_is_refused_with_the_reason() -> None:
 
     assert step.reason is Reason.UNSUPPORTED
     assert step.message.endswith("no image serves phi: our server does not run it")
+
+
+@pytest.mark.parametrize("access", ["public", "private"])
+def test_weights_that_no_pod_may_fetch_are_told_before_a_node_is_bought(access: str) -> None:
+    image = PRESET.image.model_copy(update={"weights": "hub"})
+    catalog = Catalog(
+        presets=MappingProxyType({"phi": PRESET.model_copy(update={"images": (image,)})}),
+        skus=CATALOG.skus,
+    )
+    offline = Options(registry="", carrier=Settings(hub_offline=True).carrier)
+    preset = {"name": "phi", "accessMode": access, "presetOptions": {"image": "r.example/phi:1"}}
+    subject = workspace(inference={"preset": preset})
+
+    step = plan(observed(workspace=subject, catalog=catalog, options=offline))[0]
+
+    assert step.reason is Reason.UNSUPPORTED
+    assert "--hub-offline" in step.message
+    assert "inference.template" in step.message
+    assert not step.actions
+    for fetched, told in ((catalog, Options(registry="")), (CATALOG, offline)):
+        seen = observed(workspace=subject, catalog=fetched, options=told)
+        assert Reason.UNSUPPORTED not in {one.reason for one in plan(seen)}
 
 
 def test_the_status_says_how_the_model_fits_in_the_words_of_the_command_line() -> None:
