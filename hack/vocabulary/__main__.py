@@ -79,6 +79,9 @@ are watched apart from the others, and are `preflights`.
 The label `model_name` of a server is its one model. Two labels of `vllm:lora_requests_info` list
 the adapters under way, as vLLM's do, in the order of their names: one sample at a time, and with n
 adapters 4ⁿ sets of labels in time. Where that is too many, drop the series by relabelling.
+
+vLLM's own server has all that is listed for model servers, and more, but for
+`kaito_inference_model_load_seconds`.
 """
 
 

@@ -45,8 +45,10 @@ GONE = frozenset(
 )
 """What old dashboards ask for."""
 EVERY_LABEL = {"model_name", "engine"}
-"""Labels of every series but these, whose own labels are what they say."""
+"""Labels of every series; these have others, which are what they say."""
 OWN_LABELS = {
+    "vllm:request_success_total": {*EVERY_LABEL, "finished_reason"},
+    "vllm:num_requests_waiting_by_reason": {*EVERY_LABEL, "reason"},
     "vllm:lora_requests_info": {"max_lora", "running_lora_adapters", "waiting_lora_adapters"},
     "vllm:cache_config_info": {
         *("engine", "block_size", "num_gpu_blocks", "cache_dtype", "enable_prefix_caching"),
