@@ -1,7 +1,7 @@
 """Upstream's documented examples, several at once: each answers from a node of its own.
 
-They are those that the tiny model of the local cluster stands in for; every one of them is applied
-in tests/admission/test_examples.py.
+They are those that the tiny model of the local cluster stands in for; test_documented brings every
+one to Ready, and tests/admission/test_examples.py applies them in both versions.
 """
 
 from __future__ import annotations
