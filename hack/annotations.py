@@ -31,9 +31,9 @@ ANNOTATIONS: Mapping[str, Meaning] = {
         "Workspace",
         "you",
         '`"True"`: the Service becomes a LoadBalancer, for a trial. **Whoever reaches its address'
-        " may use the model: no server of a preset asks for a key.** Its ports are 80 and 29500; at the"
-        " second nobody listens, but where nodes serve one model together. For more than a trial:"
-        " an ingress or a gateway that asks who calls.",
+        " may use the model: no server of a preset asks for a key.** Its ports are 80 and 29500; at"
+        " the second nobody listens, but where nodes serve one model together. For more than a"
+        " trial: an ingress or a gateway that asks who calls.",
     ),
     labels.BYPASS_RESOURCE_CHECKS: Meaning(
         "Workspace",
