@@ -241,7 +241,6 @@ def not_to_be_had(
         missing: an image that is in no registry.
         dataless: an image that holds no data.
     """
-    mute = ground.mute
     image = {"image": missing, "imagePullSecrets": [PUSH]}
     push = {"image": missing, "imagePushSecret": "nowhere"}
     return {
@@ -269,6 +268,22 @@ def not_to_be_had(
             {"input": {"image": dataless, "imagePullSecrets": [PUSH]}},
             (f"tuning.input.image: {dataless}: ", "no file under /data is", "notes.txt", "copy"),
         ),
+        "no-image": ({"input": image}, (f"tuning.input.image: {missing}: ", "404", "check the")),
+        "no-pull-secret": (
+            {"input": image | {"imagePullSecrets": ["nowhere"]}},
+            (f"tuning.input.image: {missing}: ", "there is no Secret nowhere", "create it there"),
+        ),
+        "no-push-secret": (
+            {"output": push},
+            (f"tuning.output.image: {missing}: ", "there is no Secret nowhere", "create it there"),
+        ),
+        **_not_answered(ground.mute),
+    }
+
+
+def _not_answered(mute: str) -> Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]]:
+    """The same for what is on a server that takes connections and says nothing."""
+    return {
         "mute-server": (
             {"input": {"urls": [f"http://{mute}/train.jsonl"]}},
             ("tuning.input.urls[0]: ", "cannot be reached: it gave no answer within 20 s"),
@@ -280,15 +295,6 @@ def not_to_be_had(
         "mute-target": (
             {"output": {"image": f"{mute}/team/made:1", "imagePushSecret": PUSH}},
             (f"tuning.output.image: {mute}/team/made:1: {mute} cannot", "no answer within"),
-        ),
-        "no-image": ({"input": image}, (f"tuning.input.image: {missing}: ", "404", "check the")),
-        "no-pull-secret": (
-            {"input": image | {"imagePullSecrets": ["nowhere"]}},
-            (f"tuning.input.image: {missing}: ", "there is no Secret nowhere", "create it there"),
-        ),
-        "no-push-secret": (
-            {"output": push},
-            (f"tuning.output.image: {missing}: ", "there is no Secret nowhere", "create it there"),
         ),
     }
 
