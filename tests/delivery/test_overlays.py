@@ -348,6 +348,25 @@ async def test_who_removes_the_operator_keeps_the_workspaces(installed: Installe
     assert await server.items("/apis/apps/v1/deployments") == []
 
 
+async def test_whatever_tool_removes_the_operator_keeps_the_definitions(
+    installed: Installed,
+) -> None:
+    kept = {
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    }
+
+    definitions = installed.of_kind("CustomResourceDefinition")
+    bare = {
+        each["metadata"]["name"]
+        for each in definitions
+        if not kept.items() <= each["metadata"].get("annotations", {}).items()
+    }
+
+    assert definitions
+    assert bare == set()
+
+
 async def test_the_guide_s_lines_fill_in_the_overlay_for_aks(
     empty: Bystander, tmp_path: Path
 ) -> None:

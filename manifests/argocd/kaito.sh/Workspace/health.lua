@@ -1,4 +1,5 @@
--- Health of a Workspace. The order is kstatus's: gone, not looked at, stalled, at work, ready.
+-- Health of a Workspace. Asked in this order: gone, not looked at, stalled, ready, else at work.
+-- kstatus asks for Reconciling before Stalled; a Workspace never has both, so both say the same.
 local hs = { status = "Progressing", message = "Waiting for the controller" }
 
 if obj.metadata.deletionTimestamp ~= nil then
