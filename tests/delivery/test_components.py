@@ -23,12 +23,20 @@ GROUP = "monitoring.coreos.com"
 OURS = f"/apis/{GROUP}/v1/namespaces/kaito-system"
 ALERTS = MANIFESTS.parent / "docs" / "reference" / "alerts.md"
 
+(CHART,) = re.findall(
+    r"^```yaml\n(components:\n.*?)^```$",
+    (MANIFESTS.parent / "docs/guides/aks.md").read_text(),
+    re.DOTALL | re.MULTILINE,
+)
+"""What the page on AKS adds to a kustomization where Prometheus came by its chart."""
+
 
 def monitoring(folder: Path) -> Json:
     """A kustomization in a folder, with what the page says: kustomize takes no absolute paths."""
     component = os.path.relpath(MANIFESTS / "components" / "monitoring", folder)
     (said,) = re.findall(r"^```yaml\n(.*?)^```$", ALERTS.read_text(), re.DOTALL | re.MULTILINE)
     return yaml.safe_load(said) | {
+        "labels": yaml.safe_load(CHART)["labels"],
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [os.path.relpath(MANIFESTS / "overlays" / "aks", folder)],
@@ -74,6 +82,19 @@ async def test_prometheus_finds_the_controllers_and_the_models(monitored: Bystan
     assert secret["type"] == "kubernetes.io/service-account-token"
 
 
+async def test_prometheus_of_the_chart_takes_what_is_found_by_its_release(
+    monitored: Bystander,
+) -> None:
+    (pairs,) = (each["pairs"] for each in yaml.safe_load(CHART)["labels"])
+    kinds = ("podmonitors", "prometheusrules")
+    found = [each for kind in kinds for each in await monitored.items(f"{OURS}/{kind}")]
+    pods = await monitored.get("/apis/apps/v1/namespaces/kaito-system/deployments/kaito")
+
+    assert len(found) == 4
+    assert {each["metadata"]["labels"]["release"] for each in found} == {pairs["release"]}
+    assert "release" not in pods["spec"]["selector"]["matchLabels"]
+
+
 async def test_the_rules_arrive_whole_and_link_to_where_the_page_is_read(
     monitored: Bystander,
 ) -> None:
@@ -111,6 +132,8 @@ async def test_grafana_finds_the_dashboards_by_their_label(monitored: Bystander)
     )
     boards = {name: json.loads(text)["title"] for name, text in found["data"].items()}
 
+    # Under one name for ever: `kubectl apply` removes nothing, and Grafana would show the old ones.
+    assert found["metadata"]["name"] == "kaito-dashboards"
     assert boards == {
         "operator.json": "KAITO / operator",
         "provisioning.json": "KAITO / provisioning and cost",
