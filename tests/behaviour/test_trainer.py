@@ -233,6 +233,25 @@ async def test_an_adapter_outlives_a_registry_that_hangs_when_it_is_pushed(
     assert len(of(after, "adapter.pushed")) == 1
 
 
+async def test_an_adapter_outlives_a_volume_that_does_not_take_it(pod: Pod) -> None:
+    volume = pod.home / "volume"
+    (volume / "adapter_config.json").mkdir(parents=True)
+    pod.flags = [f"--output-folder={volume}"]
+    pod.arguments = {"max_steps": 4, "save_steps": 2}
+
+    early, _ = await pod.end()
+    told = pod.note()
+    kept = {file.name: file.read_bytes() for file in (pod.work / "adapter").iterdir()}
+    (volume / "adapter_config.json").rmdir()
+    late, after = await pod.end()
+
+    assert (early, told["reason"], told["lasting"]) == (1, "PushFailed", False)
+    assert "tuning.output.volumeSource does not take the adapter: " in told["message"]
+    assert f"the adapter is kept in {pod.work}" in told["message"]
+    assert (late, of(after, "training.begun"), pod.note()["steps"]) == (0, [], 4)
+    assert {file.name: file.read_bytes() for file in volume.iterdir()} == kept
+
+
 def pushing(pod: Pod, registry: OciRegistry, *flags: str) -> None:
     """Have a pod push to a registry."""
     registry.secret(pod.home / "secrets" / "push")

@@ -44,6 +44,8 @@ def test_openais_client_is_refused_a_field_that_vllm_would_ignore(
         {"nonsense": 1},
         {"stream": True, "stream_options": {"include_usage": True, "nonsense": 1}},
         {"min_p": 0.1},
+        {"request_id": "mine"},
+        {"return_token_offsets": True},
     ]
     command: list[str | Path] = [cache_folder() / "vllm" / "bin" / "python", CLIENT, server.url]
 
@@ -53,7 +55,10 @@ def test_openais_client_is_refused_a_field_that_vllm_would_ignore(
     said = [json.loads(line) for line in done.stdout.splitlines()]
 
     params = [(one["status"], one["param"]) for one in said]
-    assert params == [(400, "nonsense"), (400, "stream_options.nonsense"), (200, None)]
+    assert params == [
+        *((400, "nonsense"), (400, "stream_options.nonsense"), (200, None)),
+        *((400, "request_id"), (400, "return_token_offsets")),
+    ]
     assert all(one["id"] for one in said)
 
 
@@ -64,6 +69,19 @@ async def test_a_field_of_chats_alone_is_refused_on_completions(
 
     assert (status, body["error"]["param"]) == (400, "reasoning_effort")
     assert set(body["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(("newer", "older"), [(2, 9), (9, 2)])
+async def test_the_newer_name_of_a_limit_counts_where_both_are_sent(
+    http: aiohttp.ClientSession, newer: int, older: int
+) -> None:
+    hello = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}]}
+    limits = {"max_completion_tokens": newer, "max_tokens": older, "ignore_eos": True}
+    async with http.post("/v1/chat/completions", json={**hello, **limits}) as response:
+        said = await response.json()
+
+    assert said["usage"]["completion_tokens"] == newer
+    assert said["choices"][0]["finish_reason"] == "length"
 
 
 async def test_an_id_goes_along_with_every_answer(http: aiohttp.ClientSession) -> None:
