@@ -10,7 +10,7 @@ import pytest
 from hack.cluster import controlplane
 from hack.cluster.layout import Layout
 from hack.cluster.process import Program
-from tests.unit.cluster.test_layout import a_layout
+from tests.unit.cluster.layouts import a_layout
 
 LAYOUT = a_layout(slot=4)
 PARTS = {

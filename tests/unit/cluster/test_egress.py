@@ -10,7 +10,7 @@ import pytest
 
 from hack.cluster.addresses.egress import Target, serve_egress, target
 from hack.cluster.layout import Layout
-from tests.unit.cluster.test_layout import a_layout
+from tests.unit.cluster.layouts import a_layout
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hack.cluster.layout import SLOT_COUNT, Layout, Ports, loopback
-
-PORTS = Ports(
-    etcd=1, etcd_peer=2, api_server=3, controller_manager=4, scheduler=5, arm=6, registry=7
-)
-
-
-def a_layout(slot: int = 0, home: Path = Path("/home-of-one")) -> Layout:
-    return Layout(slot=slot, home=home, repo=Path("/repo"), cache=Path("/cache"), ports=PORTS)
+from hack.cluster.layout import SLOT_COUNT, Layout, loopback
+from tests.unit.cluster.layouts import a_layout
 
 
 def test_a_nominal_address_keeps_its_last_three_octets_on_loopback() -> None:

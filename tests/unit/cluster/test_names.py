@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hack.cluster.addresses.names import names
 from hack.cluster.addresses.routes import EndpointSlice, Service
-from tests.unit.cluster.test_layout import a_layout
+from tests.unit.cluster.layouts import a_layout
 
 LAYOUT = a_layout(slot=1)
 

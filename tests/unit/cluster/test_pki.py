@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from hack.cluster.layout import Layout
 from hack.cluster.pki import create_pki, serving_certificate
-from tests.unit.cluster.test_layout import a_layout
+from tests.unit.cluster.layouts import a_layout
 
 
 @pytest.fixture(scope="module")

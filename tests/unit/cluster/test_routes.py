@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hack.cluster.addresses.routes import Address, EndpointSlice, Service, routes
-from tests.unit.cluster.test_layout import a_layout
+from tests.unit.cluster.layouts import a_layout
 
 LAYOUT = a_layout(slot=1)
 API = Address("127.97.0.1", 443)

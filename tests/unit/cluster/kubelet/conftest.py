@@ -17,7 +17,7 @@ from kaito.kube.transport import Endpoint, Transport
 from tests.unit.cluster.kubelet import podsapi
 from tests.unit.cluster.kubelet.builders import Told
 from tests.unit.cluster.kubelet.podsapi import PodsApi
-from tests.unit.cluster.test_layout import a_layout
+from tests.unit.cluster.layouts import a_layout
 from tests.unit.kube.builders import Anonymous
 
 QUICK = Pace(

@@ -16,7 +16,7 @@ from hack.cluster.kubelet.instances import Answer, follow
 from hack.cluster.layout import Layout
 from hack.cluster.pki import create_pki
 from tests.unit.cluster.kubelet.builders import an_instance
-from tests.unit.cluster.test_layout import PORTS, a_layout
+from tests.unit.cluster.layouts import PORTS, a_layout
 
 
 class Door:

@@ -18,7 +18,7 @@ from hack.cluster.kubelet.machine import (
 from kaito.kube.kinds import Node
 from kaito.kube.objects import Condition
 from tests.unit.cluster.kubelet.builders import EARLIER, NOW, an_instance
-from tests.unit.cluster.test_layout import a_layout
+from tests.unit.cluster.layouts import a_layout
 
 
 def the_machine(**fields: object) -> Machine:
