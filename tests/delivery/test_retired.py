@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("*.md", "docs/**/*.md", "manifests/**/*.md", "presets/**/*.md")
+PAGES = ("*.md", "docs/**/*.md", "docs/**/*.svg", "manifests/**/*.md", "presets/**/*.md")
 EXAMPLE = re.compile(r"manifests/examples/[\w.-]+\.yaml")
 SKUS = [
     sku
