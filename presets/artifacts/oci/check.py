@@ -14,6 +14,7 @@ from lora.adapter import Adapter
 from oci import answers, report
 from oci.dataset import HEAD_BYTES, below_data, form_of, is_named
 from oci.desk import Desk
+from oci.hub import is_below
 from oci.item import FieldRefused, Item, naming
 from oci.layers import members
 from oci.manifests import contents
@@ -108,9 +109,16 @@ def _check_push(desk: Desk, item: Item) -> None:
 
 def _check_url(desk: Desk, item: Item) -> None:
     """It answers, and what it begins with is parquet or JSON."""
+    if desk.hub.is_offline and is_below(item.url):
+        raise Refused(
+            "the operator's --hub-offline lets no pod ask the hub",
+            "unset it (--hub-endpoint names a mirror), or use tuning.input.image or volumeSource",
+        )
+    url = desk.hub.address(item.url)
+    server = "its server" if url == item.url else f"the hub's mirror, at {url},"
     try:
         with requests.get(
-            item.url,
+            url,
             headers={"Range": f"bytes=0-{HEAD_BYTES - 1}"},
             stream=True,
             timeout=desk.patience.timeouts,
@@ -118,15 +126,15 @@ def _check_url(desk: Desk, item: Item) -> None:
         ) as response:
             if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
                 raise Refused(
-                    f"its server answers {answers.words(response)}",
+                    f"{server} answers {answers.words(response)}",
                     "check the address: it must be the file itself, without a login",
                 )
             start = next(response.iter_content(HEAD_BYTES), b"")
             kind = response.headers.get("Content-Type", "no type")
     except requests.exceptions.RequestException as error:
         if answers.is_untrusted(error):
-            raise answers.untrusted(item.url, error) from error
-        raise answers.unreachable(item.url, answers.cause(error)) from error
+            raise answers.untrusted(url, error) from error
+        raise answers.unreachable(url, answers.cause(error)) from error
     if form_of(PurePosixPath(urlsplit(item.url).path), start) is None:
         raise Refused(
             f"it is neither parquet, JSON nor CSV ({kind}, and begins with {start[:20]!r})",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oci.accounts import accounts_for
+from oci.hub import PUBLIC, Hub
 from oci.reference import Reference
 from oci.registry import Patience, Registry
 
@@ -20,12 +21,14 @@ class Desk:
         trust: file of the authorities that are trusted; None for the usual ones.
         patience: how long one may fail to answer.
         scratch: folder for what is under way.
+        hub: where addresses of the hub lead.
     """
 
     secrets: Path
     trust: str | None
     patience: Patience
     scratch: Path
+    hub: Hub = PUBLIC
 
     def registry(self, image: str, secrets: Iterable[str]) -> Registry:
         """The registry of a reference, with the accounts of these Secrets.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from oci import report
 from oci.check import check
 from oci.desk import Desk
 from oci.fit import misfits
+from oci.hub import Hub
 from oci.item import FieldRefused, Item
 from oci.pull import pull_adapters, pull_data
 from oci.push import push
@@ -35,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
             trust=trust,
             patience=Patience(arguments.retry_seconds),
             scratch=arguments.scratch,
+            hub=Hub.of(os.environ),
         )
         try:
             code, note = arguments.verb(desk, arguments)

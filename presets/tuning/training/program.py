@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from oci.hub import Hub
 from oci.trust import trusted
 
 from training import config, log, note
@@ -41,9 +42,10 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     log.configure(chosen.log_level)
     shown = chosen.model_dump(mode="json", exclude={"urls"})
     log.info("settings.loaded", **shown, url_count=len(chosen.addresses))
+    hub = Hub.of(environ)
     with trusted(chosen.ca_bundle) as trust:
         environ.update(_environment(chosen, trust))
-        run = Run(chosen, trust)
+        run = Run(chosen, trust, hub)
         try:
             text = note.success(run.result())
             code = OK
@@ -80,9 +82,10 @@ class Run:
         step: how far the training is.
     """
 
-    def __init__(self, chosen: Settings, trust: str | None) -> None:
+    def __init__(self, chosen: Settings, trust: str | None, hub: Hub) -> None:
         self._settings = chosen
         self._trust = trust
+        self._hub = hub
         self._interrupted = Event()
         self._training: Training | None = None
         self.step = 0
@@ -102,7 +105,8 @@ class Run:
         trained = finished(chosen.work_folder, chosen.run_id)
         if trained is None:
             output.restore()
-            fetch(chosen.addresses, chosen.data_folder, limit_bytes=chosen.data_limit_bytes)
+            addresses = [self._hub.address(one) for one in chosen.addresses]
+            fetch(addresses, chosen.data_folder, limit_bytes=chosen.data_limit_bytes)
             # Told at once: the libraries that read the rows take seconds to import.
             grouped(data_files(chosen.data_folder))
             trained = self._train(wanted, output)

@@ -93,6 +93,38 @@ def test_data_without_tls_are_checked_through_the_proxy_too(carrier: Carrier) ->
         assert through == way.asked == [outside.removeprefix("http://")]
 
 
+DATA = "https://huggingface.co/datasets/team/tiny/resolve/main/train.jsonl?download=true"
+
+
+def test_data_below_the_hub_are_checked_at_the_mirror_and_offline_nowhere(
+    carrier: Carrier,
+) -> None:
+    command = carrier.command("check", {"field": "f", "kind": "url", "url": DATA})
+    asked: list[str] = []
+
+    class Mirror(Data):
+        """Notes what it is asked for, and has one file."""
+
+        def do_GET(self) -> None:
+            """Answer what is there, and 404 to anything else."""
+            asked.append(self.path)
+            if not self.path.startswith("/hub/datasets/team/tiny/resolve/"):
+                self.send_error(404)
+                return
+            super().do_GET()
+
+    with http_server(Mirror) as outside:
+        code, log = run(command, HF_ENDPOINT=f"{outside}/hub/")
+        missing, why = run(command, HF_ENDPOINT=outside)
+        offline, said = run(command, HF_ENDPOINT=outside, HF_HUB_OFFLINE="1")
+
+    path = DATA.removeprefix("https://huggingface.co")
+    assert (code, missing, offline) == (0, 1, 1), log
+    assert asked == [f"/hub{path}", path]
+    assert f"the hub's mirror, at {outside}{path}, answers 404" in str(why[-1]["reason"])
+    assert "--hub-offline" in str(said[-1]["reason"])
+
+
 def authorities(file: Path | str) -> set[bytes]:
     """Certificates that a file holds, as OpenSSL reads it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -78,6 +78,25 @@ def test_data_without_tls_come_through_the_proxy_too(tmp_path: Path) -> None:
         assert asked == way.asked == [outside.removeprefix("http://")]
 
 
+def test_data_below_the_hub_come_from_its_mirror(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Mirror(Page):
+        """Notes what it is asked for."""
+
+        def do_GET(self) -> None:
+            """Answer."""
+            asked.append(self.path)
+            super().do_GET()
+
+    path = "/datasets/team/tiny/resolve/main/train.jsonl?download=true"
+    with http_server(Mirror) as outside:
+        _, log = trained(tmp_path / "one", f"https://huggingface.co{path}", HF_ENDPOINT=outside)
+
+    assert "data.downloaded" in [entry["event"] for entry in log]
+    assert asked == [path]
+
+
 def test_without_the_bundle_the_certificate_is_said_to_be_the_reason(tmp_path: Path) -> None:
     with https_server(tmp_path / "outside", Page) as outside:
         note, _ = trained(tmp_path / "one", f"{outside.url}/a.jsonl")
