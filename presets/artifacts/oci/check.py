@@ -31,12 +31,14 @@ LONG_SECONDS = 60.0
 
 
 def check(desk: Desk, items: Iterable[Item]) -> list[str]:
-    """Check each item; what is wrong, a line each."""
+    """Check each item; what is wrong, a line each, and last what there was no time for."""
     wrong: list[str] = []
+    skipped: list[str] = []
     until = desk.patience.clock() + LONG_SECONDS
     for item in items:
         if wrong and desk.patience.clock() >= until:
             report.error("item.skipped", field=item.field)
+            skipped.append(item.field)
             continue
         try:
             with naming(item):
@@ -46,6 +48,8 @@ def check(desk: Desk, items: Iterable[Item]) -> list[str]:
             wrong.append(str(refused))
         else:
             report.info("item.checked", field=item.field, source=item.source)
+    if skipped:
+        wrong.append(f"not looked at, for want of time: {', '.join(skipped)}")
     return wrong
 
 

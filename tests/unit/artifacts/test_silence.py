@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from oci.check import check
+from oci.desk import Desk
+from oci.item import Item
+from oci.registry import Patience
 
 from tests.ociregistry import OciRegistry, oci_registry
 from tests.silence import HALF, silent
@@ -61,6 +65,19 @@ def test_every_item_is_told_of(carrier: Carrier, quiet: str) -> None:
 
     assert [each["field"] in done.note for each in ITEMS.values()] == [True] * len(ITEMS)
     assert done.note.count("it gave no answer within 1 s") == len(ITEMS)
+
+
+def test_what_was_not_looked_at_for_want_of_time_is_named(tmp_path: Path) -> None:
+    hours = iter(range(0, 36000, 3600))
+    patience = Patience(0, clock=lambda: float(next(hours)))
+    desk = Desk(secrets=tmp_path, trust=None, patience=patience, scratch=tmp_path)
+    items = [Item(each["field"], each["kind"], image="no reference") for each in ITEMS.values()]
+
+    wrong = check(desk, items)
+
+    first, *others = (each["field"] for each in ITEMS.values())
+    assert wrong[0].startswith(f"{first}: ")
+    assert wrong[1:] == [f"not looked at, for want of time: {', '.join(others)}"]
 
 
 @pytest.mark.parametrize(
