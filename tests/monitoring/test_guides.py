@@ -37,3 +37,10 @@ def test_paths_of_manifests_in_the_guides_exist() -> None:
 
     assert named
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_readme_names_the_kubernetes_that_the_tests_run() -> None:
+    module = (ROOT / "hack/controlplane/go.mod").read_text()
+    (built,) = re.findall(r"k8s\.io/kubernetes v(\d+\.\d+)\.", module)
+
+    assert f"{built} is the one that the tests run" in (ROOT / "README.md").read_text()
