@@ -28,7 +28,7 @@ from kaito.nodes.hardware import acceptable_types, instance_type
 from kaito.nodes.loss import Absence, absences
 from kaito.nodes.uptake import still_due, unheard, unmoved, uptake_due
 
-_SILENCE_SECONDS = 2.0
+_SILENCE_SECONDS = 3.0
 """How long the first claims may be there before people are told what these wait for.
 
 At first that changes from moment to moment, and each of them would be a write. A claim that has

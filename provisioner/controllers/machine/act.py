@@ -127,7 +127,7 @@ class Actor:
             raise Conflict(0, "StaleView", f"{seen.kind.name} {seen.claim.ref} changed meanwhile")
         self.guard()
         await self.cloud.launch(spec)
-        self.ledger.acted(seen.uid, monotonic=self.clock.monotonic())
+        self.ledger.launched(seen.uid, monotonic=self.clock.monotonic())
         log.info(INSTANCE_LAUNCHED, instance=spec.name, vm_size=spec.vm_size, uid=seen.uid)
 
     async def _terminate(self, seen: Observed, action: Terminate) -> None:

@@ -143,7 +143,7 @@ class ClaimController:
 
     async def _report(self, seen: Observed, steps: Sequence[Step]) -> None:
         """Write the status if it differs, and tell of what changed."""
-        if not steps or (steps[-1].is_brief and report.is_told(seen, steps[:-1])):
+        if not steps or report.is_brief(seen, steps):
             return
         wanted = status(seen, steps)
         if wanted is None:

@@ -29,7 +29,10 @@ from provisioner.failures import CloudError, ClusterFull, LaunchFailed, meaning,
 _ASPECT = Aspect.LAUNCHED
 
 BRIEF_SECONDS = 1.0
-"""A list that comes so soon is not told of."""
+"""What is over so soon is not told of by itself: in a burst, launches would wait behind it."""
+
+JOIN_SECONDS = 3.0
+"""A node that joins so soon after its instance runs is told of together with that."""
 
 LIMIT_SECONDS = 60.0
 """From one look at a full cluster to the next."""
@@ -78,16 +81,25 @@ def _present(seen: Observed, instance: Instance) -> Step:
     """
     if seen.was_launched and instance.state is InstanceState.DELETING:
         return _in_cloud(_lost(seen, "is being deleted"))
-    if seen.was_launched or _runs(seen, instance):
+    if seen.was_launched:
         return done(_ASPECT, Reason.LAUNCHED)
+    if _runs(seen, instance):
+        since = _changed_at(seen)
+        return _brief(seen, done(_ASPECT, Reason.LAUNCHED), since=since, seconds=JOIN_SECONDS)
     if instance.state is InstanceState.FAILED:
         return _broken(seen, instance)
     if instance.state is InstanceState.PENDING:
-        return replace(_in_cloud(_creating(seen)), is_steady=True)
+        step = _brief(seen, _creating(seen), since=seen.entry.look_after)
+        return replace(_in_cloud(step), is_steady=True)
+    return _in_cloud(_leaving(seen))
+
+
+def _leaving(seen: Observed) -> Step:
+    """The instance is being deleted before it has run; why, if that is known."""
     if seen.entry.failure:
-        return _in_cloud(_explained(seen.entry.failure))
+        return _explained(seen.entry.failure)
     said = f"Agent pool {seen.name} is being deleted"
-    return _in_cloud(hold(_ASPECT, Reason.INSTANCE_TERMINATING, said))
+    return hold(_ASPECT, Reason.INSTANCE_TERMINATING, said)
 
 
 def _runs(seen: Observed, instance: Instance) -> bool:
@@ -168,7 +180,7 @@ def _absent(seen: Observed) -> Step:
     if seen.occupied >= INSTANCE_LIMIT:
         return _full()
     # Another try goes on telling of the last failure until the cloud accepts it.
-    step = _explained(failure) if failure else _creating(seen)
+    step = _explained(failure) if failure else replace(_creating(seen), is_brief=True)
     return replace(_in_cloud(step), actions=(Launch(seen.order),))
 
 
@@ -184,11 +196,24 @@ def _looking(seen: Observed) -> Step:
     if seen.list_failure:
         return _explained(seen.list_failure)
     told = seen.condition(_ASPECT)
-    if told and told.reason == Reason.LAUNCHING:
-        return _creating(seen)
     step = hold(_ASPECT, Reason.LOOKING, "The agent pools of the cluster are being listed")
-    left = seen.entry.look_after + BRIEF_SECONDS - seen.moment.monotonic
+    if seen.entry.asked or (told and told.reason == Reason.LAUNCHING):
+        step = _creating(seen)
+    return _brief(seen, step, since=seen.entry.look_after)
+
+
+def _brief(seen: Observed, step: Step, *, since: float, seconds: float = BRIEF_SECONDS) -> Step:
+    """The step, which is worth telling by itself once it has lasted since then for a while."""
+    left = since + seconds - seen.moment.monotonic
     return replace(step, is_brief=True, recheck_seconds=left) if left > 0 else step
+
+
+def _changed_at(seen: Observed) -> float:
+    """When the newest list was begun, where it is the first to have the instance in its state."""
+    listing, instance = seen.listing, seen.instance
+    before = listing.before.get(seen.name) if listing else None
+    is_new = before is None or instance is None or before.state is not instance.state
+    return listing.as_of if listing and is_new else float("-inf")
 
 
 def _creating(seen: Observed) -> Step:

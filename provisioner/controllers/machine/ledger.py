@@ -39,6 +39,7 @@ class Entry:
         generation: of the spec that failed; another one is worth another try.
         blocked: what forbade the newest round of evictions; "" when nothing did.
         terminations: how often the cloud has accepted to delete the instance.
+        asked: the cloud has accepted to create the instance.
     """
 
     look_after: float
@@ -50,6 +51,7 @@ class Entry:
     generation: int = 0
     blocked: str = ""
     terminations: int = 0
+    asked: bool = False
 
 
 class Ledger:
@@ -71,10 +73,18 @@ class Ledger:
         self._entries[uid] = known
         return known
 
+    def launched(self, uid: str, *, monotonic: float) -> None:
+        """The cloud accepted to create the instance, and answered at that time."""
+        self.acted(uid, monotonic=monotonic)
+        if known := self._entries.get(uid):
+            self._entries[uid] = replace(known, asked=True)
+
     def acted(self, uid: str, *, monotonic: float) -> None:
         """The cloud accepted a request for this claim, and answered at that time."""
         if known := self._entries.get(uid):
-            self._entries[uid] = replace(known, look_after=monotonic, failure=None, retry_at=0.0)
+            self._entries[uid] = replace(
+                known, look_after=monotonic, failure=None, retry_at=0.0, asked=False
+            )
 
     def paused(self, uid: str, *, until: float) -> None:
         """It is not this claim's turn before then."""

@@ -56,9 +56,10 @@ def transitions(seen: Observed, steps: Sequence[Step]) -> tuple[Step, ...]:
     )
 
 
-def is_told(seen: Observed, steps: Sequence[Step]) -> bool:
-    """Whether the stored conditions say all of it."""
-    return not transitions(seen, steps)
+def is_brief(seen: Observed, steps: Sequence[Step]) -> bool:
+    """Whether the news is so young that what follows may be told with it."""
+    waits = steps[-1].status == WAITING
+    return waits and any(step.is_brief for step in transitions(seen, steps))
 
 
 def told(recorder: Recorder, seen: Observed, steps: Sequence[Step]) -> None:

@@ -131,7 +131,7 @@ class Step:
         recheck_seconds: look again after; None for events only.
         in_cloud: it waits for a newer list of instances.
         is_steady: a list that says the same of the instance would change nothing.
-        is_brief: it is over so soon that nobody need be told.
+        is_brief: it may be over so soon that nobody need be told of it alone.
     """
 
     aspect: Aspect

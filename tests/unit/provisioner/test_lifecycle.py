@@ -82,8 +82,10 @@ async def test_a_node_that_is_usable_is_labelled_once_and_that_is_no_news_of_the
 @both
 async def test_a_transition_is_told_once_even_when_the_informer_lags(kind: ClaimKind) -> None:
     world = World(kind)
-    world.lags = True
+    world.lags = world.cloud.still = True
     world.create()
+    await world.settle()
+    world.cloud.still = False
     await world.settle()
 
     assert world.is_ready
@@ -143,6 +145,9 @@ async def test_nothing_is_launched_before_a_list_newer_than_the_claim() -> None:
 
     for _ in range(5):
         await world.controller.reconcile(REF)
+    assert world.condition("Launched") == ("", "")
+    world.clock.at += 1
+    await world.controller.reconcile(REF)
     assert world.cloud.launches == []
     assert world.condition("Launched") == ("Unknown", "LookingAtInstances")
 

@@ -298,13 +298,14 @@ def test_of_a_claim_that_is_just_made_nothing_is_told() -> None:
 
     assert not step.told
     assert not step.satisfied
-    assert step.recheck_seconds == 2
+    assert step.recheck_seconds == 3
 
 
 def test_it_is_told_that_nobody_takes_a_claim_up() -> None:
     asked = acted(observed())
 
-    assert ensure_claims(made(asked, seconds_ago=2)).told
+    assert not ensure_claims(made(asked, seconds_ago=2)).told
+    assert ensure_claims(made(asked, seconds_ago=3)).told
     assert ensure_claims(made(asked, seconds_ago=-1)).told, "our clock is behind"
     assert ensure_claims(asked).told, "nobody knows since when"
 
