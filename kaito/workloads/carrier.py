@@ -20,6 +20,8 @@ FLAG = "--item="
 SECRETS = "/var/run/secrets/registries"
 PULL_KEYS = (".dockerconfigjson", ".dockercfg")
 """Keys of the two types of pull secrets; whatever else a Secret holds is not mounted."""
+HUB_KEY = "HF_TOKEN"
+"""Key of the Secret that `presetOptions.modelAccessSecret` names; of a model's no other is."""
 CA_FOLDER = "/etc/kaito/ca"
 CA_FILE = f"{CA_FOLDER}/ca.crt"
 _SCRATCH = "/tmp"
@@ -61,7 +63,7 @@ class Item:
 
     Attributes:
         field: where the Workspace names it; every message begins with it.
-        kind: "adapter", "data", "image", "push" or "url".
+        kind: "adapter", "data", "image", "model", "push" or "url".
         image: its reference; "" where it is a folder or an address.
         folder: where it lies already.
         url: its address.
@@ -139,8 +141,9 @@ def carrier_volumes(carrier: Carrier, items: Iterable[Item]) -> list[Manifest]:
     if carrier.ca_bundle:
         source = {"name": carrier.ca_bundle, "optional": True}
         volumes.append({"name": "ca-bundle", "configMap": source})
-    keys = [{"key": key, "path": key} for key in PULL_KEYS]
+    items = tuple(items)
     for secret in _secrets(items):
+        keys = [{"key": key, "path": key} for key in _keys(secret, items)]
         source = {"secretName": secret, "optional": True, "defaultMode": 0o444, "items": keys}
         volumes.append({"name": _volume(secret), "secret": source})
     return volumes
@@ -161,6 +164,13 @@ def carrier_mounts(carrier: Carrier, items: Iterable[Item]) -> list[Manifest]:
 def _secrets(items: Iterable[Item]) -> list[str]:
     """Names of all pull secrets, each once."""
     return list(dict.fromkeys(secret for item in items for secret in item.secrets))
+
+
+def _keys(secret: str, items: Iterable[Item]) -> list[str]:
+    """What is mounted of a Secret, for all that it opens."""
+    kinds = {item.kind for item in items if secret in item.secrets}
+    pulled, fetched = kinds - {"model"}, kinds & {"model"}
+    return [*(PULL_KEYS if pulled else ()), *((HUB_KEY,) if fetched else ())]
 
 
 def _volume(secret: str) -> str:

@@ -10,7 +10,7 @@ from kaito.catalog.preset import Image, Preset
 from kaito.catalog.sku import Sku
 from kaito.kube.objects import Manifest
 from kaito.workloads.adapters import with_adapters
-from kaito.workloads.carrier import PLAIN_CARRIER, Carrier
+from kaito.workloads.carrier import HUB_KEY, PLAIN_CARRIER, Carrier
 from kaito.workloads.deployment import deployment_of
 from kaito.workloads.group import (
     group_command,
@@ -31,8 +31,6 @@ from kaito.workloads.statefulset import stateful_set_of
 _PROBE_SECONDS = 2
 _LIVENESS_SECONDS = 10
 _GRACE_SECONDS = 60
-HUB_KEY = "HF_TOKEN"
-"""Key of the secret that `presetOptions.modelAccessSecret` names."""
 
 
 @dataclass(frozen=True, slots=True)

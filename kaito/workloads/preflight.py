@@ -6,12 +6,13 @@ remedy. Only workspaces that depend on something outside the cluster have one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kaito.api import labels
 from kaito.api.spec import TuningSpec
 from kaito.api.workspace import Workspace
+from kaito.catalog.preset import Preset
 from kaito.kube.kinds import PODS
 from kaito.kube.objects import Manifest
 from kaito.workloads.adapters import CONTAINER as ADAPTERS
@@ -33,42 +34,51 @@ _RETRY_SECONDS = 20
 """How long one registry may be silent: it is told well before the pod's time is over."""
 _DIGITS = 8
 _CONFIG = "/mnt/config"
+_HUB = "https://huggingface.co"
+"""The pod asks its mirror in its place, where the settings name one."""
 
 
-def preflight_items(workspace: Workspace) -> tuple[Item, ...]:
+def preflight_items(workspace: Workspace, preset: Preset | None = None) -> tuple[Item, ...]:
     """What is outside the cluster and can be asked for with the user's own secrets.
 
     An adapter in a volume is left alone: its volume may be bound to the GPU node. So is a private
     image without secrets: the node's own identity pulls it, which no pod has.
+
+    Args:
+        workspace: what is asked for.
+        preset: that it names; None where it names none that is known.
     """
     tuning = workspace.tuning
     return (
         *(item for item in adapter_items(workspace) if item.image),
         *_model_items(workspace),
+        *_hub_items(workspace, preset),
         *(_tuning_items(tuning) if tuning else ()),
     )
 
 
-def needs_preflight(workspace: Workspace) -> bool:
+def needs_preflight(workspace: Workspace, preset: Preset | None = None) -> bool:
     """Whether there is anything to look at."""
     tuning = workspace.tuning
-    return bool(preflight_items(workspace) or (tuning and tuning.config))
+    return bool(preflight_items(workspace, preset) or (tuning and tuning.config))
 
 
-def preflight_name(workspace: Workspace, carrier: Carrier) -> str:
+def preflight_name(workspace: Workspace, carrier: Carrier, items: Iterable[Item]) -> str:
     """Name of the pod: the same things are looked at by the same pod."""
     subject = {
         "uid": workspace.metadata.uid,
-        "items": [item.flag() for item in preflight_items(workspace)],
+        "items": [item.flag() for item in items],
         "config": (workspace.tuning and workspace.tuning.config) or "",
         "image": carrier.image,
     }
     return f"{workspace.metadata.name}-preflight-{revision(subject)[:_DIGITS]}"
 
 
-def rendered_preflight(workspace: Workspace, carrier: Carrier) -> Manifest:
+def rendered_preflight(
+    workspace: Workspace, carrier: Carrier, preset: Preset | None = None
+) -> Manifest:
     """The pod that looks at everything of a workspace."""
-    items = preflight_items(workspace)
+    items = preflight_items(workspace, preset)
     tuning = workspace.tuning
     containers, volumes = [], carrier_volumes(carrier, items)
     if items:
@@ -83,7 +93,7 @@ def rendered_preflight(workspace: Workspace, carrier: Carrier) -> Manifest:
         "kind": PODS.kind,
         "metadata": {
             **metadata,
-            "name": preflight_name(workspace, carrier),
+            "name": preflight_name(workspace, carrier, items),
             # Not the label that Services and workloads select by.
             "labels": {labels.PREFLIGHT: workspace.metadata.name},
         },
@@ -162,6 +172,23 @@ def _model_items(workspace: Workspace) -> tuple[Item, ...]:
         secrets=options.image_pull_secrets,
     )
     return (item,) if item.secrets else ()
+
+
+def _hub_items(workspace: Workspace, preset: Preset | None) -> tuple[Item, ...]:
+    """A model of the hub, as the user's token is to open it: its first alias is its name there."""
+    wanted = preset_of(workspace)
+    secret = wanted.preset_options.model_access_secret if wanted else None
+    is_fetched = bool(preset and preset.images and preset.image.weights == "hub" and preset.aliases)
+    if not (secret and preset and is_fetched and workspace.inference):
+        return ()
+    return (
+        Item(
+            field="inference.preset.presetOptions.modelAccessSecret",
+            kind="model",
+            url=f"{_HUB}/{preset.aliases[0]}/resolve/main/config.json",
+            secrets=(secret,),
+        ),
+    )
 
 
 def _tuning_items(tuning: TuningSpec) -> tuple[Item, ...]:

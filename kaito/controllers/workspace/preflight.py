@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.workspace import INFERENCE_READY, JOB_STARTED
+from kaito.controllers.workspace.nodes import model
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Create, Delete, Step, done, hold
 from kaito.controllers.workspace.workload import wanted_workload
@@ -40,9 +41,9 @@ def ensure_preflight(seen: Observed) -> Step:
     """What the workspace needs from outside can be had, or a workload has it already."""
     if _is_under_way(seen):
         return _forgotten(seen) if seen.workspace.tuning else done("", Reason.RECONCILING)
-    if not needs_preflight(seen.workspace):
+    if not needs_preflight(seen.workspace, model(seen)):
         return _forgotten(seen)
-    return _looked(seen, rendered_preflight(seen.workspace, seen.options.carrier))
+    return _looked(seen, rendered_preflight(seen.workspace, seen.options.carrier, model(seen)))
 
 
 def ensure_change(seen: Observed) -> Step:
@@ -51,7 +52,7 @@ def ensure_change(seen: Observed) -> Step:
         return done("", Reason.RECONCILING)
     if not adapter_items(seen.workspace) or _is_fetched(seen):
         return _forgotten(seen)
-    look = rendered_preflight(seen.workspace, seen.options.carrier)
+    look = rendered_preflight(seen.workspace, seen.options.carrier, model(seen))
     spec = wanted_workload(seen)["spec"]
     return _looked(
         seen, beside_the_model(look, spec["template"]) if isinstance(spec, dict) else look

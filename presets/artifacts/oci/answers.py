@@ -83,6 +83,11 @@ def _innermost(error: BaseException) -> BaseException:
     return _innermost(inner) if isinstance(inner, BaseException) else error
 
 
+def failure(host: str, error: BaseException) -> Refused:
+    """A request that got no answer."""
+    return untrusted(host, error) if is_untrusted(error) else unreachable(host, cause(error))
+
+
 def untrusted(host: str, error: BaseException) -> Untrusted:
     """A certificate that nobody here trusts."""
     return Untrusted(

@@ -14,6 +14,7 @@ from lora.adapter import Adapter
 from oci import answers, report
 from oci.dataset import HEAD_BYTES, below_data, form_of, is_named
 from oci.desk import Desk
+from oci.gate import check_opened
 from oci.hub import is_below
 from oci.item import FieldRefused, Item, naming
 from oci.layers import members
@@ -136,9 +137,7 @@ def _check_url(desk: Desk, item: Item) -> None:
             start = next(response.iter_content(HEAD_BYTES), b"")
             kind = response.headers.get("Content-Type", "no type")
     except requests.exceptions.RequestException as error:
-        if answers.is_untrusted(error):
-            raise answers.untrusted(url, error) from error
-        raise answers.unreachable(url, answers.cause(error)) from error
+        raise answers.failure(url, error) from error
     if form_of(PurePosixPath(urlsplit(item.url).path), start) is None:
         raise Refused(
             f"it is neither parquet, JSON nor CSV ({kind}, and begins with {start[:20]!r})",
@@ -150,6 +149,7 @@ _CHECKS: Mapping[str, Callable[[Desk, Item], None]] = {
     "adapter": _check_adapter,
     "data": _check_data,
     "image": _check_image,
+    "model": check_opened,
     "push": _check_push,
     "url": _check_url,
 }

@@ -17,7 +17,8 @@ class Item:
 
     Attributes:
         field: of the Workspace, for messages, e.g. "inference.adapters[0].source.image".
-        kind: "adapter", "data" (files of any sort), "image" (only looked at), "push", "url".
+        kind: "adapter", "data" (files of any sort), "image" (only looked at), "model"
+            (of the hub), "push", "url".
         image: reference in a registry.
         folder: where it lies already, in place of an image.
         url: address, in place of both.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import read_catalog
 from kaito.catalog.preset import Preset
 from kaito.kube.objects import Manifest
 from kaito.settings import Settings
-from kaito.workloads.carrier import Carrier
+from kaito.workloads.carrier import FLAG, PLAIN_CARRIER, Carrier
 from kaito.workloads.inference import Ground, rendered_inference
+from kaito.workloads.preflight import needs_preflight, rendered_preflight
 from tests.unit.controllers.workspace.worlds import workspace
 from tests.unit.workloads.wire import container, pod
 
@@ -21,10 +24,15 @@ OURS = read_catalog(Path("presets"), origin="kaito").presets
 THEIRS = read_catalog(Path("presets"), origin="upstream").presets
 
 
+def opened(name: str, *, by: str | None) -> Workspace:
+    """A Workspace of a preset, with the name of a secret for the hub."""
+    options = {"modelAccessSecret": by} if by else {}
+    return workspace(inference={"preset": {"name": name, "presetOptions": options}})
+
+
 def rendered(preset: Preset, *, opened_by: str | None = None) -> Manifest:
     """The Deployment that serves a preset, with the name of a secret for the hub."""
-    options = {"modelAccessSecret": opened_by} if opened_by else {}
-    subject = workspace(inference={"preset": {"name": "m", "presetOptions": options}})
+    subject = opened("m", by=opened_by)
     return rendered_inference(subject, preset, registry="", ground=Ground(gpus=1))
 
 
@@ -50,6 +58,39 @@ def test_the_hubs_token_comes_out_of_the_users_secret() -> None:
     assert given in container(rendered(OURS["qwen3.6-27b"], opened_by="hub"))["env"]
     for closed in (rendered(OURS["qwen3.6-27b"]), rendered(OURS["phi-4"], opened_by="hub")):
         assert "HF_TOKEN" not in {one["name"] for one in container(closed)["env"]}
+
+
+def test_the_token_is_tried_before_a_node_is_bought() -> None:
+    subject = opened(OURS["qwen3.6-27b"].name, by="hub")
+    look: Any = rendered_preflight(subject, PLAIN_CARRIER, OURS["qwen3.6-27b"])
+
+    (checking,) = look["spec"]["containers"]
+    (item,) = [json.loads(word[len(FLAG) :]) for word in checking["command"] if FLAG in word]
+    assert item == {
+        "field": "inference.preset.presetOptions.modelAccessSecret",
+        "kind": "model",
+        "url": "https://huggingface.co/Qwen/Qwen3.6-27B/resolve/main/config.json",
+        "secrets": ["hub"],
+    }
+    (volume,) = [one["secret"] for one in look["spec"]["volumes"] if "secret" in one]
+    assert (volume["secretName"], volume["optional"]) == ("hub", True)
+    assert [one["key"] for one in volume["items"]] == ["HF_TOKEN"]
+
+
+def test_a_model_that_needs_no_token_is_not_asked_for() -> None:
+    assert not needs_preflight(opened("phi-4", by="hub"), OURS["phi-4"])
+    assert not needs_preflight(opened("qwen3.6-27b", by=None), OURS["qwen3.6-27b"])
+
+
+@pytest.mark.parametrize("presets", [OURS, THEIRS], ids=["kaito", "upstream"])
+def test_the_name_on_the_hub_is_the_first_alias_of_every_model_from_there(
+    presets: Mapping[str, Preset],
+) -> None:
+    fetched = [one for one in presets.values() if one.images and one.image.weights == "hub"]
+
+    assert fetched
+    for preset in fetched:
+        assert preset.aliases[0] in {word.removeprefix("--model=") for word in preset.command}
 
 
 def test_a_launcher_that_ignores_sigterm_gets_a_hook() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from kaito.api.reasons import Reason
 from kaito.api.workspace import Workspace
+from kaito.catalog.catalog import Catalog
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.preflight import ensure_change, ensure_preflight
@@ -17,7 +19,15 @@ from kaito.controllers.workspace.status import status
 from kaito.controllers.workspace.step import Create, Delete, Step
 from kaito.kube.conditions import condition
 from kaito.kube.kinds import PODS, Deployment, Pod
-from tests.unit.controllers.workspace.worlds import NOW, UID, node, observed, workspace
+from tests.unit.controllers.workspace.worlds import (
+    CATALOG,
+    NOW,
+    PRESET,
+    UID,
+    node,
+    observed,
+    workspace,
+)
 from tests.unit.workloads.wire import deployment
 from tests.unit.workloads.wire import pod as pod_of
 
@@ -323,3 +333,17 @@ def test_an_adapter_may_not_be_named_like_the_model() -> None:
     step = plan(observed(workspace=with_finalizer(adapted(LEGAL, named))))[-1]
     assert (step.satisfied, step.reason) == (False, Reason.INVALID_SPEC)
     assert step.message.startswith("inference.adapters[1].source.name: phi is the model itself")
+
+
+def test_the_token_of_a_model_on_the_hub_is_tried_before_its_node_is_bought() -> None:
+    image = PRESET.image.model_copy(update={"weights": "hub"})
+    fetched = PRESET.model_copy(update={"images": (image,), "aliases": ("team/phi",)})
+    catalog = Catalog(presets=MappingProxyType({"phi": fetched}), skus=CATALOG.skus)
+    preset = {"name": "phi", "presetOptions": {"modelAccessSecret": "hub"}}
+    seen = observed(workspace=workspace(inference={"preset": preset}), catalog=catalog)
+
+    made = created(ensure_preflight(seen))
+
+    assert made["kind"] == "Pod"
+    assert "team/phi" in " ".join(made["spec"]["containers"][0]["command"])
+    assert not ensure_preflight(replace(seen, catalog=CATALOG)).actions
