@@ -80,6 +80,21 @@ Secrets. That each verb is used, and that none is missing, the tests read from a
   [`Contributor` of the one cluster](../guides/aks.md#an-identity-for-the-provisioner).
 - The overlays `byo` and `karpenter` have no provisioner, and none of its rights; there the operator
   may create no claims at all (`byo`), or NodeClaims alone (`karpenter`).
+
+## Beside the roles
+
+- The device plugin runs on GPU nodes as root without capabilities, and mounts the host's
+  `/var/lib/kubelet/device-plugins`: its namespace `kaito-device-plugin` enforces `privileged`, so
+  whoever may create pods there has the node. Nobody else needs to.
+- With the component for monitoring comes a Secret `metrics-reader`, whose token does not end and
+  may `get` `/metrics`, beside what every account may. Delete the Secret to end it.
+- **A preset's model asks for no key.** Whoever reaches its Service uses it: by default every pod of
+  the cluster, and with [`kaito.sh/enablelb`](workspace.md#annotations) whoever reaches its address.
+  Network policies in the Workspaces' namespaces, or a gateway, are yours to set.
+- Network policies let the processes of `{NAMESPACE}` in at their metrics, and out at the ports 53,
+  443 and 6443 alone. An engine that looks at packets behind the Service sees the API server's own
+  port: where that is another (8443, 16443), [add it](../guides/own-nodes.md#network-policies). The
+  tests here read policies and have no engine that enforces one.
 """
 _PEOPLE = """
 ## For people

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hack import rights
 from tests.bystander import Bystander
-from tests.delivery.pages import ROOT
+from tests.delivery.pages import ROOT, sample
 from tests.delivery.test_overlays import MANIFESTS, rendered
 from tests.rights import RBAC, Right, granted
 
@@ -47,6 +48,55 @@ def test_a_right_and_its_purpose_come_and_go_together(
 
     with pytest.raises(ValueError, match=r"rights and hack/rights\.py differ"):
         rights.page(tmp_path)
+
+
+def test_the_page_tells_of_what_no_role_shows() -> None:
+    objects = [
+        each
+        for path in sorted(MANIFESTS.rglob("*.yaml"))
+        if "overlays" not in path.parts and "examples" not in path.parts
+        for each in yaml.safe_load_all(path.read_text())
+        if each and "kind" in each
+    ]
+    privileged = [
+        each["metadata"]["name"]
+        for each in objects
+        if each["kind"] == "Namespace" and "privileged" in each["metadata"]["labels"].values()
+    ]
+    folders = re.findall(r"'hostPath': \{'path': '([^']+)'", str(objects))
+    tokens = [
+        each["metadata"]["name"]
+        for each in objects
+        if each["kind"] == "Secret" and each["type"] == "kubernetes.io/service-account-token"
+    ]
+    beside = PAGE.partition("## Beside the roles\n")[2].partition("\n## ")[0]
+
+    assert (len(privileged), len(folders), len(tokens)) == (1, 1, 1)
+    assert [each for each in [*privileged, *folders, *tokens] if f"`{each}`" not in beside] == []
+
+
+@pytest.mark.asyncio(loop_scope="package")
+async def test_the_guide_opens_a_port_of_the_api_server_that_our_policies_shut(
+    empty: Bystander,
+) -> None:
+    policies = list(yaml.safe_load_all((MANIFESTS / "network" / "policies.yaml").read_text()))
+    ports = [
+        port["port"]
+        for each in policies
+        for rule in each["spec"].get("egress", ())
+        for port in rule["ports"]
+    ]
+    page = sample("docs/guides/own-nodes.md", "NetworkPolicy")
+    (opened,) = yaml.safe_load(page)["spec"]["egress"][0]["ports"]
+
+    dry = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
+    there = page.replace("kaito-system", "default")
+    accepted = await empty.kubectl(*dry, stdin=there)
+
+    assert accepted.code == 0, accepted.errors
+    assert set(ports) == {53, 443, 6443}
+    assert "out at the ports 53,\n  443 and 6443 alone" in PAGE
+    assert opened["port"] not in ports
 
 
 @pytest.mark.asyncio(loop_scope="package")
