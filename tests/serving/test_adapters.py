@@ -160,11 +160,12 @@ def change(adapter: Path, **fields: object) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
 
+MISFIT = "adapter ships: does not fit the model: serve it with the one that it was trained on"
 BROKEN: dict[Callable[[Path], None], str] = {
     without_config: "adapter ships: adapter_config.json cannot be read",
     of_another_kind: "adapter ships: its peft_type is PREFIX_TUNING",
-    of_another_rank: "adapter ships: RuntimeError: Error(s) in loading state_dict",
-    for_other_modules: "adapter ships: NoMatchingPeftModuleError: Target modules {'q_proj'}",
+    of_another_rank: f"{MISFIT} (RuntimeError: Error(s) in loading state_dict",
+    for_other_modules: f"{MISFIT} (NoMatchingPeftModuleError: Target modules {{'q_proj'}}",
     for_fewer_modules: "adapter ships: does not fit the model: no such place",
     for_more_modules: "adapter ships: does not fit the model: not in the file",
     cut_short: "adapter ships: SafetensorError: ",

@@ -19,6 +19,8 @@ NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,251}[a-zA-Z0-9])?")
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 LORA = "LORA"
+MISFITS = ("size mismatch", "NoMatchingPeftModuleError")
+"""What PEFT says of an adapter of another model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def with_adapter(model: Any, adapted: Any, folder: Path, name: str) -> Any:
         adapted, missing, unexpected = loaded(model, adapted, folder, inner(name))
     except Exception as error:
         # Whatever a broken file makes the libraries raise, it is this adapter that is broken.
-        raise BadAdapter(name, first_line(error)) from error
+        raise BadAdapter(name, explained(first_line(error))) from error
     found = {"no such place": unexpected, "not in the file": missing}
     if wrong := [f"{what}: {keys[0]} ({len(keys)} in all)" for what, keys in found.items() if keys]:
         raise BadAdapter(name, f"does not fit the model: {'; '.join(wrong)}")
@@ -150,6 +152,13 @@ def loaded(model: Any, adapted: Any, folder: Path, name: str) -> tuple[Any, list
 def inner(name: str) -> str:
     """An adapter's name inside the model: without a dot, and no word of torch's own, as `half`."""
     return f"adapter-{name.replace('.', '_')}"
+
+
+def explained(said: str) -> str:
+    """What the libraries said, behind what is to be done where that can be told."""
+    if any(sign in said for sign in MISFITS):
+        return f"does not fit the model: serve it with the one that it was trained on ({said})"
+    return said
 
 
 def first_line(error: Exception) -> str:
