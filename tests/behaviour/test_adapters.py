@@ -279,7 +279,13 @@ async def test_an_adapter_of_another_model_is_said_before_its_server_starts(
     (pod,) = await stage.cluster.pods(name)
     assert f"inference.adapters[0].source.image: {image}: it does not fit the model" in message
     assert "serve it with the preset that it was trained on" in message
-    assert [one["restartCount"] for one in pod["status"]["containerStatuses"]] == [0]
+    begun = {one["name"]: one for one in pod["status"]["initContainerStatuses"]}
+    assert {name: one["restartCount"] > 0 for name, one in begun.items()} == {
+        "adapters": False,
+        "adapters-fit": True,
+    }
+    (server,) = pod["status"]["containerStatuses"]
+    assert server["state"]["waiting"]["reason"] == "PodInitializing"
     await stage.cluster.kubectl("delete", "workspace", name, "--timeout=60s")
 
 
