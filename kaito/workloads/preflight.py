@@ -179,14 +179,16 @@ def _hub_items(workspace: Workspace, preset: Preset | None) -> tuple[Item, ...]:
     wanted = preset_of(workspace)
     secret = wanted.preset_options.model_access_secret if wanted else None
     is_fetched = bool(preset and preset.images and preset.image.weights == "hub" and preset.aliases)
-    if not (secret and preset and is_fetched and workspace.inference):
+    if not (preset and is_fetched and workspace.inference):
+        return ()
+    if not (secret or preset.access == "token"):
         return ()
     return (
         Item(
             field="inference.preset.presetOptions.modelAccessSecret",
             kind="model",
             url=f"{_HUB}/{preset.aliases[0]}/resolve/main/config.json",
-            secrets=(secret,),
+            secrets=(secret,) if secret else (),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Whether the hub, or its mirror, opens a model to the user's token."""
+"""Whether the hub, or its mirror, opens a model to the user's token, or without one."""
 
 from __future__ import annotations
 
@@ -19,25 +19,31 @@ _WORD = re.compile(rb"[!-~]+")
 
 
 def check_opened(desk: Desk, item: Item) -> None:
-    """A file of the model may be had with the token of the item's Secret.
+    """A file of the model may be had with the token of the item's Secret, if it has one.
 
     Raises:
         Refused: it may not, there is no token, or the hub does not answer.
     """
-    (secret,) = item.secrets
-    token = _token(desk.secrets / secret)
+    secret = "".join(item.secrets)
+    headers = {"Authorization": f"Bearer {_token(desk.secrets / secret)}"} if secret else {}
     url = desk.hub.address(item.url)
     hub = "the hub" if url == item.url else f"the hub's mirror, at {url},"
     try:
         with requests.head(
             url,
-            headers={"Authorization": f"Bearer {token}"},
+            headers=headers,
             timeout=desk.patience.timeouts,
             verify=desk.trust or True,
         ) as response:
             status, said = response.status_code, _words(response)
     except requests.exceptions.RequestException as error:
         raise answers.failure(url, error) from error
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and not secret:
+        raise Denied(
+            f"{hub} answers {said} without a token",
+            f"name a Secret there whose key {KEY} holds one, of an account that has accepted the"
+            " model's terms",
+        )
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise Denied(
             f"{hub} answers {said} to the token of Secret {secret}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -41,7 +41,9 @@ def hub() -> Iterator[str]:
         yield url
 
 
-def asked(carrier: Carrier, hub: str, token: str | None) -> tuple[int, str, str]:
+def asked(
+    carrier: Carrier, hub: str, token: str | None, *, secrets: Sequence[str] = ("hub",)
+) -> tuple[int, str, str]:
     """Exit code, the last words and the whole log of a look with this token in the Secret."""
     folder = carrier.secrets / "hub"
     folder.mkdir(exist_ok=True)
@@ -49,7 +51,7 @@ def asked(carrier: Carrier, hub: str, token: str | None) -> tuple[int, str, str]
     if token is not None:
         (folder / "HF_TOKEN").write_text(token)
     url = f"https://huggingface.co{PATH}"
-    item = {"field": FIELD, "kind": "model", "url": url, "secrets": ["hub"]}
+    item = {"field": FIELD, "kind": "model", "url": url, "secrets": list(secrets)}
     note = carrier.folder / "note"
     note.write_text("")
     code, log = run(carrier.command("check", item), HF_ENDPOINT=hub)
@@ -79,6 +81,15 @@ def test_any_other_is_told_with_its_remedy_and_never_shown(
     assert note.startswith(f"{FIELD}: https://huggingface.co{PATH}: ")
     assert [word for word in words if word not in note] == []
     assert token is None or (token not in note + log and "Evil" not in note + log)
+
+
+def test_a_model_that_asks_for_a_token_is_told_where_none_is_named(
+    carrier: Carrier, hub: str
+) -> None:
+    code, note, _ = asked(carrier, hub, GOOD, secrets=())
+
+    assert code == 1
+    assert "without a token: name a Secret there whose key HF_TOKEN holds one" in note
 
 
 def test_a_hub_that_is_not_there_is_told_like_any_address(carrier: Carrier) -> None:

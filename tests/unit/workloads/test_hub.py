@@ -16,7 +16,7 @@ from kaito.kube.objects import Manifest
 from kaito.settings import Settings
 from kaito.workloads.carrier import FLAG, PLAIN_CARRIER, Carrier
 from kaito.workloads.inference import Ground, rendered_inference
-from kaito.workloads.preflight import needs_preflight, rendered_preflight
+from kaito.workloads.preflight import needs_preflight, preflight_items, rendered_preflight
 from tests.unit.controllers.workspace.worlds import workspace
 from tests.unit.workloads.wire import container, pod
 
@@ -80,6 +80,13 @@ def test_the_token_is_tried_before_a_node_is_bought() -> None:
 def test_a_model_that_needs_no_token_is_not_asked_for() -> None:
     assert not needs_preflight(opened("phi-4", by="hub"), OURS["phi-4"])
     assert not needs_preflight(opened("qwen3.6-27b", by=None), OURS["qwen3.6-27b"])
+
+
+def test_a_model_of_the_hub_that_wants_a_token_is_tried_without_one_too() -> None:
+    name = "llama-3.3-70b-instruct"
+    (item,) = preflight_items(opened(name, by=None), OURS[name])
+
+    assert (item.kind, item.secrets) == ("model", ())
 
 
 @pytest.mark.parametrize("presets", [OURS, THEIRS], ids=["kaito", "upstream"])
