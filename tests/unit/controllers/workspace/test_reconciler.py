@@ -68,7 +68,7 @@ async def test_a_claim_that_is_answered_at_once_costs_no_word(bench: Bench) -> N
     await bench.reconcile()
 
     assert written == []
-    assert outcome.recheck_seconds == 2
+    assert outcome.recheck_seconds == 3
     assert conditions(bench)["MachineReady"] == "False"
 
 
