@@ -11,6 +11,7 @@ import yaml
 
 from hack import fields
 from tests.bystander import Bystander, Json, until
+from tests.delivery.pages import sample
 from tests.delivery.test_overlays import MANIFESTS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
@@ -47,6 +48,13 @@ async def test_each_example_is_accepted_in_both_versions(
     defined: Bystander, name: str, version: str
 ) -> None:
     wire = yaml.safe_load(EXAMPLES[name]) | {"apiVersion": f"kaito.sh/{version}"}
+
+    assert await created(defined, wire) == ""
+
+
+@pytest.mark.parametrize("page", ["air-gapped.md", "tuning.md"])
+async def test_the_workspace_of_a_guide_is_accepted(defined: Bystander, page: str) -> None:
+    wire = yaml.safe_load(sample(f"docs/guides/{page}", "Workspace"))
 
     assert await created(defined, wire) == ""
 
