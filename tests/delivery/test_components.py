@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import yaml
 from hack.cluster.cache import cache_folder
 from hack.monitoring.kinds import kinds
 from tests.bystander import Bystander, Json, until
-from tests.delivery.test_overlays import MANIFESTS, emptied, is_bare, is_served
+from tests.delivery.test_overlays import MANIFESTS, emptied, is_bare, is_served, rendered
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
 
@@ -147,3 +148,31 @@ async def test_the_device_plugin_goes_to_nodes_of_ours_alone(monitored: Bystande
     (plugin,) = [each for each in yaml.safe_load_all(built.output) if each["kind"] == "DaemonSet"]
 
     assert plugin["spec"]["template"]["spec"]["nodeSelector"] == {"kaito.sh/machine-type": "gpu"}
+
+
+async def test_the_operator_under_flux_has_the_values_of_the_page(
+    empty: Bystander, tmp_path: Path
+) -> None:
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    guide = (MANIFESTS.parent / "docs/guides/gitops.md").read_text()
+    (said,) = re.findall(r"^```yaml\n(apiVersion: kustomize.config.*?)^```$", guide, re.S | re.M)
+    (tmp_path / "kustomization.yaml").write_text(said)
+
+    objects = {
+        (each["kind"], each["metadata"]["name"].partition("-azure-")[0]): each
+        for each in await rendered(empty, str(tmp_path))
+    }
+
+    (image,) = (
+        each["image"]
+        for each in objects["Deployment", "kaito"]["spec"]["template"]["spec"]["containers"]
+    )
+    account = objects["ServiceAccount", "provisioner"]["metadata"]["annotations"]
+    assert image == "myregistry.azurecr.io/kaito/kaito:0.1.0"
+    assert account["azure.workload.identity/client-id"] == "CLIENT_ID_HERE"
+    assert objects["ConfigMap", "provisioner"]["data"] == {
+        "ARM_SUBSCRIPTION_ID": "SUBSCRIPTION_HERE",
+        "ARM_RESOURCE_GROUP": "kaito",
+        "AZURE_CLUSTER_NAME": "kaito",
+        "LOCATION": "eastus",
+    }
