@@ -12,6 +12,7 @@ import requests
 
 from lora.adapter import Adapter
 from oci import answers, report
+from oci.address import shown
 from oci.dataset import HEAD_BYTES, below_data, form_of, is_named
 from oci.desk import Desk
 from oci.gate import check_opened
@@ -120,7 +121,7 @@ def _check_url(desk: Desk, item: Item) -> None:
             "unset it (--hub-endpoint names a mirror), or use tuning.input.image or volumeSource",
         )
     url = desk.hub.address(item.url)
-    server = "its server" if url == item.url else f"the hub's mirror, at {url},"
+    server = "its server" if url == item.url else f"the hub's mirror, at {shown(url)},"
     try:
         with requests.get(
             url,
@@ -137,7 +138,7 @@ def _check_url(desk: Desk, item: Item) -> None:
             start = next(response.iter_content(HEAD_BYTES), b"")
             kind = response.headers.get("Content-Type", "no type")
     except requests.exceptions.RequestException as error:
-        raise answers.failure(url, error) from error
+        raise answers.failure(shown(url), error) from error
     if form_of(PurePosixPath(urlsplit(item.url).path), start) is None:
         raise Refused(
             f"it is neither parquet, JSON nor CSV ({kind}, and begins with {start[:20]!r})",

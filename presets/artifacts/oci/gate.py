@@ -9,6 +9,7 @@ from pathlib import Path
 import requests
 
 from oci import answers
+from oci.address import shown
 from oci.desk import Desk
 from oci.item import Item
 from oci.refusals import Denied, Refused
@@ -27,7 +28,7 @@ def check_opened(desk: Desk, item: Item) -> None:
     secret = "".join(item.secrets)
     headers = {"Authorization": f"Bearer {_token(desk.secrets / secret)}"} if secret else {}
     url = desk.hub.address(item.url)
-    hub = "the hub" if url == item.url else f"the hub's mirror, at {url},"
+    hub = "the hub" if url == item.url else f"the hub's mirror, at {shown(url)},"
     try:
         with requests.head(
             url,
@@ -37,7 +38,7 @@ def check_opened(desk: Desk, item: Item) -> None:
         ) as response:
             status, said = response.status_code, _words(response)
     except requests.exceptions.RequestException as error:
-        raise answers.failure(url, error) from error
+        raise answers.failure(shown(url), error) from error
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and not secret:
         raise Denied(
             f"{hub} answers {said} without a token",

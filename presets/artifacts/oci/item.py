@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Self
 
+from oci.address import shown
 from oci.refusals import Refused
 
 
@@ -52,8 +53,8 @@ class Item:
 
     @property
     def source(self) -> str:
-        """Where it is from, for messages."""
-        return self.image or self.url or self.folder
+        """Where it is from, for messages; of an address no secret."""
+        return self.image or (shown(self.url) if self.url else self.folder)
 
 
 class FieldRefused(Exception):

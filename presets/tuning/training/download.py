@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from oci.address import shown
+
 from training import log
 from training.failure import Failure, Kind
 
@@ -57,13 +59,6 @@ def name_of(address: str) -> str:
     """A file name for an address: the last word of its path."""
     last = unquote(urlsplit(address).path).rstrip("/").rsplit("/", 1)[-1]
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in last)[-100:] or "data"
-
-
-def shown(address: str) -> str:
-    """An address without its query and its account, where secrets are."""
-    parts = urlsplit(address)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def _fetch_one(address: str, file: Path, *, limit_bytes: int) -> None:

@@ -93,7 +93,7 @@ def test_data_without_tls_are_checked_through_the_proxy_too(carrier: Carrier) ->
         assert through == way.asked == [outside.removeprefix("http://")]
 
 
-DATA = "https://huggingface.co/datasets/team/tiny/resolve/main/train.jsonl?download=true"
+DATA = "https://huggingface.co/datasets/team/tiny/resolve/main/train.jsonl?sig=secret"
 
 
 def test_data_below_the_hub_are_checked_at_the_mirror_and_offline_nowhere(
@@ -115,13 +115,15 @@ def test_data_below_the_hub_are_checked_at_the_mirror_and_offline_nowhere(
 
     with http_server(Mirror) as outside:
         code, log = run(command, HF_ENDPOINT=f"{outside}/hub/")
-        missing, why = run(command, HF_ENDPOINT=outside)
+        missing, why = run(command, HF_ENDPOINT=outside.replace("//", "//user:secret@"))
         offline, said = run(command, HF_ENDPOINT=outside, HF_HUB_OFFLINE="1")
 
     path = DATA.removeprefix("https://huggingface.co")
     assert (code, missing, offline) == (0, 1, 1), log
     assert asked == [f"/hub{path}", path]
-    assert f"the hub's mirror, at {outside}{path}, answers 404" in str(why[-1]["reason"])
+    place = path.partition("?")[0]
+    assert f"the hub's mirror, at {outside}{place}, answers 404" in str(why[-1]["reason"])
+    assert "secret" not in str([*log, *why, *said])
     assert "--hub-offline" in str(said[-1]["reason"])
 
 
