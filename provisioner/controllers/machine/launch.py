@@ -7,7 +7,7 @@ from dataclasses import replace
 from kaito.api import labels
 from kaito.kube.errors import InvalidSpec
 from provisioner.cloud import INSTANCE_LIMIT, Instance, InstanceState
-from provisioner.controllers.machine.initialization import awaited
+from provisioner.controllers.machine.initialization import TRUE, awaited
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.order import ON_DEMAND, SPOT
@@ -103,7 +103,7 @@ def _leaving(seen: Observed) -> Step:
 
 
 def _runs(seen: Observed, instance: Instance) -> bool:
-    """Whether the cloud says so, or the instance's one node proves it, being usable.
+    """Whether the cloud says so, or the instance's one node proves it: it is usable, or was once.
 
     The cloud may take minutes more to end the operation. A node that is older than the instance
     may be what is left of a machine that failed under this name.
@@ -114,7 +114,8 @@ def _runs(seen: Observed, instance: Instance) -> bool:
     born = node.metadata.creation_timestamp
     if born is None or instance.created is None or born < instance.created:
         return False
-    return bool(node.spec.provider_id) and awaited(seen, node) is None
+    is_taken = node.metadata.labels.get(labels.REGISTERED) == TRUE
+    return bool(node.spec.provider_id) and (is_taken or awaited(seen, node) is None)
 
 
 def _broken(seen: Observed, instance: Instance) -> Step:

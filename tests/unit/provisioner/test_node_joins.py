@@ -176,3 +176,18 @@ async def test_a_node_that_is_older_than_the_pool_does_not_prove_that_its_machin
 
     assert world.condition("Launched") == ("Unknown", "Launching")
     assert world.nodes(NAME)[0].metadata.labels == left.metadata.labels
+
+
+@both
+async def test_what_a_node_waits_for_is_told_although_the_launch_has_not_ended(
+    kind: ClaimKind,
+) -> None:
+    taint = {"key": "example.com/starting", "effect": "NoSchedule"}
+    world = World(kind)
+    world.cloud.still = world.cloud.boots = True
+    world.create(spec={"startupTaints": [taint]})
+
+    await world.settle()
+
+    assert world.condition("Launched") == ("True", "Launched")
+    assert world.condition("Initialized") == ("Unknown", "StartupTaintsExist")
