@@ -87,7 +87,8 @@ Secrets. That each verb is used, and that none is missing, the tests read from a
   `/var/lib/kubelet/device-plugins`: its namespace `kaito-device-plugin` enforces `privileged`, so
   whoever may create pods there has the node. Nobody else needs to.
 - With the component for monitoring comes a Secret `metrics-reader`, whose token does not end and
-  may `get` `/metrics`, beside what every account may. Delete the Secret to end it.
+  may `get` `/metrics`, beside what every account may. To end it, take the component out and
+  delete the Secret: where it stays, the next apply makes another.
 - **A preset's model asks for no key.** Whoever reaches its Service uses it: by default every pod of
   the cluster, and with [`kaito.sh/enablelb`](workspace.md#annotations) whoever reaches its address.
   Network policies in the Workspaces' namespaces, or a gateway, are yours to set.

@@ -71,8 +71,10 @@ WORKSPACE: Mapping[str, Remedy] = {
         "do what the message says; it is looked at again each minute",
     ),
     "PreflightSkipped": Remedy(
-        "They could not be looked at, for no node without taints took the pod, or it has failed",
-        "nothing to do, unless the workload fails; a node without taints makes the look possible",
+        "They could not be looked at: no node without taints took the pod, its image cannot be"
+        " pulled, or it has failed",
+        "nothing to do, unless the workload fails; a node without taints and --artifacts-image of a"
+        " registry of yours make the look possible",
     ),
     "AdapterFailed": Remedy(
         "An adapter cannot be fetched, is none that can be served, or is of another model",

@@ -28,7 +28,7 @@ from tests import realserver
 from tests.behaviour.instant import instant
 from tests.bystander import holds, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
 
 EXAMPLES = {
     path.stem.removeprefix("inference-"): yaml.safe_load(path.read_text())
@@ -64,7 +64,7 @@ PROCESSES = {
     "llama-2-70b": ("--nnodes=2", "--nproc_per_node=4", "--node_rank=$(POD_INDEX)"),
 }
 READY = ("Ready", "ResourceReady", "InferenceReady", "WorkspaceSucceeded")
-LIMIT_SECONDS = 90.0
+LIMIT_SECONDS = 180.0
 
 Json = Any
 
