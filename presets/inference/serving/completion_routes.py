@@ -129,15 +129,22 @@ class UnderWay:
         yield 0, ""
 
     async def _interleaved(self) -> AsyncIterator[tuple[int, str]]:
-        arrived: asyncio.Queue[tuple[int, str] | ServingError] = asyncio.Queue()
+        arrived: asyncio.Queue[tuple[int, str] | BaseException] = asyncio.Queue()
+
+        def tell(ended: asyncio.Task[None]) -> None:
+            if not ended.cancelled() and (error := ended.exception()) is not None:
+                arrived.put_nowait(error)
+
         following = [
             asyncio.create_task(self._follow(index, arrived)) for index in range(len(self._tickets))
         ]
+        for task in following:
+            task.add_done_callback(tell)
         missing = len(following)
         try:
             while missing:
                 item = await arrived.get()
-                if isinstance(item, ServingError):
+                if isinstance(item, BaseException):
                     raise item
                 missing -= not item[1]
                 yield item
@@ -146,15 +153,12 @@ class UnderWay:
                 task.cancel()
 
     async def _follow(
-        self, index: int, arrived: asyncio.Queue[tuple[int, str] | ServingError]
+        self, index: int, arrived: asyncio.Queue[tuple[int, str] | BaseException]
     ) -> None:
-        """Pass one choice on, and at last that it is complete or why it never will be."""
-        try:
-            async for text in self.pieces(index):
-                arrived.put_nowait((index, text))
-            arrived.put_nowait((index, ""))
-        except ServingError as error:
-            arrived.put_nowait(error)
+        """Pass one choice on, and at last that it is complete."""
+        async for text in self.pieces(index):
+            arrived.put_nowait((index, text))
+        arrived.put_nowait((index, ""))
 
 
 async def streamed(under_way: UnderWay, answers: Answer, *, usage: bool) -> AsyncIterator[bytes]:

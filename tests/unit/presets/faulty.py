@@ -1,8 +1,10 @@
 """Our server with a route that raises before its answer has begun, and one that does so after.
 
-Run in the inference environment: `python faulty.py PATH...`; on standard output a JSON list of
-`[status, headers, text, error]` in the same order: the name of what was raised to the HTTP server,
-"" for nothing. The log is on standard error. A path of `/leave` is left amid a question.
+Run in the inference environment: `python faulty.py QUESTION...`, each a path, with POST where a
+space and a body follow it; on standard output a JSON list of `[status, headers, text, error]` in
+the same order: the name of what was raised to the HTTP server, "" for nothing. The log is on
+standard error, from warnings on. A path of `/leave` is left amid a question. The model breaks off
+after a prompt of token 1; after any other it writes token 0, which nothing can decode at the end.
 """
 
 from __future__ import annotations
@@ -10,37 +12,76 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 sys.path.insert(0, str(Path("presets/inference").absolute()))
 
 from serving import log
 from serving.app import application
+from serving.encoder import Encoder, Limits
 from serving.incoming import whole_body
-from serving.job import Engine
+from serving.job import BASE, Cache, Job, Piece, Sink
 from serving.metrics import Metrics
 from serving.worker import Worker
 
+BREAKING = 1
+"""A token of a prompt at which the model breaks off."""
+
+
+class Breaking:
+    """A model that comes to nothing."""
+
+    adapters = ()
+    merged = BASE
+    running: frozenset[str] = frozenset()
+    cache_share = 0.0
+    cache = Cache(page_tokens=16, pages=1, dtype="float32", is_shared=False)
+    failure = ""
+
+    def __init__(self) -> None:
+        words = Tokenizer(WordLevel({"word": 0, "break": BREAKING}))
+        tokenizer = SimpleNamespace(backend_tokenizer=words, decode=undecodable)
+        self.encoder = Encoder(tokenizer, Limits(2, 64, ()))
+
+    def is_deferred(self, _: Job) -> bool:
+        """Nothing waits."""
+        return False
+
+    def begin(self, _: str, job: Job, sink: Sink) -> None:
+        """Write a token, or break off."""
+        now = time.perf_counter()
+        broken = Piece((), now, "error", "out of memory")
+        piece = broken if BREAKING in job.token_ids else Piece((0,), now, "length")
+        asyncio.get_running_loop().call_soon(sink, piece)
+
+    def cancel(self, id: str, job: Job) -> None:
+        """Nothing is under way."""
+
+
+def undecodable(_: Sequence[int], **__: object) -> str:
+    """Raise what nobody foresaw."""
+    raise ZeroDivisionError("a secret reason")
+
 
 def server() -> FastAPI:
-    """The application with its own middleware and handlers, and without a model."""
+    """The application with its own middleware and handlers, and a model that is no good."""
     metrics = Metrics("tiny")
-    worker = Worker(no_model, max_running=1, max_queue=1, metrics=metrics)
+    worker = Worker(Breaking, max_running=1, max_queue=1, metrics=metrics)
+    worker._settled(Breaking())
     app = application(worker, metrics, print, model_name="tiny")
     app.get("/early")(early)
     app.get("/late")(late)
     app.get("/leave")(leave)
     return app
-
-
-def no_model() -> Engine:
-    """It is never loaded."""
-    raise AssertionError
 
 
 async def early() -> None:
@@ -63,10 +104,12 @@ async def leave(request: Request) -> None:
     await whole_body(request)
 
 
-async def asked(app: FastAPI, path: str) -> list[object]:
+async def asked(app: FastAPI, question: str) -> list[object]:
     """Ask it, as an HTTP server does."""
+    path, _, body = question.partition(" ")
     said: list[Any] = []
-    left = [{"type": "http.disconnect"}] if path == "/leave" else [{"type": "http.request"}]
+    whole: Mapping[str, object] = {"type": "http.request", "body": body.encode()}
+    left = [{"type": "http.disconnect"} if path == "/leave" else whole]
 
     async def receive() -> Mapping[str, object]:
         return left.pop() if left else await asyncio.Future()
@@ -76,7 +119,7 @@ async def asked(app: FastAPI, path: str) -> list[object]:
 
     scope: dict[str, object] = {
         "type": "http",
-        "method": "GET",
+        "method": "POST" if body else "GET",
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
@@ -102,9 +145,9 @@ async def asked(app: FastAPI, path: str) -> list[object]:
 async def main() -> None:
     """Ask all of it, one after another."""
     app = server()
-    json.dump([await asked(app, path) for path in sys.argv[1:]], sys.stdout)
+    json.dump([await asked(app, question) for question in sys.argv[1:]], sys.stdout)
 
 
 if __name__ == "__main__":
-    log.configure("info")
+    log.configure("warning")
     asyncio.run(main())

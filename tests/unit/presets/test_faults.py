@@ -14,10 +14,10 @@ from tests.unit.presets.program import inference_python
 pytestmark = pytest.mark.timeout(60)
 
 
-def told(*paths: str) -> tuple[Any, list[dict[str, Any]]]:
-    """What is answered on each path, and the lines of the log."""
+def told(*questions: str) -> tuple[Any, list[dict[str, Any]]]:
+    """What is answered to each question, and the lines of the log."""
     done = subprocess.run(
-        [str(inference_python()), str(Path(__file__).with_name("faulty.py")), *paths],
+        [str(inference_python()), str(Path(__file__).with_name("faulty.py")), *questions],
         capture_output=True,
         check=False,
         text=True,
@@ -51,3 +51,19 @@ def test_who_leaves_amid_a_question_is_no_fault() -> None:
     assert gone == [0, {}, "", ""]
     assert found[0] == 200
     assert lines == []
+
+
+def completion(prompt: object, **fields: object) -> str:
+    """A question for texts after prompts of tokens."""
+    return "/v1/completions " + json.dumps({"model": "tiny", "prompt": prompt, **fields})
+
+
+@pytest.mark.parametrize("prompts", [[[0]], [[0], [0]]])
+def test_a_fault_that_nobody_foresaw_breaks_a_stream_off_however_many_texts_it_has(
+    prompts: list[list[int]],
+) -> None:
+    ((status, _, text, error),), lines = told(completion(prompts, stream=True))
+
+    assert (status, error) == (200, "ZeroDivisionError")
+    assert "[DONE]" not in text
+    assert [(line["event"], line["request_id"]) for line in lines] == [("request.failed", "mine")]
