@@ -220,7 +220,7 @@ class Ticket:
             piece = await self._pieces.get()
             reason = piece.reason
             if reason == "error":
-                raise refusal(piece)
+                raise refusal(piece, self.request_id)
             yield piece
 
     def tally(self) -> Tally:
@@ -263,9 +263,9 @@ def root_of(error: BaseException) -> BaseException:
     return error
 
 
-def refusal(piece: Piece) -> InvalidRequest | Failed:
+def refusal(piece: Piece, request_id: str) -> InvalidRequest | Failed:
     """What the client is told of a job that came to nothing."""
     if piece.invalid:
         return InvalidRequest(piece.error, param="generate_kwargs")
-    log.error("request.failed", reason=piece.error)
+    log.error("request.failed", request_id=request_id, reason=piece.error)
     return Failed("the model broke off; see the server's log")

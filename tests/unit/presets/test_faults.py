@@ -13,6 +13,9 @@ from tests.unit.presets.program import inference_python
 
 pytestmark = pytest.mark.timeout(60)
 
+BREAKING = 1
+"""The token of a prompt at which the model of `faulty.py` breaks off."""
+
 
 def told(*questions: str) -> tuple[Any, list[dict[str, Any]]]:
     """What is answered to each question, and the lines of the log."""
@@ -67,3 +70,18 @@ def test_a_fault_that_nobody_foresaw_breaks_a_stream_off_however_many_texts_it_h
     assert (status, error) == (200, "ZeroDivisionError")
     assert "[DONE]" not in text
     assert [(line["event"], line["request_id"]) for line in lines] == [("request.failed", "mine")]
+
+
+def test_a_model_that_breaks_off_is_logged_with_the_id_of_the_request() -> None:
+    ((status, _, text, _), streamed), lines = told(
+        completion([[BREAKING]]), completion([[BREAKING]], stream=True)
+    )
+
+    *events, done = streamed[2].removesuffix("\n\n").split("\n\n")
+    assert (status, streamed[0], streamed[3]) == (500, 200, "")
+    assert [json.loads(event.removeprefix("data: ")) for event in events] == [json.loads(text)]
+    assert json.loads(text)["error"]["type"] == "server_error"
+    assert (done, "out of memory" in text) == ("data: [DONE]", False)
+    assert [(line["event"], line["request_id"], line["reason"]) for line in lines] == [
+        ("request.failed", "mine", "out of memory")
+    ] * 2
