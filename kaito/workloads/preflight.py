@@ -30,8 +30,8 @@ PARAMETERS = "parameters"
 """Name of the container that reads the parameters of a tuning."""
 LIMIT_SECONDS = 120
 """How long the pod may run."""
-_RETRY_SECONDS = 20
-"""How long one registry may be silent: it is told well before the pod's time is over."""
+_RETRY_SECONDS = 39
+"""How long one registry may be silent, three times a third of it, well within the pod's time."""
 _DIGITS = 8
 _CONFIG = "/mnt/config"
 _HUB = "https://huggingface.co"

@@ -286,7 +286,7 @@ def _not_answered(mute: str) -> Mapping[str, tuple[Mapping[str, Any], tuple[str,
     return {
         "mute-server": (
             {"input": {"urls": [f"http://{mute}/train.jsonl"]}},
-            ("tuning.input.urls[0]: ", "cannot be reached: it gave no answer within 20 s"),
+            ("tuning.input.urls[0]: ", "cannot be reached: it gave no answer within 13 s"),
         ),
         "mute-source": (
             {"input": {"image": f"{mute}/team/data:1"}},

@@ -67,12 +67,17 @@ def cause(error: BaseException) -> str:
     if waited["what"] is None:
         return "it fell silent in the middle of its answer"
     what = "it took no connection" if waited["what"] == "connect" else "it gave no answer"
-    return f"{what} within {float(waited['seconds']):g} s"
+    return f"{what} within {float(waited['seconds']):.3g} s"
 
 
 def is_untrusted(error: BaseException) -> bool:
     """Whether a request failed for the other side's certificate, not for a broken connection."""
     return isinstance(_innermost(error), ssl.SSLCertVerificationError)
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether another try would fail alike: a certificate, or an address that is none."""
+    return is_untrusted(error) or isinstance(error, ValueError)
 
 
 def _innermost(error: BaseException) -> BaseException:

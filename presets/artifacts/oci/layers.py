@@ -75,11 +75,11 @@ def fetch(registry: Registry, layer: Layer, target: Path) -> None:
     """
     report.info("layer.begun", digest=layer.digest, bytes=layer.size)
     target.write_bytes(b"")
-    pauses, have = registry.patience.pauses(), 0
+    pauses, most = registry.patience.pauses(), 0
     while (reason := _fetch_more(registry, layer, target)) is not None:
-        before, have = have, target.stat().st_size
-        if have > before:
-            pauses = registry.patience.pauses()
+        have = target.stat().st_size
+        if have > most:
+            pauses, most = registry.patience.pauses(), have
         pause = next(pauses, None)
         if pause is None:
             raise answers.unreachable(registry.reference.host, reason)

@@ -131,5 +131,5 @@ def _add_shared(parser: argparse.ArgumentParser, *, has_items: bool) -> None:
         parser.add_argument(flag, type=Path, default=Path(default), help=f"{text} (%(default)s)")
     parser.add_argument("--ca-bundle", type=Path, help="PEM file of more authorities to trust")
     parser.add_argument(
-        "--retry-seconds", type=float, default=60.0, help="patience with a registry (%(default)s)"
+        "--retry-seconds", type=float, default=180.0, help="patience with a registry (%(default)s)"
     )

@@ -25,6 +25,8 @@ CONNECT_SECONDS = 10.0
 """Longest wait for a connection."""
 SILENCE_SECONDS = 60.0
 """Longest wait for the next bytes of an answer."""
+TRIES = 3
+"""How many silent answers a patience is shared among."""
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 8.0
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
@@ -40,16 +42,23 @@ class Patience:
         seconds: in all, for one request, from its first try on; 0 asks once.
         pause: sleeps for some seconds.
         clock: seconds that only go on.
+        least: seconds that an answer has at least, where the patience is not shorter.
     """
 
-    seconds: float = 60.0
+    seconds: float = 180.0
     pause: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    least: float = 5.0
 
     @property
     def timeouts(self) -> tuple[float, float]:
-        """Seconds for a connection, and for the next bytes: no silence outlasts the patience."""
-        silence = min(self.seconds or SILENCE_SECONDS, SILENCE_SECONDS)
+        """Seconds for a connection, and for the next bytes.
+
+        One silence is a third of the patience, so that it is not the end, and never outlasts it.
+        """
+        longest = min(self.seconds or SILENCE_SECONDS, SILENCE_SECONDS)
+        share = self.seconds / TRIES if self.seconds else longest
+        silence = min(max(share, self.least), longest)
         return min(silence, CONNECT_SECONDS), silence
 
     def pauses(self) -> Iterator[float]:
@@ -65,6 +74,37 @@ class Patience:
             yield following
             spent = max(spent + following, self.clock() - began)
             following = min(2 * following, LONGEST_PAUSE_SECONDS)
+
+
+def patiently(patience: Patience, ask: Callable[[], requests.Response]) -> requests.Response:
+    """Ask, and ask again as long as nobody answers or the server is busy.
+
+    Args:
+        patience: how long.
+        ask: one request.
+
+    Returns:
+        The answer; the last one where the server is still busy when patience is over.
+
+    Raises:
+        RequestException: nobody has answered; or its certificate is not trusted, at once.
+    """
+    pauses = patience.pauses()
+    while True:
+        after = 0.0
+        try:
+            response = ask()
+        except requests.exceptions.RequestException as error:
+            pause = None if answers.is_final(error) else next(pauses, None)
+            if pause is None:
+                raise
+        else:
+            pause = next(pauses, None) if response.status_code in BUSY else None
+            if pause is None:
+                return response
+            after = answers.retry_after(response)
+            response.close()
+        patience.pause(min(max(pause, after), LONGEST_PAUSE_SECONDS))
 
 
 class Registry(OrasRegistry):  # type: ignore[misc]  # oras has no types
@@ -117,23 +157,13 @@ class Registry(OrasRegistry):  # type: ignore[misc]  # oras has no types
             Unreachable: patience is over.
             Untrusted: its certificate is of no authority that is trusted.
         """
-        pauses = self.patience.pauses()
-        while True:
-            after = 0.0
-            try:
-                response = self._ask(method, url, sent)
-            except requests.exceptions.RequestException as error:
-                if answers.is_untrusted(error):
-                    raise answers.untrusted(self.reference.host, error) from error
-                reason = answers.cause(error)
-            else:
-                if response.status_code not in BUSY:
-                    return response
-                reason, after = answers.words(response), answers.retry_after(response)
-            pause = next(pauses, None)
-            if pause is None:
-                raise answers.unreachable(self.reference.host, reason)
-            self.patience.pause(min(max(pause, after), LONGEST_PAUSE_SECONDS))
+        try:
+            response = patiently(self.patience, lambda: self._ask(method, url, sent))
+        except requests.exceptions.RequestException as error:
+            raise answers.failure(self.reference.host, error) from error
+        if response.status_code in BUSY:
+            raise answers.unreachable(self.reference.host, answers.words(response))
+        return response
 
     def attempt(self, url: str, method: str, **sent: Any) -> requests.Response | None:
         """Ask once; None where nobody answers, or the registry is busy.

@@ -56,15 +56,16 @@ def upload_blob(registry: Registry, blob: Blob) -> None:
     if registry.blob_exists({"digest": blob.digest}, registry.container):
         report.info("blob.found", digest=blob.digest)
         return
-    # One that was forgotten in the middle begins anew, as long as patience lasts.
-    for pause in (*registry.patience.pauses(), None):
-        if _upload(registry, blob):
-            report.info("blob.pushed", digest=blob.digest, bytes=blob.size)
-            return
+    # Patience counts from the first time that it was forgotten: a large one may take longer.
+    pauses = None
+    while not _upload(registry, blob):
         report.info("blob.interrupted", digest=blob.digest)
-        if pause is not None:
-            registry.patience.pause(pause)
-    raise answers.unreachable(registry.reference.host, "it forgets uploads in the middle")
+        pauses = pauses or registry.patience.pauses()
+        pause = next(pauses, None)
+        if pause is None:
+            raise answers.unreachable(registry.reference.host, "it forgets uploads in the middle")
+        registry.patience.pause(pause)
+    report.info("blob.pushed", digest=blob.digest, bytes=blob.size)
 
 
 def begin(registry: Registry) -> str:
