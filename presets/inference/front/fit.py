@@ -58,7 +58,7 @@ def check_adapters(model: Weights, folder: Path, names: Iterable[str]) -> None:
 
         shapes = model_shapes(model)
     except ImportError as error:
-        log.LOG.warning("adapters.unchecked", reason=str(error))
+        log.warning("adapters.unchecked", reason=str(error))
         return
     for name in names if shapes else ():
         try:
@@ -95,7 +95,7 @@ def model_shapes(weights: Weights) -> Shapes:
             return plainly(shapes_of(kept(weights)))
         return told(weights)
     except (OSError, errors.HTTPError, *unknown) as error:
-        log.LOG.warning("adapters.unchecked", reason=f"{type(error).__name__}: {error}")
+        log.warning("adapters.unchecked", reason=f"{type(error).__name__}: {error}")
         return {}
 
 

@@ -48,9 +48,11 @@ class Log:
         """Say that something changed."""
         self._logger.info(event, extra={"keys": keys})
 
-    def warning(self, event: str, **keys: object) -> None:
-        """Say that something went wrong which is tried again."""
-        self._logger.warning(event, extra={"keys": keys})
+    def warning(
+        self, event: str, *, exception: BaseException | None = None, **keys: object
+    ) -> None:
+        """Say that something went wrong which is tried again, or may be the asker's mistake."""
+        self._logger.warning(event, extra={"keys": keys}, exc_info=exception)
 
     def error(self, event: str, *, exception: BaseException | None = None, **keys: object) -> None:
         """Say that something went wrong for good, with its traceback where there is one."""

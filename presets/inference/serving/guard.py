@@ -55,8 +55,10 @@ class Guard:
         except Exception as error:
             # Starlette itself would answer outside of what adds the id.
             answer = None if marked.has_begun else await fault(scope, error)
-            if answer is None or answer.status_code >= FAULT:
-                log.error("request.failed", request_id=id, exception=error)
+            # vLLM calls every ValueError and TypeError the client's, its own ones too.
+            is_ours = answer is None or answer.status_code >= FAULT
+            tell = log.error if is_ours else log.warning
+            tell("request.failed", request_id=id, exception=error)
             if answer is None:
                 raise
             await answer(scope, receive, marked)

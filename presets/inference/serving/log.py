@@ -7,7 +7,7 @@ import logging
 from process.log import Log
 
 LOG = Log("serving")
-info, error = LOG.info, LOG.error
+info, warning, error = LOG.info, LOG.warning, LOG.error
 
 
 def configure(level: str) -> None:

@@ -5,7 +5,8 @@ its one running text. On standard input a JSON list of `[path, body, headers]`, 
 with POST, or with GET where the body is "", and on standard output a JSON list of `[status,
 headers, body]` in the same order; then a list of two pages of metrics, before and after. The server
 answers with what it got once each question was taken or refused; its key is `secret`. A body that
-is null ends amid a question, by the client's leaving: null is its answer.
+is null ends amid a question, by the client's leaving: null is its answer. The log is on standard
+error, as the program before vLLM sets it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pydantic import BaseModel, ConfigDict
 sys.path.insert(0, str(Path("presets/inference").absolute()))
 
 from front.app import Front
+from serving import log
 
 
 class Asked(BaseModel):
@@ -165,4 +167,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    log.configure("warning")
     asyncio.run(main())

@@ -215,8 +215,10 @@ def test_a_queue_of_no_length_ends_the_start(capsys: pytest.CaptureFixture[str])
     assert "--max-queue" in capsys.readouterr().err
 
 
-def said(*asked: tuple[str, str | None, dict[str, str]], queue: int = 8) -> Any:
-    """Status, headers and body of each question, all asked at once, and metrics by their side."""
+def run(
+    *asked: tuple[str, str | None, dict[str, str]], queue: int = 8
+) -> subprocess.CompletedProcess[str]:
+    """The server, once each question, all asked at once, was answered."""
     done = subprocess.run(
         [str(inference_python()), str(Path(__file__).with_name("fronted.py"))],
         input=json.dumps(asked),
@@ -226,7 +228,12 @@ def said(*asked: tuple[str, str | None, dict[str, str]], queue: int = 8) -> Any:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return done
+
+
+def said(*asked: tuple[str, str | None, dict[str, str]], queue: int = 8) -> Any:
+    """Status, headers and body of each question, all asked at once, and metrics by their side."""
+    return json.loads(run(*asked, queue=queue).stdout)
 
 
 KEY = {"authorization": "Bearer secret"}
@@ -279,15 +286,20 @@ def test_a_field_without_effect_is_refused_with_what_has_it() -> None:
 
 
 @pytest.mark.timeout(60)
-def test_what_the_server_behind_says_of_an_error_has_the_id_too() -> None:
-    (wrong, other), _ = said(
+def test_what_the_server_behind_says_of_an_error_and_the_log_have_the_id_too() -> None:
+    done = run(
         (TEXT, '{"prompt": "nonsense"}', {**KEY, "x-request-id": "mine"}),
         (TEXT, '{"prompt": "a"}', KEY),
     )
+    (wrong, other), _ = json.loads(done.stdout)
+    (line,) = [json.loads(text) for text in done.stderr.splitlines()]
 
     assert (wrong[0], wrong[1]["x-request-id"]) == (400, "mine")
     assert wrong[2] == {"error": {"message": "nonsense"}}
     assert other[0] == 200
+    assert (line["level"], line["event"]) == ("warning", "request.failed")
+    assert line["request_id"] == "mine"
+    assert line["exception"].endswith("ValueError: nonsense")
 
 
 @pytest.mark.timeout(60)
