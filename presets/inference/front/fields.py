@@ -11,9 +11,11 @@ from pydantic import BaseModel
 INSTEAD: Mapping[str, str] = {
     "request_id": "send the header X-Request-Id",
     "return_token_offsets": "ask for return_token_ids",
+    "return_assistant_tokens_mask": "ask apply_chat_template of the model's tokenizer",
 }
 """Fields that vLLM 0.25 knows and that change nothing here, and what does: every request has an id
-among its headers, which counts; offsets are answered on paths that are not in our contract."""
+among its headers, which counts; offsets and masks are answered on paths that are not in our
+contract."""
 
 
 def fields_of(content: bytes) -> Mapping[str, object]:

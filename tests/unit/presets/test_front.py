@@ -64,6 +64,7 @@ def test_the_first_field_that_is_not_known_is_named(body: str, field: str) -> No
         ('{"return_token_offsets": true}', "return_token_offsets"),
         ('{"return_token_offsets": false}', ""),
         ('{"return_token_offsets": null, "return_token_ids": true}', ""),
+        ('{"return_assistant_tokens_mask": true}', "return_assistant_tokens_mask"),
     ],
 )
 def test_a_field_that_is_known_and_changes_nothing_is_named(body: str, field: str) -> None:
