@@ -6,6 +6,7 @@ import re
 import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import requests
 
@@ -16,6 +17,8 @@ from oci.refusals import Denied, Missing, Refused, Unreachable, Untrusted
 _LIMIT = 300
 _WAITED = re.compile(r"timed out\.(?: \((?P<what>connect|read) timeout=(?P<seconds>[\d.]+)\))?")
 """How urllib3 says that it has waited in vain; in the middle of an answer it names no time."""
+_ASKED = re.compile(r"\bhost='([^']+)'|Connection to (\S+) timed out")
+"""How urllib3 names whom it has asked: the host, or the proxy on the way to it."""
 
 
 def refusal(
@@ -58,8 +61,21 @@ def retry_after(response: requests.Response) -> float:
     return float(asked) if asked.isdigit() else 0.0
 
 
-def cause(error: BaseException) -> str:
-    """The innermost reason of a failed request, which is the one that says something."""
+def cause(error: BaseException, named: str) -> str:
+    """The innermost reason of a failed request, which is the one that says something.
+
+    Args:
+        error: how the request failed.
+        named: host or address that the message names; another that was asked in the end, by a
+            redirect, for a token or through a proxy, is added.
+    """
+    asked = _asked(error)
+    known = urlsplit(named if "//" in named else f"//{named}").hostname
+    return _reason(error) + (f" (asked: {asked})" if asked and asked != known else "")
+
+
+def _reason(error: BaseException) -> str:
+    """What kept the innermost request from an answer."""
     found = _innermost(error)
     waited = _WAITED.search(str(found))
     if waited is None:
@@ -88,15 +104,24 @@ def _innermost(error: BaseException) -> BaseException:
     return _innermost(inner) if isinstance(inner, BaseException) else error
 
 
+def _asked(error: BaseException) -> str:
+    """The host that did not answer; "" where nobody says."""
+    named = _ASKED.search(str(_innermost(error)))
+    if named:
+        return str(named[named.lastindex or 0])
+    request = getattr(error, "request", None)
+    return urlsplit(request.url).hostname or "" if request is not None else ""
+
+
 def failure(host: str, error: BaseException) -> Refused:
     """A request that got no answer."""
-    return untrusted(host, error) if is_untrusted(error) else unreachable(host, cause(error))
+    return untrusted(host, error) if is_untrusted(error) else unreachable(host, cause(error, host))
 
 
 def untrusted(host: str, error: BaseException) -> Untrusted:
     """A certificate that nobody here trusts."""
     return Untrusted(
-        f"the certificate of {host} is not trusted: {cause(error)}",
+        f"the certificate of {host} is not trusted: {cause(error, host)}",
         "have the operator's --ca-bundle name a ConfigMap whose key ca.crt holds its authority",
     )
 

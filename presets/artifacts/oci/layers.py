@@ -107,7 +107,7 @@ def _fetch_more(registry: Registry, layer: Layer, target: Path) -> str | None:
             with target.open(mode) as file:
                 _copy(response, file, layer)
         except requests.exceptions.RequestException as error:
-            return answers.cause(error)
+            return answers.cause(error, registry.reference.host)
     return None if target.stat().st_size >= layer.size else "the answer ended early"
 
 

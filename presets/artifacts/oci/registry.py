@@ -226,7 +226,7 @@ class Registry(OrasRegistry):  # type: ignore[misc]  # oras has no types
             verify=self._trust,
         )
         if answer.status_code in BUSY:
-            raise requests.exceptions.ConnectionError(answers.words(answer))
+            raise requests.exceptions.ConnectionError(answers.words(answer), response=answer)
         if answer.status_code != HTTPStatus.OK:
             return None
         token = answer.json().get("token") or answer.json().get("access_token")

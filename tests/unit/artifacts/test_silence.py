@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 from oci.check import check
 from oci.desk import Desk
 from oci.item import Item
-from oci.registry import Patience
+from oci.reference import Reference
+from oci.refusals import Unreachable
+from oci.registry import Patience, Registry
 
 from tests.ociregistry import OciRegistry, oci_registry
 from tests.silence import HALF, silent
 from tests.unit.artifacts.carrier import Carrier, an_adapter
+from tests.wayout import http_server
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -82,14 +87,14 @@ def test_what_was_not_looked_at_for_want_of_time_is_named(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("begun", "said"),
-    [(b"", "it gave no answer within 1 s"), (HALF, "it fell silent in the middle of its answer")],
+    [(b"", "it gave no answer within 3 s"), (HALF, "it fell silent in the middle of its answer")],
 )
 def test_a_server_of_data_that_hangs_is_told_too(carrier: Carrier, begun: bytes, said: str) -> None:
     with silent(begun=begun) as address:
         url = f"http://{address}/train.json"
         item = {"field": "tuning.input.urls[0]", "kind": "url", "url": url}
 
-        done = carrier.run("check", item, retry_seconds=1)
+        done = carrier.run("check", item, retry_seconds=3)
 
     assert done.code == 1
     assert done.note.startswith(f"tuning.input.urls[0]: {url}: {url} cannot be reached: {said}: ")
@@ -119,3 +124,45 @@ async def test_a_registry_that_stands_still_for_a_while_costs_nothing_but_that(
     assert refused.code == 1
     assert "it gave no answer within 1 s" in refused.note
     assert done.code == 0, done.note
+
+
+@pytest.mark.parametrize("path", ["elsewhere", "token"])
+def test_another_host_than_the_named_one_is_told_where_that_is_silent(
+    carrier: Carrier, path: str
+) -> None:
+    with silent() as mute, http_server(leading(mute.replace("127.0.0.1", "localhost"))) as url:
+        item = {"field": "tuning.input.urls[0]", "kind": "url", "url": f"{url}/{path}"}
+        reference = Reference.parse(f"{urlsplit(url).netloc}/team/a:1")
+        registry = Registry(reference, (), patience=Patience(1))
+        registry.prefix = "http"
+
+        done = carrier.run("check", item, retry_seconds=1)
+        with pytest.raises(Unreachable) as refused:
+            registry.do_request(registry.url(path))
+
+    words = "cannot be reached: it gave no answer within 1 s (asked: localhost): check"
+    assert (words in done.note) == (path == "elsewhere")
+    assert f"{reference.host} {words}" in str(refused.value)
+
+
+def leading(mute: str) -> type[BaseHTTPRequestHandler]:
+    """Handler of a server that leads to another, which is silent."""
+
+    class Leading(BaseHTTPRequestHandler):
+        """Sends everybody away."""
+
+        def do_GET(self) -> None:
+            """For a token, or for the thing itself."""
+            if self.path.endswith("/token"):
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", f'Bearer realm="http://{mute}/",service="s"')
+            else:
+                self.send_response(307)
+                self.send_header("Location", f"http://{mute}/blob.json")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    return Leading
