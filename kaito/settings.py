@@ -10,8 +10,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from kaito.api.nodeclaim import NODE_CLASS_GROUP, NODE_CLASS_KIND
 from kaito.kube import VERSION, flags
@@ -81,6 +82,12 @@ class Settings(ProcessSettings):
         default=False,
         description="whether pods ask no hub: presets whose weights come from there are refused",
     )
+
+    @field_serializer("https_proxy", "hub_endpoint", when_used="json")
+    def _without_account(self, address: str) -> str:
+        """An address as a log may show it."""
+        parts = urlsplit(address)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
     @property
     def new_node_class(self) -> str | None:

@@ -141,3 +141,16 @@ def test_a_cloud_is_one_whose_instance_types_are_known(cloud: str) -> None:
 
     assert (Settings().presets_dir / "skus" / f"{chosen}.yaml").is_file()
     assert refused("--cloud", "gcp") == 2
+
+
+def test_what_is_logged_of_the_settings_holds_no_account() -> None:
+    chosen = Settings(
+        https_proxy="http://me:secret@proxy.example:3128",
+        hub_endpoint="https://me:secret@hub.example/mirror",
+    )
+
+    logged = chosen.model_dump(mode="json")
+
+    assert logged["https_proxy"] == "http://proxy.example:3128"
+    assert logged["hub_endpoint"] == "https://hub.example/mirror"
+    assert dict(chosen.carrier.environment)["HTTPS_PROXY"] == chosen.https_proxy
