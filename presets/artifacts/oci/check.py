@@ -16,7 +16,6 @@ from oci.address import shown
 from oci.dataset import HEAD_BYTES, below_data, form_of, is_named
 from oci.desk import Desk
 from oci.gate import check_opened
-from oci.hub import is_below
 from oci.item import FieldRefused, Item, naming
 from oci.layers import members
 from oci.manifests import contents
@@ -115,21 +114,10 @@ def _check_push(desk: Desk, item: Item) -> None:
 
 def _check_url(desk: Desk, item: Item) -> None:
     """It answers, and what it begins with is parquet or JSON."""
-    if desk.hub.is_offline and is_below(item.url):
-        raise Refused(
-            "the operator's --hub-offline lets no pod ask the hub",
-            "unset it (--hub-endpoint names a mirror), or use tuning.input.image or volumeSource",
-        )
-    url = desk.hub.address(item.url)
+    url = desk.hub.data_address(item.url)
     server = "its server" if url == item.url else f"the hub's mirror, at {shown(url)},"
     try:
-        with requests.get(
-            url,
-            headers={"Range": f"bytes=0-{HEAD_BYTES - 1}"},
-            stream=True,
-            timeout=desk.patience.timeouts,
-            verify=desk.trust or True,
-        ) as response:
+        with desk.asked("GET", url, {"Range": f"bytes=0-{HEAD_BYTES - 1}"}) as response:
             if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
                 raise Refused(
                     f"{server} answers {answers.words(response)}",

@@ -1,15 +1,17 @@
-"""What all verbs share: the secrets, the trust and the patience that registries are asked with."""
+"""What all verbs share: the secrets, the trust and the patience that everybody is asked with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import requests
 
 from oci.accounts import accounts_for
 from oci.hub import PUBLIC, Hub
 from oci.reference import Reference
-from oci.registry import Patience, Registry
+from oci.registry import Patience, Registry, patiently
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +41,22 @@ class Desk:
         reference = Reference.parse(image)
         accounts = accounts_for(reference, [self.secrets / name for name in secrets])
         return Registry(reference, accounts, trust=self.trust, patience=self.patience)
+
+    def asked(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+        """The answer of an address that is no registry's; its body comes as it is read.
+
+        Raises:
+            RequestException: there is none, and patience is over.
+        """
+        return patiently(
+            self.patience,
+            lambda: requests.request(
+                method,
+                url,
+                headers=headers,
+                stream=True,
+                allow_redirects=method != "HEAD",
+                timeout=self.patience.timeouts,
+                verify=self.trust or True,
+            ),
+        )

@@ -30,12 +30,7 @@ def check_opened(desk: Desk, item: Item) -> None:
     url = desk.hub.address(item.url)
     hub = "the hub" if url == item.url else f"the hub's mirror, at {shown(url)},"
     try:
-        with requests.head(
-            url,
-            headers=headers,
-            timeout=desk.patience.timeouts,
-            verify=desk.trust or True,
-        ) as response:
+        with desk.asked("HEAD", url, headers) as response:
             status, said = response.status_code, _words(response)
     except requests.exceptions.RequestException as error:
         raise answers.failure(shown(url), error) from error

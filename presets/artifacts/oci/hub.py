@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+from oci.refusals import Refused
+
 HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 """By which the public hub is written in addresses."""
 
@@ -35,6 +37,20 @@ class Hub:
             return url
         parts = urlsplit(url)
         return f"{self.endpoint}{urlunsplit(('', '', parts.path, parts.query, ''))}"
+
+    def data_address(self, url: str) -> str:
+        """The address to ask for a file of data.
+
+        Raises:
+            Refused: it is one of the hub's, which may not be asked.
+        """
+        if self.is_offline and is_below(url):
+            raise Refused(
+                "the operator's --hub-offline lets no pod ask the hub",
+                "unset it (--hub-endpoint names a mirror), or use tuning.input.image or"
+                " volumeSource",
+            )
+        return self.address(url)
 
 
 PUBLIC = Hub()
