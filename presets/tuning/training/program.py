@@ -10,7 +10,9 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from oci.address import shown
 from oci.hub import Hub
+from oci.refusals import Refused
 from oci.trust import trusted
 
 from training import config, log, note
@@ -105,7 +107,7 @@ class Run:
         trained = finished(chosen.work_folder, chosen.run_id)
         if trained is None:
             output.restore()
-            addresses = [self._hub.address(one) for one in chosen.addresses]
+            addresses = _addresses(chosen.addresses, self._hub)
             fetch(addresses, chosen.data_folder, limit_bytes=chosen.data_limit_bytes)
             # Told at once: the libraries that read the rows take seconds to import.
             grouped(data_files(chosen.data_folder))
@@ -158,6 +160,23 @@ class Run:
         self._interrupted.set()
         if self._training is None or not self._training.is_under_way:
             finish(INTERRUPTED)
+
+
+def _addresses(urls: Sequence[str], hub: Hub) -> list[str]:
+    """The addresses to ask for the data.
+
+    Raises:
+        Failure: one is the hub's, which may not be asked.
+    """
+    found = []
+    for number, url in enumerate(urls):
+        try:
+            found.append(hub.data_address(url))
+        except Refused as refused:
+            raise Failure(
+                Kind.DATA_UNAVAILABLE, f"tuning.input.urls[{number}]: {shown(url)}: {refused}"
+            ) from refused
+    return found
 
 
 def _configuration(chosen: Settings) -> TrainingConfig:

@@ -97,6 +97,20 @@ def test_data_below_the_hub_come_from_its_mirror(tmp_path: Path) -> None:
     assert asked == [path]
 
 
+def test_data_below_the_hub_are_refused_offline(tmp_path: Path) -> None:
+    url = "https://huggingface.co/datasets/team/tiny/resolve/main/train.jsonl"
+    with http_server(Page) as outside:
+        told = {"HF_ENDPOINT": outside, "HF_HUB_OFFLINE": "1"}
+        note, log = trained(tmp_path / "one", f"{url}?sig=hidden", **told)
+        _, elsewhere = trained(tmp_path / "two", f"{outside}/a.jsonl", **told)
+
+    assert (note["reason"], note["lasting"]) == ("DataUnavailable", True)
+    assert note["message"].startswith(f"tuning.input.urls[0]: {url}: the operator's --hub-offline")
+    assert "hidden" not in f"{note}{log}"
+    assert "data.downloaded" not in [entry["event"] for entry in log]
+    assert "data.downloaded" in [entry["event"] for entry in elsewhere]
+
+
 def test_without_the_bundle_the_certificate_is_said_to_be_the_reason(tmp_path: Path) -> None:
     with https_server(tmp_path / "outside", Page) as outside:
         note, _ = trained(tmp_path / "one", f"{outside.url}/a.jsonl")
