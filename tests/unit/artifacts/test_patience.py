@@ -59,7 +59,8 @@ async def test_a_push_outlives_a_registry_that_stops_in_the_middle(
         return stuck_at * MEBIBYTE in fragile.upload_sizes()
 
     assert process.stderr
-    begun = await process.stderr.readuntil(b'"blob.progressed"')
+    # Answered, not only on the disk: else the push does not know of its first chunk.
+    begun = await process.stderr.readuntil(b'"bytes": %d' % (8 * MEBIBYTE))
     await until("the middle of the push", stuck)
     await fragile.stop()
     await fragile.start()
