@@ -1,4 +1,4 @@
-"""A layer that stalls on its way: it goes on where it stood, as long as patience lasts."""
+"""Layers that stall on their way, down and up: they go on, as long as patience lasts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from oci.manifests import Layer
 from oci.reference import Reference
 from oci.refusals import Unreachable
 from oci.registry import Patience, Registry
+from oci.upload import Blob, upload_blob
 
 from tests.wayout import http_server
 
@@ -98,6 +99,47 @@ def test_a_registry_that_never_comes_further_than_once_is_not_asked_for_ever(
 
     # One try, and five after pauses of 1/4, 1/2, 1, 2 and 4 seconds.
     assert len(asked) == 6
+
+
+def test_an_upload_that_is_always_forgotten_is_given_up_by_the_time_that_it_took(
+    tmp_path: Path,
+) -> None:
+    begun: list[str] = []
+
+    class Forgetful(BaseHTTPRequestHandler):
+        """Begins every upload, and knows none."""
+
+        def do_HEAD(self) -> None:
+            """No blob is there."""
+            self._answer(404)
+
+        def do_POST(self) -> None:
+            """An upload begins."""
+            begun.append(self.path)
+            self._answer(202)
+
+        def do_PATCH(self) -> None:
+            """It is forgotten."""
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(404)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+        def _answer(self, status: int) -> None:
+            self.send_response(status)
+            self.send_header("Location", f"/v2/team/a/blobs/uploads/{len(begun)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    (tmp_path / "blob").write_bytes(b"blob")
+    # Every upload takes ten seconds, by this clock.
+    patience = Patience(5, pause=lambda _: None, clock=lambda: 10.0 * len(begun))
+    with http_server(Forgetful) as url, pytest.raises(Unreachable) as refused:
+        upload_blob(registry(urlsplit(url).netloc, patience), Blob.of(tmp_path / "blob"))
+
+    assert "it forgets uploads in the middle" in str(refused.value)
+    assert len(begun) == 2
 
 
 @pytest.mark.parametrize(
