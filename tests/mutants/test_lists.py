@@ -19,7 +19,7 @@ UNIT = {
 """Where a list's tests are."""
 CHANGED = ("kaito", "provisioner", "tests/unit", "tests/virtual")
 LINKED = ("hack", "presets", "manifests", "pyproject.toml")
-LIMIT_SECONDS = 300
+LIMIT_SECONDS = 600
 
 pytestmark = pytest.mark.timeout(LIMIT_SECONDS + 20)
 
