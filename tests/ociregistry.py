@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import resource
 import signal
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+import aiohttp
 
 from hack.cluster.cache import cache_folder
 from hack.cluster.layout import Layout
@@ -18,6 +22,8 @@ from hack.cluster.process import Process
 from hack.cluster.registry.binary import registry_program
 from hack.cluster.registry.server import PROGRAM, address, credentials, furnish
 from hack.cluster.slots import free_ports, held_slot
+
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 class OciRegistry:
@@ -79,6 +85,24 @@ class OciRegistry:
         content = credentials(self.layout, **({"password": password} if password else {}))
         (folder / ".dockerconfigjson").write_text(content)
         return folder
+
+    def login(self) -> str:
+        """User and password as HTTP sends them."""
+        account = json.loads(credentials(self.layout))["auths"][self.address]
+        return base64.b64encode(f"{account['username']}:{account['password']}".encode()).decode()
+
+    async def manifest(self, reference: str) -> bytes:
+        """The index that it has under a digest, as it sends it."""
+        name, _, digest = reference.partition("@")
+        path = f"https://{self.address}/v2/{name.partition('/')[2]}/manifests/{digest}"
+        headers = {"Accept": INDEX, "Authorization": f"Basic {self.login()}"}
+        trust = ssl.create_default_context(cafile=str(self.authority))
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(path, headers=headers, ssl=trust) as got,
+        ):
+            assert got.status == 200, await got.text()
+            return await got.read()
 
     def _part(self) -> Part:
         first = waves(self.layout, USUAL)[0]

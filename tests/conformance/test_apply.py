@@ -11,7 +11,7 @@ from kaito.kube.client import Client
 from kaito.kube.errors import Conflict
 from kaito.kube.kinds import LEASES
 from kaito.kube.objects import Ref
-from tests.conformance.test_writes import machine, name, settings, wire
+from tests.conformance.objects import machine, name, settings, wire
 from tests.virtual.kinds import CONFIG_MAPS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]

@@ -17,7 +17,7 @@ from kaito.kube.client import Client
 from kaito.kube.errors import Expired, NotFound
 from kaito.kube.objects import Ref
 from tests.conformance.conftest import Server
-from tests.conformance.test_writes import machine, name, settings
+from tests.conformance.objects import machine, name, settings
 from tests.virtual.kinds import CONFIG_MAPS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,33 +10,9 @@ from kaito.api.machine import MACHINES
 from kaito.kube.client import Client
 from kaito.kube.errors import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 from kaito.kube.objects import Ref
-from tests.virtual.kinds import CONFIG_MAPS
+from tests.conformance.objects import machine, name
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
-
-
-def name() -> str:
-    """A name that nobody has."""
-    return f"n{uuid4().hex[:12]}"
-
-
-def machine(name: str, **metadata: object) -> dict[str, Any]:
-    """A small valid Machine."""
-    return {
-        "metadata": {"name": name, **metadata},
-        "spec": {"machineTemplateRef": {"name": "t"}, "requirements": []},
-    }
-
-
-def settings(name: str, **data: str) -> dict[str, Any]:
-    """A ConfigMap."""
-    return {"metadata": {"name": name, "namespace": "default"}, "data": data}
-
-
-async def wire(client: Client, ref: Ref) -> Any:
-    """A ConfigMap or, without a namespace, a Machine, as the server has it."""
-    resource = CONFIG_MAPS if ref.namespace else MACHINES
-    return await client.request("GET", resource.path(ref))
 
 
 async def test_a_created_object_has_a_uid_a_version_and_generation_one(client: Client) -> None:

@@ -19,8 +19,8 @@ from provisioner.azure.agentpool import body
 from provisioner.controllers.machine.kinds import MACHINE, NODE_CLAIM
 from provisioner.controllers.machine.order import order
 from tests.bystander import Bystander, until
+from tests.delivery.overlays import MANIFESTS, is_bare
 from tests.delivery.pages import ROOT, sample
-from tests.delivery.test_overlays import MANIFESTS, is_bare
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -16,7 +16,7 @@ import yaml
 from hack.cluster.cache import cache_folder
 from hack.monitoring.kinds import kinds
 from tests.bystander import Bystander, Json, until
-from tests.delivery.test_overlays import MANIFESTS, emptied, is_bare, is_served, rendered
+from tests.delivery.overlays import MANIFESTS, emptied, is_bare, is_served, rendered
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
 

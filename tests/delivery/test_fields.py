@@ -11,8 +11,8 @@ import yaml
 
 from hack import fields
 from tests.bystander import Bystander, Json, until
+from tests.delivery.overlays import MANIFESTS
 from tests.delivery.pages import sample
-from tests.delivery.test_overlays import MANIFESTS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
 

@@ -19,8 +19,8 @@ from hack.cluster.cache import cache_folder
 from hack.cluster.state import fresh_home
 from tests.bystander import NAMESPACE, WORKSPACE, Bystander, Json, holds, run, until
 from tests.delivery.installation import BEGINS, PAGE
+from tests.delivery.overlays import INSTALLED_BY, filling, installing
 from tests.delivery.pages import ROOT, Block, Typist, block, blocks, sample
-from tests.delivery.test_overlays import INSTALLED_BY, filling, installing
 from tests.delivery.traces import Traces, kinds, left, named, traces
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]

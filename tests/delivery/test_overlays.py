@@ -17,22 +17,23 @@ from kaito.catalog.catalog import read_catalog
 from kaito.settings import Settings
 from kaito.sizing.verdicts import verdicts
 from tests.bystander import Bystander, Finished, Json, run, until
-from tests.delivery.pages import Block, block, sample
+from tests.delivery.overlays import (
+    DEFINITIONS,
+    INSTALLED_BY,
+    MANIFESTS,
+    emptied,
+    filling,
+    installing,
+    is_bare,
+    is_served,
+    rendered,
+)
+from tests.delivery.pages import sample
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
 
-MANIFESTS = Path(__file__).parents[2] / "manifests"
-INSTALLED_BY = {
-    "aks": "docs/guides/aks.md",
-    "airgapped": "docs/guides/air-gapped.md",
-    "byo": "docs/guides/own-nodes.md",
-    "karpenter": "docs/guides/own-nodes.md",
-    "local": "",
-}
-"""The guide whose line applies each overlay; the local one is hack/local's."""
 OURS = "app.kubernetes.io/part-of=kaito"
 OPERATOR = "app.kubernetes.io/component!=crd"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEFINITION = f"{DEFINITIONS}/workspaces.kaito.sh"
 APART = {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
 PEOPLE = {"kaito-view", "kaito-edit", "kaito-nodes-view", "kaito-metrics-reader"}
@@ -60,25 +61,6 @@ class Installed:
         return [each for each in self.objects if each["kind"] in kinds]
 
 
-async def rendered(server: Bystander, path: str) -> tuple[Json, ...]:
-    """The objects of a kustomization."""
-    built = await server.kubectl("kustomize", path)
-    assert built.code == 0, built.errors
-    return tuple(yaml.safe_load_all(built.output))
-
-
-def installing(overlay: str) -> Block:
-    """The line that a guide has a reader type for an overlay, which is applied as it is."""
-    begins = f"kubectl apply -k manifests/overlays/{overlay}\n"
-    page = INSTALLED_BY[overlay]
-    return block(page, begins) if page else Block("hack/local", begins)
-
-
-def filling() -> Block:
-    """The lines that write what Azure has told into the overlay for AKS."""
-    return block(INSTALLED_BY["aks"], "cat > ")
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="package", params=INSTALLED_BY)
 async def installed(empty: Bystander, request: pytest.FixtureRequest) -> AsyncIterator[Installed]:
     """One overlay after the other, each by one `kubectl apply -k`."""
@@ -91,40 +73,6 @@ async def installed(empty: Bystander, request: pytest.FixtureRequest) -> AsyncIt
     assert gone.code == 0, gone.errors
     await until("the namespaces to be gone", lambda: emptied(empty))
     await until("the definitions to be gone", lambda: is_bare(empty))
-
-
-async def emptied(server: Bystander) -> bool:
-    """Do the controller manager's part for namespaces: nothing is in them any more."""
-    spaces = [
-        each["metadata"]["name"]
-        for each in await server.items("/api/v1/namespaces")
-        if each["metadata"]["name"].startswith("kaito-")
-    ]
-    for name in spaces:
-        body = json.dumps({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})
-        await server.kubectl(
-            "replace", "--raw", f"/api/v1/namespaces/{name}/finalize", "-f", "-", stdin=body
-        )
-    return not spaces
-
-
-async def is_bare(server: Bystander) -> bool:
-    """Whether it has only its own Kinds: a definition outlives its deletion for a moment."""
-    return not await server.items(DEFINITIONS)
-
-
-async def is_served(server: Bystander) -> bool:
-    """Whether each definition's Kind can be listed.
-
-    A definition that is deleted earlier stays for minutes: the API server tries in a quick
-    row to list what is left of the Kind, and then waits longer each time.
-    """
-    for each in await server.items(DEFINITIONS):
-        (version,) = [one["name"] for one in each["spec"]["versions"] if one["storage"]]
-        names = each["spec"]["names"]
-        if not await server.get(f"/apis/{each['spec']['group']}/{version}/{names['plural']}"):
-            return False
-    return True
 
 
 async def test_one_apply_on_an_empty_cluster_is_enough(installed: Installed) -> None:

@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from tests.bystander import Bystander, Finished, quick_start, run, until
 from tests.delivery.model import Model
+from tests.delivery.overlays import MANIFESTS
 from tests.delivery.terminal import Terminal
-from tests.delivery.test_overlays import MANIFESTS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]
 

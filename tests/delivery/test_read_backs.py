@@ -24,7 +24,7 @@ from kaito.kube.resource import Resource
 from kaito.kube.writer import Writer
 from tests.bystander import Bystander, until
 from tests.claims import MACHINE, NODE_CLAIM
-from tests.delivery.test_overlays import MANIFESTS, emptied, is_bare, is_served
+from tests.delivery.overlays import MANIFESTS, emptied, is_bare, is_served
 from tests.excused import AFTER_A_LOSS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(400)]

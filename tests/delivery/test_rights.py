@@ -11,8 +11,8 @@ import yaml
 
 from hack import rights
 from tests.bystander import Bystander
+from tests.delivery.overlays import MANIFESTS, rendered
 from tests.delivery.pages import ROOT, sample
-from tests.delivery.test_overlays import MANIFESTS, rendered
 from tests.rights import RBAC, Right, granted
 
 PAGE = (ROOT / "docs/reference/rights.md").read_text()

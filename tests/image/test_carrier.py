@@ -20,8 +20,7 @@ from hack.images.pins import RELEASED, pin
 from hack.images.registry import push
 from hack.images.sandbox import Sandbox
 from tests.image import bills
-from tests.image.kustomize import rendered
-from tests.image.test_release import DIGEST, login, manifest, overlays
+from tests.image.kustomize import DIGEST, overlays, rendered
 from tests.ociregistry import OciRegistry, oci_registry
 from tests.rules.tree import ROOT
 from tests.unit.artifacts.carrier import Carrier, an_adapter
@@ -106,7 +105,7 @@ async def test_it_is_pushed_and_found_by_its_digest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     account = tmp_path / "auth.json"
-    account.write_text(json.dumps({"auths": {registry.address: {"auth": login(registry)}}}))
+    account.write_text(json.dumps({"auths": {registry.address: {"auth": registry.login()}}}))
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(account))
     trust = tmp_path / "trust"
     trust.mkdir()
@@ -117,7 +116,7 @@ async def test_it_is_pushed_and_found_by_its_digest(
 
     name, _, digest = reference.partition("@")
     assert name == f"{registry.address}/kaito/kaito-artifacts"
-    body = await manifest(registry, reference)
+    body = await registry.manifest(reference)
     assert digest == f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
 import shutil
-import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import aiohttp
 import pytest
 import pytest_asyncio
 import yaml
 
-from hack.cluster.registry.server import credentials
 from hack.images.architectures import ARCHITECTURES
 from hack.images.build import Workshop
 from hack.images.pins import RELEASED, pin
 from hack.images.registry import push
-from tests.image.kustomize import rendered
+from tests.image.kustomize import DIGEST, overlays, rendered
 from tests.ociregistry import OciRegistry, oci_registry
 from tests.rules.tree import ROOT
-
-INDEX = "application/vnd.oci.image.index.v1+json"
-DIGEST = "sha256:" + 64 * "a"
 
 
 @pytest_asyncio.fixture
@@ -36,29 +29,6 @@ async def registry(tmp_path: Path) -> AsyncIterator[OciRegistry]:
     home.mkdir()
     async with oci_registry(home) as found:
         yield found
-
-
-def overlays(folder: Path) -> Path:
-    """A copy of the manifests; returns its overlays."""
-    shutil.copytree(ROOT / "manifests", folder / "manifests")
-    return folder / "manifests" / "overlays"
-
-
-def login(registry: OciRegistry) -> str:
-    """User and password as HTTP sends them."""
-    account = json.loads(credentials(registry.layout))["auths"][registry.address]
-    return base64.b64encode(f"{account['username']}:{account['password']}".encode()).decode()
-
-
-async def manifest(registry: OciRegistry, reference: str) -> bytes:
-    """What the registry has under a digest, as it sends it."""
-    name, _, digest = reference.partition("@")
-    path = f"https://{registry.address}/v2/{name.partition('/')[2]}/manifests/{digest}"
-    headers = {"Accept": INDEX, "Authorization": f"Basic {login(registry)}"}
-    trust = ssl.create_default_context(cafile=str(registry.authority))
-    async with aiohttp.ClientSession() as http, http.get(path, headers=headers, ssl=trust) as got:
-        assert got.status == 200, await got.text()
-        return await got.read()
 
 
 async def test_one_digest_stands_for_both_architectures(
@@ -72,7 +42,7 @@ async def test_one_digest_stands_for_both_architectures(
     trust.mkdir()
     shutil.copy(registry.authority, trust / "ca.crt")
     account = tmp_path / "auth.json"
-    account.write_text(json.dumps({"auths": {registry.address: {"auth": login(registry)}}}))
+    account.write_text(json.dumps({"auths": {registry.address: {"auth": registry.login()}}}))
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(account))
 
     tag = f"{registry.address}/kaito/kaito:0.1.0"
@@ -80,7 +50,7 @@ async def test_one_digest_stands_for_both_architectures(
         workshop.storage, [built(each) for each in ARCHITECTURES], tag, certificates=trust
     )
 
-    body = await manifest(registry, reference)
+    body = await registry.manifest(reference)
     assert reference == f"{registry.address}/kaito/kaito@sha256:{hashlib.sha256(body).hexdigest()}"
     platforms = [each["platform"] for each in json.loads(body)["manifests"]]
     assert {(each["os"], each["architecture"]) for each in platforms} == {

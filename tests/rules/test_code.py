@@ -9,15 +9,12 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from tests.rules.tree import ALL, SHIPPED, Source, at, sources
+from tests.rules.tree import ACTING, ALL, SHIPPED, Source, at, sources
 
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
 EVENT = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*")
 LOGGING_DOOR = "kaito/kube/logs.py"
 """Where what libraries say through `logging` is led into structlog."""
-
-ACTING = {"__init__", "controller", "executor", "act", "report", "observe", "witness", "metrics"}
-"""Modules of a controller that do things, look at things or log; all others decide."""
 
 WORLD = ("aiohttp", "asyncio", "azure", "os", "random", "structlog", "time")
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rules.test_code import ACTING
-from tests.rules.tree import SHIPPED, Source, at, sources
+from tests.rules.tree import ACTING, SHIPPED, Source, at, sources
 
 LOOK = "Observed"
 

@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("kaito", "provisioner")
 ALL = (*SHIPPED, "presets", "hack", "tests")
+ACTING = {"__init__", "controller", "executor", "act", "report", "observe", "witness", "metrics"}
+"""Modules of a controller that do things, look at things or log; all others decide."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.test_hub import NAME, hub_of
+from tests.serving.hub import NAME, hub_of
 from tests.unit.presets.program import inference_python
 from tests.vllm.conftest import Server
 from tests.wayout import https_server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -117,3 +118,15 @@ def an_adapter(folder: Path, *, seed: int = 0, rank: int = 2, **config: object) 
     )
     (folder / "adapter_config.json").write_text(json.dumps({**CONFIG, "r": rank, **config}))
     return folder
+
+
+def run(command: list[str], **environment: str) -> tuple[int, list[Mapping[str, object]]]:
+    """Exit code and log of a command, with no more variables than these."""
+    done = subprocess.run(
+        command,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, [json.loads(line) for line in done.stderr.splitlines()]

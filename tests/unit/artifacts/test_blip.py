@@ -6,8 +6,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from tests.unit.artifacts.carrier import Carrier
-from tests.unit.artifacts.test_way import run
+from tests.unit.artifacts.carrier import Carrier, run
 from tests.wayout import http_server
 
 pytestmark = pytest.mark.timeout(120)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import ssl
-import subprocess
-from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -14,7 +10,7 @@ import pytest
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from kaito.settings import Settings
-from tests.unit.artifacts.carrier import Carrier, an_adapter
+from tests.unit.artifacts.carrier import Carrier, an_adapter, run
 from tests.wayout import http_server, https_server, proxy
 
 pytestmark = pytest.mark.timeout(60)
@@ -31,18 +27,6 @@ class Data(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
-
-
-def run(command: list[str], **environment: str) -> tuple[int, list[Mapping[str, object]]]:
-    """Exit code and log of a command, with no more variables than these."""
-    done = subprocess.run(
-        command,
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, [json.loads(line) for line in done.stderr.splitlines()]
 
 
 @pytest.mark.parametrize("verb", ["pull", "push", "check"])

@@ -11,7 +11,7 @@ from kaito.kube.client import Client
 from kaito.kube.objects import Ref
 from tests.unit.kube.apiserver import Api
 from tests.unit.kube.builders import THINGS, thing
-from tests.unit.kube.test_events import recording, sent, warn
+from tests.unit.kube.recorder import recording, sent, warn
 
 
 async def test_an_event_leaves_when_the_last_request_is_answered(api: Api, client: Client) -> None:

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 from azure.mgmt.containerservice.aio import ContainerServiceClient
 
-from hack.cluster import layout
-from provisioner.azure.client import API_VERSION, AksCloud, Cluster
-from provisioner.azure.credentials import Identity, credential
+from provisioner.azure.client import API_VERSION, AksCloud
 from provisioner.cloud import Instance, InstanceSpec, InstanceState
 from provisioner.controllers.machine.kinds import MACHINE
 from provisioner.controllers.machine.order import order
@@ -32,11 +30,10 @@ from provisioner.failures import (
 )
 from provisioner.turns import Turns
 from tests.unit.cluster.arm.conftest import Credentials, Server, credentials, server
+from tests.unit.provisioner.aks import aks
 from tests.unit.provisioner.builders import BORN, NAME, claim
 
 __all__ = ["credentials", "server"]
-
-SCOPE = "https://management.azure.com/.default"
 
 
 @pytest.fixture
@@ -44,15 +41,6 @@ async def cloud(server: Server, tmp_path: Path) -> AsyncIterator[AksCloud]:
     made = aks(server, tmp_path / "token")
     yield made
     await made.close()
-
-
-def aks(server: Server, token_file: Path, *, cluster: str = layout.CLUSTER_NAME) -> AksCloud:
-    ca_file = str(server.credentials.folder / "ca.crt")
-    identity = Identity(layout.TENANT_ID, layout.CLIENT_ID, str(token_file), server.url, ca_file)
-    where = Cluster(
-        layout.SUBSCRIPTION_ID, layout.RESOURCE_GROUP, cluster, server.url, SCOPE, ca_file
-    )
-    return AksCloud(where, credential(identity), call_seconds=5)
 
 
 def spec(name: str = NAME) -> InstanceSpec:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.unit.cluster.arm.conftest import Server, credentials, server
-from tests.unit.provisioner.test_aks_cloud import aks
+from tests.unit.provisioner.aks import aks
 
 __all__ = ["credentials", "server"]
 

@@ -16,8 +16,8 @@ import pytest
 from hack.cluster.arm.__main__ import settings as parsed_settings
 from hack.cluster.arm.exchange import Request
 from hack.cluster.arm.frontdoor import FrontDoor
+from tests.unit.cluster.arm.agentpool import PLACE, body, created
 from tests.unit.cluster.arm.conftest import Credentials, Server
-from tests.unit.cluster.arm.test_azure_sdk import PLACE, body, created
 
 POOLS = (
     "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/kaito-local"

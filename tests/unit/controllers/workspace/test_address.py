@@ -20,7 +20,8 @@ from kaito.kube.errors import Unavailable
 from kaito.kube.kinds import SERVICES
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.resource import Resource
-from tests.unit.controllers.workspace import test_group, test_preflight
+from tests.unit.controllers.workspace import group
+from tests.unit.controllers.workspace.adapters import LEGAL, adapted
 from tests.unit.controllers.workspace.bench import CLAIMS, REF, SERVICE, Bench
 from tests.unit.controllers.workspace.worlds import (
     CATALOG,
@@ -73,7 +74,7 @@ def test_a_service_is_due_as_soon_as_a_spec_is_accepted_and_not_by_the_plan() ->
 
 
 def test_a_service_that_is_there_is_not_made_again() -> None:
-    with_service = replace(observed(), service=test_group.services()["service"])
+    with_service = replace(observed(), service=group.services()["service"])
 
     assert addressed(with_service) == []
 
@@ -83,9 +84,9 @@ def test_a_service_that_is_there_is_not_made_again() -> None:
     [
         deleting(observed()),
         looked_at(workspace(inference={"preset": {"name": "unheard-of"}})),
-        looked_at(test_preflight.adapted(test_preflight.LEGAL)),
+        looked_at(adapted(LEGAL)),
         looked_at(workspace(inference=OF_ITS_OWN)),
-        test_group.seen(nodes=()),
+        group.seen(nodes=()),
         stalled(observed(), generation=1),
     ],
     ids=["goes", "refused", "adapters unseen", "a template", "may be a group", "stalled"],
@@ -122,7 +123,7 @@ def test_a_workspace_is_not_ready_before_its_address_is_there_and_nobody_is_told
 
 
 def test_services_of_a_group_are_made_by_the_plan_alone() -> None:
-    grouped = replace(test_group.seen(), is_addressed=True)
+    grouped = replace(group.seen(), is_addressed=True)
 
     assert created(grouped)[:2] == ["Service", "Service"]
 

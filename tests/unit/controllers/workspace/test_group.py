@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from kaito.api.reasons import Reason
-from kaito.catalog.catalog import Catalog
-from kaito.catalog.preset import Requirements
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.release import release_workload
@@ -22,44 +19,14 @@ from kaito.controllers.workspace.workload import (
     wanted_workload,
 )
 from kaito.kube.kinds import DEPLOYMENTS, STATEFULSETS, Deployment, Service, StatefulSet
-from kaito.workloads.headless import rendered_headless
-from kaito.workloads.service import rendered_service
+from tests.unit.controllers.workspace.group import seen, services
 from tests.unit.controllers.workspace.worlds import (
-    CATALOG,
     NOW,
-    PRESET,
     deleting,
     node,
     observed,
-    workspace,
 )
 from tests.unit.workloads.wire import at
-
-LARGE = Requirements(gpu_count=2, total_gpu_memory_gib=20, per_gpu_memory_gib=10)
-SPREAD = PRESET.model_copy(
-    update={
-        "images": (PRESET.image.model_copy(update={"parallel": "tensor", "runtime": "vllm"}),),
-        "inference": LARGE,
-        "distributed": True,
-    }
-)
-
-
-def seen(**changes: Any) -> Observed:
-    """A look at a workspace whose model needs both of its nodes."""
-    two = workspace(
-        resource={
-            "count": 2,
-            "instanceType": "Standard_X",
-            "labelSelector": {"matchLabels": {"apps": "phi"}},
-        }
-    )
-    held = two.model_copy(update={"metadata": observed().workspace.metadata})
-    nodes = tuple(node({"apps": "phi"}, name=name) for name in ("n1", "n2"))
-    return replace(
-        observed(workspace=held, nodes=nodes, catalog=Catalog({"phi": SPREAD}, CATALOG.skus)),
-        **changes,
-    )
 
 
 def made(**numbers: int) -> StatefulSet:
@@ -68,17 +35,6 @@ def made(**numbers: int) -> StatefulSet:
     return found.model_copy(
         update={"metadata": found.metadata.model_copy(update={"generation": 1})}
     )
-
-
-def services() -> dict[str, Service]:
-    """Both Services, as they are wanted."""
-    subject = seen().workspace
-    headless = rendered_headless(subject, ports={"torch": 29500, "group": 29501})
-    own = rendered_service(subject, target_port=5000, leader="w-0")
-    return {
-        "headless": Service.model_validate(headless),
-        "service": Service.model_validate(own),
-    }
 
 
 READY = {

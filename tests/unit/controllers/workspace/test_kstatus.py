@@ -11,7 +11,7 @@ from kaito.api.machine import LAUNCHED
 from kaito.controllers.workspace.observe import Observed
 from kaito.kube.kinds import Pod
 from tests.unit.controllers.workspace.kstatus import faults, kstatus
-from tests.unit.controllers.workspace.test_status import (
+from tests.unit.controllers.workspace.states import (
     CLAIM,
     EMPTY,
     FAILED,

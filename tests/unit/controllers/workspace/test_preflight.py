@@ -19,6 +19,7 @@ from kaito.controllers.workspace.status import status
 from kaito.controllers.workspace.step import Create, Delete, Step
 from kaito.kube.conditions import condition
 from kaito.kube.kinds import PODS, Deployment, Pod
+from tests.unit.controllers.workspace.adapters import LEGAL, POLITE, adapted
 from tests.unit.controllers.workspace.worlds import (
     CATALOG,
     NOW,
@@ -31,16 +32,7 @@ from tests.unit.controllers.workspace.worlds import (
 from tests.unit.workloads.wire import deployment
 from tests.unit.workloads.wire import pod as pod_of
 
-LEGAL = {"source": {"name": "legal", "image": "r.example/legal:1", "imagePullSecrets": ["team"]}}
-POLITE = {"source": {"name": "polite", "image": "r.example/polite:1"}}
 SAID = "inference.adapters[0].source.image: r.example/legal:1: 404: check the tag"
-
-
-def adapted(*adapters: dict[str, Any], generation: int = 1) -> Workspace:
-    """A workspace with adapters."""
-    metadata = workspace().metadata.model_dump(by_alias=True) | {"generation": generation}
-    inference = {"preset": {"name": "phi"}, "adapters": list(adapters)}
-    return workspace(inference=inference, metadata=metadata)
 
 
 def created(step: Step) -> Any:
