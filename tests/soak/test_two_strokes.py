@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from inspect import signature
-
 import pytest
 
-from tests.unit.controllers.workspace import test_lives as told
-from tests.unit.controllers.workspace.lives import Life, begin, reachable
-from tests.unit.controllers.workspace.tuninglives import begin_tuning
+from tests.unit.controllers.workspace.promises import PROMISES, Lives, Promise
 
 pytestmark = pytest.mark.timeout(600)
 
-TESTS = tuple(test for name, test in vars(told).items() if name.startswith("test_"))
-
 
 @pytest.fixture(scope="module")
-def lives() -> list[Life]:
-    return list(reachable(begin(), strokes=2).values())
+def lives() -> Lives:
+    return Lives.hurt(strokes=2)
 
 
-def test_there_are_thousands_of_moments(lives: list[Life]) -> None:
-    assert len(lives) > 5000
+def test_there_are_thousands_of_moments_of_each_kind(lives: Lives) -> None:
+    assert len(lives.bought) > 5000
+    assert len(lives.mixed) > 5000
+    assert len(lives.tunings) > 1000
 
 
-@pytest.fixture(scope="module")
-def tunings() -> list[Life]:
-    return list(reachable(begin_tuning(), strokes=2).values())
-
-
-@pytest.mark.parametrize("test", TESTS, ids=lambda test: test.__name__)
-def test_what_holds_after_one_stroke_holds_after_two(
-    test: object, lives: list[Life], tunings: list[Life]
-) -> None:
-    assert callable(test)
-    told_of = {"lives": lives, "tunings": tunings}
-    test(**{name: told_of[name] for name in signature(test).parameters})
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+def test_after_two_strokes_it_holds_that(promise: Promise, lives: Lives) -> None:
+    promise(lives)
