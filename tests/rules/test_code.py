@@ -165,5 +165,17 @@ def test_no_test_sleeps_patches_or_hides_in_a_class() -> None:
     assert wrong == []
 
 
+def test_no_module_imports_from_a_test() -> None:
+    tests = re.compile(r"tests\.(\w+\.)*test_")
+    importers = [
+        f"{source.path} imports {name}"
+        for source in sources(*ALL)
+        for name in sorted(source.imports)
+        if tests.match(name)
+    ]
+
+    assert importers == []
+
+
 def _dotted(node: ast.Attribute) -> str:
     return f"{node.value.id}.{node.attr}" if isinstance(node.value, ast.Name) else node.attr
