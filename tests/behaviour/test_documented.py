@@ -8,10 +8,7 @@ in test_examples.
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +17,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from hack.benchmarks.scale.programs import free_port
-from hack.cluster.layout import Layout
-from hack.cluster.process import Process, Program
+from hack.benchmarks.scale.programs import controlling
 from kaito.kube.client import Client
 from tests import realserver
 from tests.behaviour.instant import instant
@@ -98,36 +93,16 @@ class Documented:
         return only
 
 
-@asynccontextmanager
-async def operating(layout: Layout) -> AsyncIterator[None]:
-    """The operator on upstream's images, until the block is left."""
-    port = str(free_port())
-    settings = {
-        "KAITO_HEALTH_PORT": port,
-        "KAITO_HOST": "127.0.0.1",
-        "KAITO_LEADER_ELECT": "false",
-        "KAITO_METRICS_ACCESS": "open",
-        "KAITO_METRICS_PORT": port,
-        "KAITO_PRESET_IMAGES": "upstream",
-        "KUBECONFIG": str(layout.admin_kubeconfig),
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(layout.repo),
-    }
-    program = Program("kaito", (sys.executable, "-m", "kaito"), settings)
-    process = await Process.start(program, folder=layout.repo, logs=layout.logs)
-    try:
-        yield
-    finally:
-        await process.stop()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def documented() -> AsyncIterator[Documented]:
     """All examples as somebody has applied them, once they are Ready."""
     async with realserver.serving(cached=True) as layout:
         client = await realserver.connect(layout, "user")
         try:
-            async with instant(client, GPUS) as infrastructure, operating(layout):
+            async with (
+                instant(client, GPUS) as infrastructure,
+                controlling(layout, KAITO_PRESET_IMAGES="upstream"),
+            ):
                 own = EXAMPLES[OWN]["resource"]
                 labels = own["labelSelector"]["matchLabels"]
                 await infrastructure.node(OWN_NODE, own["instanceType"], labels)

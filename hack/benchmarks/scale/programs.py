@@ -92,11 +92,15 @@ class Controller:
 
 
 @asynccontextmanager
-async def controlling(layout: Layout) -> AsyncIterator[Controller]:
+async def controlling(layout: Layout, **more: str) -> AsyncIterator[Controller]:
     """The workspace controller, ready, until the context is left.
 
     It runs as in its pod, but as the administrator, and without a lease, whose renewals would
     count as requests.
+
+    Args:
+        layout: of the cluster.
+        more: settings of it, as variables.
     """
     port = free_port()
     settings = {
@@ -108,6 +112,7 @@ async def controlling(layout: Layout) -> AsyncIterator[Controller]:
         "KUBECONFIG": str(layout.admin_kubeconfig),
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(layout.repo),
+        **more,
     }
     program = Program("kaito", (sys.executable, "-m", "kaito"), settings)
     process = await Process.start(program, folder=layout.repo, logs=layout.logs)
