@@ -13,7 +13,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +23,7 @@ from fastapi.responses import StreamingResponse
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
+sys.path.insert(0, str(Path().absolute()))
 sys.path.insert(0, str(Path("presets/inference").absolute()))
 
 from serving import log
@@ -32,6 +33,8 @@ from serving.incoming import whole_body
 from serving.job import BASE, Cache, Job, Piece, Sink
 from serving.metrics import Metrics
 from serving.worker import Worker
+
+from tests.unit.presets.exchange import LEFT, Exchange, part
 
 BREAKING = 1
 """A token of a prompt at which the model breaks off."""
@@ -107,39 +110,13 @@ async def leave(request: Request) -> None:
 async def asked(app: FastAPI, question: str) -> list[object]:
     """Ask it, as an HTTP server does."""
     path, _, body = question.partition(" ")
-    said: list[Any] = []
-    whole: Mapping[str, object] = {"type": "http.request", "body": body.encode()}
-    left = [{"type": "http.disconnect"} if path == "/leave" else whole]
-
-    async def receive() -> Mapping[str, object]:
-        return left.pop() if left else await asyncio.Future()
-
-    async def send(message: Mapping[str, object]) -> None:
-        said.append(message)
-
-    scope: dict[str, object] = {
-        "type": "http",
-        "method": "POST" if body else "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "http_version": "1.1",
-        "scheme": "http",
-        "server": ("a", 1),
-        "client": ("b", 2),
-        "headers": [(b"x-request-id", b"mine")],
-    }
+    exchange = Exchange(LEFT if path == "/leave" else part(body))
     error = ""
     try:
-        await app(scope, receive, send)
+        await exchange.put(app, "POST" if body else "GET", path, {"x-request-id": "mine"})
     except ZeroDivisionError as raised:
         error = type(raised).__name__
-    text = b"".join(part.get("body", b"") for part in said).decode()
-    if not said:
-        return [0, {}, text, error]
-    found = {name.decode(): value.decode() for name, value in said[0]["headers"]}
-    return [said[0]["status"], found, text, error]
+    return [exchange.status, exchange.headers, exchange.text, error]
 
 
 async def main() -> None:

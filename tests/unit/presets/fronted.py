@@ -24,10 +24,13 @@ from fastapi.responses import JSONResponse
 from prometheus_client import generate_latest
 from pydantic import BaseModel, ConfigDict
 
+sys.path.insert(0, str(Path().absolute()))
 sys.path.insert(0, str(Path("presets/inference").absolute()))
 
 from front.app import Front
 from serving import log
+
+from tests.unit.presets.exchange import LEFT, Exchange, part
 
 
 class Asked(BaseModel):
@@ -112,48 +115,16 @@ class Server:
         self, path: str, body: str | None, headers: Mapping[str, str]
     ) -> list[object] | None:
         """Ask it, as an HTTP server does."""
-        said: list[Any] = []
-        part: dict[str, object] = {
-            "type": "http.request",
-            "body": ("{" if body is None else body).encode(),
-        }
-        amid: list[Mapping[str, object]] = [
-            {"type": "http.disconnect"},
-            {**part, "more_body": True},
-        ]
-        messages: list[Mapping[str, object]] = amid if body is None else [part]
-
-        async def receive() -> Mapping[str, object]:
-            return messages.pop() if messages else await asyncio.Future()
-
-        async def send(message: Mapping[str, object]) -> None:
-            said.append(message)
-
+        amid = (part("{", more=True), LEFT)
+        exchange = Exchange(*(amid if body is None else (part(body),)))
         given = {"content-type": "application/json", **headers}
-        scope: dict[str, object] = {
-            "type": "http",
-            "method": "GET" if body == "" else "POST",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "http_version": "1.1",
-            "scheme": "http",
-            "server": ("a", 1),
-            "client": ("b", 2),
-            "state": {},
-            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
-        }
-        await self.app(scope, receive, send)
-        if not said:
+        await exchange.put(self.app, "GET" if body == "" else "POST", path, given)
+        if not exchange.status:
             self.settle()
             return None
-        start, *parts = said
-        if start["status"] != 200 or body == "":
+        if exchange.status != 200 or body == "":
             self.settle()
-        content = json.loads(b"".join(part.get("body", b"") for part in parts))
-        found = {name.decode(): value.decode() for name, value in start["headers"]}
-        return [int(start["status"]), found, content]
+        return [exchange.status, exchange.headers, json.loads(exchange.text)]
 
 
 async def main() -> None:
