@@ -100,12 +100,18 @@ def joining(world: World, *, status: str) -> None:
     world.api.objects[(NODES.plural, node.ref)] = node
 
 
-async def test_a_node_that_is_usable_at_once_gets_its_labels_at_once() -> None:
+async def joined() -> World:
+    """A claim whose node has joined just now, and is not ready."""
     world = World(MACHINE)
     world.nodes_join = False
     world.create()
     await world.settle()
     joining(world, status="False")
+    return world
+
+
+async def test_a_node_that_is_usable_at_once_gets_its_labels_at_once() -> None:
+    world = await joined()
     await world.round(seconds=1)
     before = world.nodes(NAME)[0].metadata.labels
 
@@ -118,11 +124,7 @@ async def test_a_node_that_is_usable_at_once_gets_its_labels_at_once() -> None:
 
 
 async def test_a_node_that_takes_its_time_is_registered_before_it_is_ready() -> None:
-    world = World(MACHINE)
-    world.nodes_join = False
-    world.create()
-    await world.settle()
-    joining(world, status="False")
+    world = await joined()
 
     await world.settle(rounds=5)
 
