@@ -141,12 +141,12 @@ def _disk(layout: Layout) -> Path:
 
 @asynccontextmanager
 async def oci_registry(home: Path) -> AsyncIterator[OciRegistry]:
-    """A registry in an empty folder, until the block is left."""
+    """A registry in an empty folder, made if need be, until the block is left."""
     program = registry_program(cache_folder(), offline=False, report=print)
     with held_slot() as slot:
         layout = Layout(slot=slot, home=home, repo=home, cache=home, ports=free_ports(slot))
-        for folder in (layout.binaries, layout.logs, layout.arm):
-            folder.mkdir()
+        for folder in (home, layout.binaries, layout.logs, layout.arm):
+            folder.mkdir(exist_ok=True)
         (layout.binaries / PROGRAM).symlink_to(program)
         create_pki(layout)
         furnish(layout)

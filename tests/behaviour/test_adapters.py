@@ -209,7 +209,6 @@ async def all_refused(stage: Stage, folder: Path, other: str) -> Mapping[str, Re
 async def test_each_adapter_that_cannot_be_had_or_served_is_said_before_a_node_is_bought(
     stage: Stage, tmp_path: Path
 ) -> None:
-    (tmp_path / "other").mkdir()
     async with oci_registry(tmp_path / "other") as other:
         cases = await all_refused(stage, tmp_path, other.address)
         for name, case in cases.items():

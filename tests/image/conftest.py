@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from hack.cluster.cache import cache_folder
 from hack.images.__main__ import emulator
 from hack.images.architectures import ARCHITECTURES, own_architecture
 from hack.images.build import ARTIFACTS, BESIDE_VLLM, KAITO, UNFURNISHED, Workshop
 from hack.images.sandbox import Sandbox
+from tests.ociregistry import OciRegistry, oci_registry
 
 BUILDING_SECONDS = 600
 
@@ -75,3 +77,10 @@ def beside_vllm(workshop: Workshop) -> Iterator[Sandbox]:
     name = workshop.build(BESIDE_VLLM, own_architecture())
     with workshop.storage.mounted(name) as root:
         yield Sandbox(root, workshop.storage.config(name)["config"], scratch=True)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def registry(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OciRegistry]:
+    """A real one, empty at first, over TLS, with one account."""
+    async with oci_registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running

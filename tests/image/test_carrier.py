@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import pytest_asyncio
 import yaml
 from safetensors.numpy import load_file
 
@@ -21,7 +20,7 @@ from hack.images.registry import push
 from hack.images.sandbox import Sandbox
 from tests.image import bills
 from tests.image.kustomize import DIGEST, overlays, rendered
-from tests.ociregistry import OciRegistry, oci_registry
+from tests.ociregistry import OciRegistry
 from tests.rules.tree import ROOT
 from tests.unit.artifacts.carrier import Carrier, an_adapter
 
@@ -43,13 +42,6 @@ class Contained(Carrier):
         """Its command line, in the image."""
         _, _, *words = super().command(verb, *items, **options)
         return self._image.command("python", PROGRAM, *words)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def registry(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OciRegistry]:
-    """A real one, over TLS, with one account."""
-    async with oci_registry(tmp_path_factory.mktemp("registry")) as running:
-        yield running
 
 
 @pytest.mark.parametrize("words", ARTIFACTS.tried, ids=lambda words: words[1])

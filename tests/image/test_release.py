@@ -6,11 +6,10 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 import yaml
 
 from hack.images.architectures import ARCHITECTURES
@@ -18,17 +17,8 @@ from hack.images.build import Workshop
 from hack.images.pins import RELEASED, pin
 from hack.images.registry import push
 from tests.image.kustomize import DIGEST, overlays, rendered
-from tests.ociregistry import OciRegistry, oci_registry
+from tests.ociregistry import OciRegistry
 from tests.rules.tree import ROOT
-
-
-@pytest_asyncio.fixture
-async def registry(tmp_path: Path) -> AsyncIterator[OciRegistry]:
-    """A real one, empty, over TLS, with one account."""
-    home = tmp_path / "registry"
-    home.mkdir()
-    async with oci_registry(home) as found:
-        yield found
 
 
 async def test_one_digest_stands_for_both_architectures(

@@ -19,6 +19,13 @@ async def registry(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Oc
         yield running
 
 
+@pytest_asyncio.fixture
+async def own(tmp_path: Path) -> AsyncIterator[OciRegistry]:
+    """A registry of one test's own, to be stopped or halted."""
+    async with oci_registry(tmp_path / "own") as running:
+        yield running
+
+
 @pytest.fixture
 def carrier(registry: OciRegistry, tmp_path: Path) -> Carrier:
     """The program, with the right account and authority."""

@@ -8,20 +8,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import pytest_asyncio
 from oci.accounts import Account
 from oci.reference import Reference
 from oci.registry import Patience, Registry
 
 from tests.bystander import until
-from tests.ociregistry import OciRegistry, oci_registry
+from tests.ociregistry import OciRegistry
 from tests.unit.artifacts.carrier import TEAM, Carrier
 
 pytestmark = pytest.mark.timeout(180)
@@ -29,26 +28,17 @@ pytestmark = pytest.mark.timeout(180)
 MEBIBYTE = 1 << 20
 
 
-@pytest_asyncio.fixture
-async def fragile(tmp_path: Path) -> AsyncIterator[OciRegistry]:
-    """A registry of one test's own, to be stopped."""
-    home = tmp_path / "own"
-    home.mkdir()
-    async with oci_registry(home) as running:
-        yield running
-
-
 @pytest.mark.parametrize(("stuck_at", "interrupted"), [(8, False), (12, True)], ids=str)
 async def test_a_push_outlives_a_registry_that_stops_in_the_middle(
-    fragile: OciRegistry, tmp_path: Path, stuck_at: int, *, interrupted: bool
+    own: OciRegistry, tmp_path: Path, stuck_at: int, *, interrupted: bool
 ) -> None:
-    carrier = Carrier(fragile, tmp_path)
+    carrier = Carrier(own, tmp_path)
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()
     target.mkdir()
     (source / "weights").write_bytes(os.urandom(20 * MEBIBYTE))
     item = carrier.item("large:1", kind="artifact")
-    fragile.fill(stuck_at * MEBIBYTE)
+    own.fill(stuck_at * MEBIBYTE)
     process = await asyncio.create_subprocess_exec(
         *carrier.command("push", item, folder=source, retry_seconds=60),
         stdout=asyncio.subprocess.PIPE,
@@ -56,14 +46,14 @@ async def test_a_push_outlives_a_registry_that_stops_in_the_middle(
     )
 
     async def stuck() -> bool:
-        return stuck_at * MEBIBYTE in fragile.upload_sizes()
+        return stuck_at * MEBIBYTE in own.upload_sizes()
 
     assert process.stderr
     # Answered, not only on the disk: else the push does not know of its first chunk.
     begun = await process.stderr.readuntil(b'"bytes": %d' % (8 * MEBIBYTE))
     await until("the middle of the push", stuck)
-    await fragile.stop()
-    await fragile.start()
+    await own.stop()
+    await own.start()
     errors = begun + (await process.communicate())[1]
     done = carrier.run("pull", carrier.item("large:1", kind="data"), to=target)
 
@@ -72,7 +62,7 @@ async def test_a_push_outlives_a_registry_that_stops_in_the_middle(
     assert (target / "weights").read_bytes() == (source / "weights").read_bytes()
     # A registry that holds a chunk in part gives the upload up; a whole one it goes on from.
     assert (b"blob.interrupted" in errors) == interrupted
-    assert (fragile.uploads == []) != interrupted
+    assert (own.uploads == []) != interrupted
 
 
 class Office(BaseHTTPRequestHandler):

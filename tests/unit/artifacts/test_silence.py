@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import pytest_asyncio
 from oci.check import check
 from oci.desk import Desk
 from oci.item import Item
@@ -18,7 +17,7 @@ from oci.reference import Reference
 from oci.refusals import Unreachable
 from oci.registry import Patience, Registry
 
-from tests.ociregistry import OciRegistry, oci_registry
+from tests.ociregistry import OciRegistry
 from tests.silence import HALF, silent
 from tests.unit.artifacts.carrier import Carrier, an_adapter
 from tests.wayout import http_server
@@ -98,15 +97,6 @@ def test_a_server_of_data_that_hangs_is_told_too(carrier: Carrier, begun: bytes,
 
     assert done.code == 1
     assert done.note.startswith(f"tuning.input.urls[0]: {url}: {url} cannot be reached: {said}: ")
-
-
-@pytest_asyncio.fixture
-async def own(tmp_path: Path) -> AsyncIterator[OciRegistry]:
-    """A registry of one test's own, to be halted."""
-    home = tmp_path / "own"
-    home.mkdir()
-    async with oci_registry(home) as running:
-        yield running
 
 
 async def test_a_registry_that_stands_still_for_a_while_costs_nothing_but_that(
