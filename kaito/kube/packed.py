@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, PlainSerializer
@@ -15,22 +15,25 @@ class Packed(Mapping[str, object]):
     __slots__ = ("_text",)
 
     def __init__(self, whole: Mapping[str, object]) -> None:
-        self._text = to_json(dict(whole))
+        self._text = to_json(dict(whole.items()))
 
     def __getitem__(self, key: str) -> object:
-        return self.unpacked()[key]
+        return self._unpacked()[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.unpacked())
+        return iter(self._unpacked())
 
     def __len__(self) -> int:
-        return len(self.unpacked())
+        return len(self._unpacked())
 
     def __repr__(self) -> str:
-        return repr(self.unpacked())
+        return repr(self._unpacked())
 
-    def unpacked(self) -> dict[str, object]:
-        """The whole, for who reads more of it than one part."""
+    def items(self) -> ItemsView[str, object]:
+        """All of it, parsed once."""
+        return self._unpacked().items()
+
+    def _unpacked(self) -> dict[str, object]:
         found: dict[str, object] = from_json(self._text)
         return found
 
@@ -39,9 +42,13 @@ def _packed(whole: Mapping[str, object]) -> Packed:
     return Packed(whole)
 
 
+def _whole(template: Mapping[str, object]) -> dict[str, object]:
+    return dict(template.items())
+
+
 Template = Annotated[
     Mapping[str, object],
     AfterValidator(_packed),
-    PlainSerializer(dict, return_type=dict[str, object]),
+    PlainSerializer(_whole, return_type=dict[str, object]),
 ]
 """A pod template as it is on the wire."""
