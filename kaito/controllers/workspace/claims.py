@@ -148,8 +148,8 @@ def _awaited(seen: Observed) -> Step:
     failed = [claim for claim, state in states if state is ClaimState.FAILED]
     reason = Reason.MACHINE_FAILED if failed else Reason.WAITING_FOR_MACHINES
     step = hold(claims_ready(seen), reason, "; ".join(claim_stage(claim) for claim in waiting))
-    if not failed and _is_new(seen, waiting):
-        return replace(step, told=False, recheck_seconds=_SILENCE_SECONDS)
+    if not failed and (left := _silence_seconds(seen, waiting)) > 0:
+        return replace(step, told=False, recheck_seconds=left)
     if not failed and _moves(seen, waiting):
         return replace(step, told=False, recheck_seconds=_STAGE_SECONDS)
     return replace(step, lasting=_is_lasting(failed)) if failed else _unheard(seen, waiting, step)
@@ -176,11 +176,12 @@ def _unheard(seen: Observed, waiting: Sequence[Claim], step: Step) -> Step:
     return replace(step, recheck_seconds=min(ahead, default=None))
 
 
-def _is_new(seen: Observed, waiting: Iterable[Claim]) -> bool:
-    """Whether these are the first claims, and a moment old."""
-    return not seen.workspace.status.conditions and all(
-        0 <= _age_seconds(seen, claim) < _SILENCE_SECONDS for claim in waiting
-    )
+def _silence_seconds(seen: Observed, waiting: Iterable[Claim]) -> float:
+    """How long yet to say nothing: these are the first claims, and a moment old."""
+    ages = [_age_seconds(seen, claim) for claim in waiting]
+    if seen.workspace.status.conditions or any(age < 0 for age in ages):
+        return 0.0
+    return _SILENCE_SECONDS - max(ages, default=0.0)
 
 
 def _moves(seen: Observed, waiting: Iterable[Claim]) -> bool:
