@@ -22,6 +22,7 @@ from kaito.kube.decoding import (
     Page,
     decode_answer,
     joined,
+    labels_of,
     page,
     ref_of,
     version_of,
@@ -241,7 +242,7 @@ class Client:
             if uid and not resource_version:
                 return False
             raise
-        note(Write(resource, ref, uid, version_of(answer)))
+        note(Write(resource, ref, uid, version_of(answer), labels_of(answer)))
         return True
 
     async def request(

@@ -138,6 +138,13 @@ def version_of(manifest: object) -> str:
     return str(metadata.get("resourceVersion") or "") if isinstance(metadata, Mapping) else ""
 
 
+def labels_of(manifest: object) -> Mapping[str, str] | None:
+    """The labels of an object in wire form, None when it is no object that says its version."""
+    if not isinstance(manifest, Mapping) or not version_of(manifest):
+        return None
+    return manifest["metadata"].get("labels") or {}
+
+
 def is_initial_end(manifest: object) -> bool:
     """Whether a bookmark says that everything that existed at first has been sent."""
     metadata = manifest.get("metadata") if isinstance(manifest, Mapping) else None

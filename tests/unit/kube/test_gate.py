@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from aiohttp import web
 
 from kaito.kube.client import Client
 from kaito.kube.controller import Controller
@@ -84,6 +85,27 @@ def test_a_key_does_not_wait_for_a_cache_that_never_hears_of_its_write(
 ) -> None:
     gate = gate_over(Frozen("1", labels=selector))
     gate.wrote(KEY, [Write(THINGS, ref("a"), "u", "50", carried)])
+
+    assert gate.is_open(KEY) == is_open
+
+
+@pytest.mark.parametrize(
+    ("marked", "is_open"), [("team/mark", False), ("team/other", True)], ids=["its own", "another"]
+)
+async def test_a_key_does_not_wait_for_a_cache_that_never_hears_of_its_deletion(
+    client: Client, api: Api, marked: str, *, is_open: bool
+) -> None:
+    going = thing("a", uid="u", version=50).model_dump(by_alias=True, mode="json")
+    going["metadata"] |= {"labels": {marked: "x"}}
+
+    async def ends_later(_: web.Request) -> web.StreamResponse:
+        return web.json_response(going)
+
+    api.instead.append(ends_later)
+    gate = gate_over(Frozen("1", labels="team/mark"))
+    with noted() as notes:
+        await client.delete(THINGS, ref("a"), uid="u")
+    gate.wrote(KEY, notes)
 
     assert gate.is_open(KEY) == is_open
 
