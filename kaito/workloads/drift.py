@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from kaito.kube.quantity import amount
+
+_QUANTITIES = frozenset({"divisor", "sizeLimit"})
+"""Fields of a pod template that hold a quantity."""
+_AMOUNTS = frozenset({"limits", "requests"})
+"""Those that hold one for each resource."""
+
 
 def is_covered(wanted: object, found: object) -> bool:
     """Whether everything in `wanted` stands in `found` too.
@@ -16,10 +23,30 @@ def is_covered(wanted: object, found: object) -> bool:
     if isinstance(wanted, Mapping):
         if not isinstance(found, Mapping):
             return False
-        return all(is_covered(value, found.get(key)) for key, value in wanted.items())
+        return all(_is_field_covered(key, value, found.get(key)) for key, value in wanted.items())
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
         return _is_list_covered(wanted, found)
     return wanted == found
+
+
+def _is_field_covered(key: str, wanted: object, found: object) -> bool:
+    """The same for a field: quantities are stored in a form of their own, `0.5` as "500m"."""
+    if is_covered(wanted, found):
+        return True
+    if key in _AMOUNTS and isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        return all(
+            is_covered(value, found.get(name)) or _is_as_much(value, found.get(name))
+            for name, value in wanted.items()
+        )
+    return key in _QUANTITIES and _is_as_much(wanted, found)
+
+
+def _is_as_much(wanted: object, found: object) -> bool:
+    """Whether both are quantities, and the same."""
+    try:
+        return amount(str(wanted)) == amount(str(found))
+    except ValueError:
+        return False
 
 
 def _is_list_covered(wanted: Sequence[object], found: object) -> bool:

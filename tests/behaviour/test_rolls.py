@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests import rights
 from tests.bystander import Bystander, Json, holds, quick_start, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -21,7 +22,11 @@ def saying(word: str) -> str:
         "image": "local/shell:1",
         "command": ["sh", "-c", SERVER],
         "env": [{"name": "WORD", "value": word}],
-        "resources": {"limits": {"nvidia.com/gpu": "1"}},
+        # The API server stores each of them in another form.
+        "resources": {
+            "limits": {"nvidia.com/gpu": 1},
+            "requests": {"cpu": 0.1, "memory": "1024Mi"},
+        },
     }
     return quick_start(NAME, inference={"template": {"spec": {"containers": [server]}}})
 
@@ -61,3 +66,14 @@ async def test_a_change_gets_through_on_the_same_node(cluster: Bystander) -> Non
     assert len(await cluster.machines(NAME)) == 1
     difference = await cluster.kubectl("diff", "-f", "-", stdin=saying("second"))
     assert (difference.code, difference.output) == (0, ""), difference.errors
+
+
+async def test_each_change_is_applied_once(cluster: Bystander) -> None:
+    applied = [
+        line
+        for line in rights.requests(cluster.layout)
+        if (line["verb"], line["objectRef"]["resource"]) == ("patch", "deployments")
+        if line["responseStatus"]["code"] == 200
+    ]
+
+    assert len(applied) == 1

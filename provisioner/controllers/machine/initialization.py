@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from kaito.api import labels
 from kaito.kube.kinds import Node
+from kaito.kube.quantity import amount
 from provisioner.controllers.machine.kinds import Aspect
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.order import STORAGE, is_gpu
 from provisioner.controllers.machine.reasons import Reason
 from provisioner.controllers.machine.step import LabelNode, Step, done, hold
-from provisioner.quantity import amount
 
 _ASPECT = Aspect.INITIALIZED
 

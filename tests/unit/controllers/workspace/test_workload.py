@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from kaito.catalog.catalog import Catalog
-from kaito.controllers.workspace.step import Create, Step
+from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.step import Action, Apply, Create, Step
 from kaito.controllers.workspace.workload import (
     ensure_service,
     ensure_workload,
@@ -170,3 +171,24 @@ def test_a_template_is_ready_when_its_pods_are() -> None:
     made = Deployment.model_validate({**wanted_workload(seen), "status": ALL_READY})
 
     assert ensure_workload(replace(seen, deployment=made)).satisfied
+
+
+def test_a_template_is_not_applied_again_for_how_the_api_server_writes_its_quantities() -> None:
+    def world(gpus: object, cpu: object, memory: object) -> Observed:
+        limits = {"nvidia.com/gpu": gpus, "cpu": cpu, "memory": memory}
+        container = {"name": "c", "image": "mine:1", "resources": {"limits": limits}}
+        template = {"template": {"spec": {"containers": [container]}}}
+        bare = observed(workspace=workspace(inference=template))
+        return replace(bare, nodes=(node({"apps": "phi"}, name="n1"),))
+
+    seen = world(1, 0.5, "1024Mi")
+    wanted = wanted_workload(seen)
+
+    def actions(*stored: object) -> tuple[Action, ...]:
+        spec = wanted_workload(world(*stored))["spec"]
+        found = Deployment.model_validate({**wanted, "spec": spec, "status": ALL_READY})
+        return ensure_workload(replace(seen, deployment=found)).actions
+
+    assert actions("1", "500m", "1Gi") == ()
+    (apply,) = actions("2", "500m", "1Gi")
+    assert isinstance(apply, Apply)
