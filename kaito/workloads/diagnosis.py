@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -47,6 +47,8 @@ _SIGNALLED = frozenset({137, 143})
 """Exit codes of a program that was killed, or told to end."""
 _RESTARTS = 3
 """Restarts after which a crash counts as lasting."""
+_STEADY = timedelta(minutes=10)
+"""How long a container has to run for its kubelet to forget that it crashed before."""
 _LAST_LINES = 3
 _ADAPTERS = frozenset({CONTAINER, FIT})
 """Containers whose last words are about an adapter."""
@@ -63,7 +65,8 @@ class Cause:
         reason: from the closed vocabulary.
         message: what happened and what to do; stable as long as the cause is the same.
         lasting: waiting alone has not helped: a person has to act.
-        until: when it becomes lasting, if nothing changes; None where only a change decides.
+        until: when something else is to be said, if nothing changes; None where only a change
+            decides.
     """
 
     reason: Reason
@@ -179,19 +182,42 @@ def _of_container(
         remedy = _MISSING if waiting.reason == "CreateContainerConfigError" else ""
         yield Cause(Reason.CONTAINER_START_ERROR, f"{said}{remedy}", lasting=True)
     ended = container.state.terminated or container.last_state.terminated
-    is_down = not bounds.is_settled(container, now=now)
+    until = _past_at(container, ended) if ended else None
+    is_down = not bounds.is_settled(container, now=now) and (until is None or now < until)
     if ended and is_down and (refusal := _refused_adapter(container, ended)):
         lasting = container.restart_count >= 1
-        yield Cause(Reason.ADAPTER_FAILED, refusal, lasting=lasting)
+        yield Cause(Reason.ADAPTER_FAILED, refusal, lasting=lasting, until=until)
     elif ended and is_down and _is_failure(ended, waiting, bounds):
-        lasting = container.restart_count >= _RESTARTS
-        yield _end_cause(ended, where=where, lasting=lasting, bounds=bounds)
+        lasting = container.restart_count >= _RESTARTS and not _was_steady(ended, bounds)
+        crash = _end_cause(ended, where=where, lasting=lasting, bounds=bounds)
+        yield replace(crash, until=until)
     elif container.state.running and container.started and not container.ready:
         yield Cause(
             Reason.NOT_ANSWERING,
             f"{where} runs, and its readiness probe does not pass: `kubectl logs` of the pod"
             " says what it is doing",
         )
+
+
+def _past_at(container: ContainerStatus, ended: ContainerTerminated) -> datetime | None:
+    """When an end is of the past: what runs now has come further. None where nothing runs."""
+    running = container.state.running
+    if running is None or running.started_at is None:
+        return None
+    return running.started_at + max(_STEADY, _ran(ended))
+
+
+def _was_steady(ended: ContainerTerminated, bounds: Bounds) -> bool:
+    """Whether a container was up before it ended, so that restarts of old days do not count."""
+    loading_seconds = bounds.startup.latest_seconds if bounds.startup else 0
+    return _ran(ended) > max(_STEADY, timedelta(seconds=loading_seconds))
+
+
+def _ran(ended: ContainerTerminated) -> timedelta:
+    """How long a container ran, nothing where that is not known."""
+    if ended.started_at is None or ended.finished_at is None:
+        return timedelta(0)
+    return ended.finished_at - ended.started_at
 
 
 def _pull_cause(

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from kaito.api.reasons import TERMINAL
 from kaito.kube.kinds import Pod, ReplicaSpec
-from kaito.workloads.diagnosis import Cause, first_cause
-
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-WAITING_LONG = BEGAN + timedelta(hours=1)
-
-
-def pod(name: str = "p", **status: object) -> Pod:
-    return Pod.model_validate(
-        {"metadata": {"name": name}, "status": {"startTime": BEGAN.isoformat(), **status}}
-    )
-
-
-def container(**changes: object) -> Pod:
-    """A pod of one container."""
-    return pod(containerStatuses=[{"name": "w", "image": "registry.example/phi:1", **changes}])
-
-
-def waiting(reason: str, message: str = "", **changes: object) -> Pod:
-    return container(state={"waiting": {"reason": reason, "message": message}}, **changes)
+from kaito.workloads.diagnosis import first_cause
+from tests.unit.workloads.pods import (
+    BEGAN,
+    WAITING_LONG,
+    cause,
+    container,
+    crashed,
+    named,
+    pod,
+    ran_for,
+    waiting,
+)
 
 
 def test_a_missing_volume_is_told_at_once_and_lasts_after_a_minute() -> None:
@@ -47,32 +40,6 @@ def test_a_missing_volume_is_told_at_once_and_lasts_after_a_minute() -> None:
     assert "correct its name" in looks[0].message
     assert looks[0].until == BEGAN + timedelta(seconds=60)
     assert first_cause([silent], now=WAITING_LONG, complaints={"q": "of another pod"}) is None
-
-
-def crashed(restarts: int = 0, **end: object) -> Pod:
-    """A pod whose container has ended and waits for its next start."""
-    ended = {"exitCode": 1, "reason": "Error", **end}
-    return waiting(
-        "CrashLoopBackOff",
-        f"back-off {10 * 2**restarts}s restarting failed container",
-        restartCount=restarts,
-        lastState={"terminated": ended},
-    )
-
-
-def ran_for(seconds: int, **end: Any) -> Pod:
-    """A pod whose container was ended after that long, by a signal unless `end` says otherwise."""
-    ended = BEGAN + timedelta(seconds=seconds)
-    times = {"startedAt": BEGAN.isoformat(), "finishedAt": ended.isoformat()}
-    return crashed(0, **{"exitCode": 143, **times, **end})
-
-
-def cause(*pods: Pod, now: datetime = WAITING_LONG, probe: dict[str, int] | None = None) -> Cause:
-    """The cause; `probe` is the startup probe of the container."""
-    template = {"spec": {"containers": [{"name": "w", "startupProbe": probe or {}}]}}
-    found = first_cause(pods, now=now, spec=ReplicaSpec(template=template))
-    assert found
-    return found
 
 
 @pytest.mark.parametrize(
@@ -363,10 +330,6 @@ def test_the_pod_of_the_first_name_speaks_for_all_and_one_that_ends_for_none() -
 
     assert cause(second, first) == cause(first, second) == cause(first)
     assert first_cause([ending], now=WAITING_LONG) is None
-
-
-def named(name: str, sick: Pod) -> Pod:
-    return sick.model_copy(update={"metadata": sick.metadata.model_copy(update={"name": name})})
 
 
 def test_the_successor_of_a_pod_that_was_evicted_speaks_first() -> None:
