@@ -13,7 +13,7 @@ from kaito.cli.reply import NO, SUCCESS, Reply, as_json
 from kaito.cli.scene import Claim, Scene, kind_of, obstacle
 from kaito.kube.conditions import condition, is_true
 from kaito.kube.kinds import Node, Pod
-from kaito.workloads.diagnosis import first_cause
+from kaito.workloads.diagnosis import first_cause, heard
 
 UNSEEN = "NotObserved"
 """No controller has looked at the present spec."""
@@ -163,11 +163,12 @@ def _of_nodes(nodes: Iterable[Node]) -> Iterator[_Trouble]:
 
 def _of_pods(scene: Scene) -> Iterator[_Trouble]:
     """What keeps pods from running, else what they are busy with."""
-    for pod in scene.pods:
+    pods = heard(scene.pods, now=scene.now)
+    for pod in pods:
         cause = first_cause((pod,), now=scene.now, spec=scene.replica_spec)
         if cause:
             yield _Trouble(f"Pod {pod.metadata.name}", str(cause.reason), cause.message)
-    for pod in scene.pods:
+    for pod in pods:
         yield from _busy(pod)
 
 

@@ -49,6 +49,8 @@ _RESTARTS = 3
 """Restarts after which a crash counts as lasting."""
 _STEADY = timedelta(minutes=10)
 """How long a container has to run for its kubelet to forget that it crashed before."""
+_BYGONE = timedelta(hours=1)
+"""How long a pod that has failed may be the reason why its successors are not up."""
 _LAST_LINES = 3
 _ADAPTERS = frozenset({CONTAINER, FIT})
 """Containers whose last words are about an adapter."""
@@ -84,18 +86,16 @@ def first_cause(
 ) -> Cause | None:
     """The cause to speak of, None while the pods merely take their time.
 
-    Several pods mostly fail alike: the one of the first name speaks for all of them. One that has
-    failed for good comes after its successors, and of a group that serves together come last those
-    that ended because another was lost.
+    Several pods mostly fail alike: the first that is `heard` speaks for all of them.
 
     Args:
-        pods: of the workload's present revision.
+        pods: of the workload.
         now: time of the look.
         spec: of the workload: when its pods count, what its containers may use.
         complaints: why volumes of pods are missing, by the pod's name.
     """
     bounds = bounds_of(spec)
-    for pod in sorted(pods, key=_turn):
+    for pod in heard(pods, now=now):
         said = complaints.get(pod.metadata.name)
         found = (said and _volume_cause(pod, said, now=now)) or next(
             _causes(pod, now, bounds), None
@@ -103,6 +103,38 @@ def first_cause(
         if found:
             return found
     return None
+
+
+def heard(pods: Iterable[Pod], *, now: datetime) -> list[Pod]:
+    """The pods that have something to say, in turn, by name.
+
+    One that has failed for good comes after its successors, and says nothing once they are of
+    another revision, or it is long ago: it stays until somebody deletes it. Of a group that serves
+    together come last those that ended because another was lost.
+    """
+    known = tuple(pods)
+    return sorted((one for one in known if not _is_bygone(one, known, now)), key=_turn)
+
+
+def _is_bygone(pod: Pod, among: Iterable[Pod], now: datetime) -> bool:
+    """Whether a pod that has failed is not why those that followed it are not up."""
+    made = pod.metadata.creation_timestamp
+    if pod.status.phase != "Failed" or made is None:
+        return False
+    later = [
+        one
+        for one in among
+        if one.metadata.creation_timestamp and one.metadata.creation_timestamp > made
+    ]
+    changes = (one.last_transition_time for one in pod.status.conditions)
+    ended = max((each for each in changes if each), default=made)
+    is_long_ago = now - ended > _BYGONE
+    return any(is_long_ago or _makers(one) != _makers(pod) for one in later)
+
+
+def _makers(pod: Pod) -> frozenset[str]:
+    """Who made a pod: of each revision of a Deployment another ReplicaSet."""
+    return frozenset(owner.uid for owner in pod.metadata.owner_references)
 
 
 def _turn(pod: Pod) -> tuple[bool, bool, str]:

@@ -79,6 +79,19 @@ def test_pods_that_load_say_so() -> None:
     assert found.remedy == WORKSPACE["WorkloadProgressing"].remedy
 
 
+def test_a_pod_that_was_evicted_days_ago_is_not_what_a_workspace_waits_for() -> None:
+    loading = scenes.a_pod(ready=False, state={"running": {"startedAt": scenes.ago(20)}})
+    metadata = loading.metadata.model_copy(
+        update={"name": "phi-a", "creation_timestamp": scenes.NOW - timedelta(days=3)}
+    )
+    status = loading.status.model_copy(update={"phase": "Failed", "reason": "Evicted"})
+    evicted = loading.model_copy(update={"metadata": metadata, "status": status})
+
+    found = finding(replace(held("WorkloadProgressing"), pods=(evicted, loading)))
+
+    assert (found.subject, found.reason) == ("Pod phi-0", "ModelLoading")
+
+
 def test_a_container_that_runs_again_for_a_moment_still_crashes() -> None:
     lasting = {"min_ready_seconds": 10, "template": {"spec": {"containers": [{"name": "phi"}]}}}
     deployment = scenes.a_deployment(ready=1)

@@ -6,7 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.workloads.pods import BEGAN, cause, container, crashed
+from kaito.kube.kinds import Pod
+from kaito.kube.objects import ObjectMeta, OwnerReference
+from kaito.workloads.diagnosis import first_cause
+from tests.unit.workloads.pods import BEGAN, cause, container, crashed, pod
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,51 @@ def test_a_crash_is_not_told_of_a_container_that_has_come_further_since(ran_minu
     assert (before.reason, before.until) == ("ContainerCrashLoopBackOff", past)
     assert before.lasting == (ran_minutes < 10)
     assert cause(again, now=past).reason == "NotAnswering"
+
+
+def made(name: str, *, hours: float, by: str = "first", sick: Pod | None = None) -> Pod:
+    """A pod that the ReplicaSet `by` made so long after `BEGAN`: a sound one, or one as `sick`."""
+    owner = OwnerReference(api_version="apps/v1", kind="ReplicaSet", name="w", uid=by)
+    when = BEGAN + timedelta(hours=hours)
+    metadata = ObjectMeta(name=name, creation_timestamp=when, owner_references=(owner,))
+    return (sick or pod(phase="Running")).model_copy(update={"metadata": metadata})
+
+
+def evicted(*, hours: float) -> Pod:
+    """A pod that was made at `BEGAN` and that its node ended so long after."""
+    change = {
+        "type": "Ready",
+        "status": "False",
+        "lastTransitionTime": (BEGAN + timedelta(hours=hours)).isoformat(),
+    }
+    ended = pod(phase="Failed", reason="Evicted", message="too full", conditions=[change])
+    return made("a", hours=0, sick=ended)
+
+
+@pytest.mark.parametrize(
+    ("others", "looked", "is_told"),
+    [
+        ([], 240, True),
+        ([made("b", hours=72)], 73, True),
+        ([made("b", hours=72)], 73.1, False),
+        ([made("b", hours=72), made("c", hours=100)], 100, False),
+        ([made("b", hours=72, by="second")], 72.1, False),
+        ([made("0", hours=-1)], 240, True),
+    ],
+    ids=["alone", "just now", "an hour ago", "days ago", "of another revision", "after the other"],
+)
+def test_a_pod_that_was_evicted_speaks_while_it_may_be_the_reason(
+    others: list[Pod], looked: float, *, is_told: bool
+) -> None:
+    found = first_cause([evicted(hours=72), *others], now=BEGAN + timedelta(hours=looked))
+
+    assert (found.reason if found else None) == ("PodEvicted" if is_told else None)
+
+
+def test_of_pods_that_are_evicted_again_and_again_the_last_speaks() -> None:
+    again = made("b", hours=72, sick=evicted(hours=80))
+
+    found = first_cause([evicted(hours=72), again], now=BEGAN + timedelta(hours=80))
+
+    assert found
+    assert "pod b was ended by its node" in found.message
