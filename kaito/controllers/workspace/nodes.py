@@ -9,7 +9,7 @@ from kaito.api.reasons import Reason
 from kaito.api.workspace import MACHINE_READY, NODE_CLAIM_READY, RESOURCE_READY
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
-from kaito.controllers.workspace.observe import Observed, once
+from kaito.controllers.workspace.observe import ENDED, Observed, once
 from kaito.controllers.workspace.shortage import SHORTAGE_SECONDS, misfit, shortage
 from kaito.controllers.workspace.step import Step, done, hold
 from kaito.kube.kinds import Node
@@ -26,8 +26,6 @@ from kaito.nodes.selection import (
 )
 from kaito.workloads.image import preset_of
 
-_ENDED = ("Succeeded", "Failed")
-
 
 @once
 def chosen_nodes(seen: Observed) -> tuple[Node, ...]:
@@ -40,7 +38,7 @@ def chosen_nodes(seen: Observed) -> tuple[Node, ...]:
 @once
 def homes(seen: Observed) -> frozenset[str]:
     """Names of the nodes that pods of the workspace are on, those that have ended left out."""
-    return frozenset(pod.spec.node_name for pod in seen.pods if pod.status.phase not in _ENDED)
+    return frozenset(pod.spec.node_name for pod in seen.pods if pod.status.phase not in ENDED)
 
 
 @once

@@ -18,6 +18,7 @@ from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.store import Store
 from kaito.nodes.claim import Claim
 from kaito.nodes.selection import holder, is_held_by, is_ready, of_uid, wanted_traits
+from kaito.nodes.selector import is_selected
 from kaito.workloads.carrier import PLAIN_CARRIER, Carrier
 from kaito.workloads.group import headless_name
 
@@ -30,6 +31,8 @@ BY_TRAIT = "trait"
 """Index of nodes by the words under which workspaces look for them, and of workspaces likewise."""
 BY_NODE = "node"
 """Index of workspaces by the names of the nodes that they use."""
+ENDED = ("Succeeded", "Failed")
+"""Phases of a pod that has left its node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ def observe(
         service=_owned(stores.services.get(ref), workspace),
         deployment=_owned(stores.deployments.get(ref), workspace),
         pods=pods,
-        taken=_taken(workspace, nodes, stores.workspaces),
+        taken=_taken(workspace, nodes, stores.workspaces, stores.pods),
         catalog=catalog,
         options=options,
         is_cluster_alive=_is_alive(nodes, stores.nodes),
@@ -271,7 +274,7 @@ def _is_alive(ours: tuple[Node, ...], known: Store[Node]) -> bool:
 
 
 def _taken(
-    workspace: Workspace, nodes: Iterable[Node], everybody: Store[Workspace]
+    workspace: Workspace, nodes: Iterable[Node], everybody: Store[Workspace], pods: Store[Pod]
 ) -> frozenset[str]:
     """Of these nodes, those that others use."""
     return frozenset(
@@ -279,18 +282,31 @@ def _taken(
         for node in nodes
         if not is_held_by(workspace, node)
         if any(everybody.by_index(BY_TRAIT, of_uid(holder(node))))
-        or _is_used(node, workspace, everybody)
+        or _is_used(node, workspace, everybody, pods)
     )
 
 
-def _is_used(node: Node, workspace: Workspace, everybody: Store[Workspace]) -> bool:
-    """Whether others say that they use a node; where two do, the older workspace has it."""
+def _is_used(
+    node: Node, workspace: Workspace, everybody: Store[Workspace], pods: Store[Pod]
+) -> bool:
+    """Whether others say that they use a node; where two do, the older workspace has it.
+
+    A workspace that lacks nodes still names those that it had: one that was given another label
+    meanwhile is in use as long as a pod is there.
+    """
     is_ours = node.metadata.name in workspace.status.worker_nodes
     return any(
         not is_ours or _age(other) < _age(workspace)
         for other in everybody.by_index(BY_NODE, node.metadata.name)
         if other.metadata.uid != workspace.metadata.uid
+        if is_selected(other.resource.label_selector, node.metadata.labels)
+        or any(_is_at(node, pod) for pod in pods.by_index(BY_WORKSPACE, str(other.ref)))
     )
+
+
+def _is_at(node: Node, pod: Pod) -> bool:
+    """Whether a pod is on a node, and has not ended."""
+    return pod.spec.node_name == node.metadata.name and pod.status.phase not in ENDED
 
 
 def _age(workspace: Workspace) -> tuple[str, str]:

@@ -109,6 +109,46 @@ def test_a_node_that_another_workspace_uses_is_taken() -> None:
     assert seen.taken == {"theirs"}
 
 
+@pytest.mark.parametrize(
+    ("carried", "phase", "is_taken"),
+    [
+        ({}, "", False),
+        ({"team": "b"}, "", True),
+        ({}, "Pending", True),
+        ({}, "Running", True),
+        ({}, "Failed", False),
+        ({"kaito.sh/workspace-uid": "u-a"}, "", True),
+    ],
+    ids=["given away", "both select it", "a pod starts", "a pod is there", "it ended", "pinned"],
+)
+def test_a_node_that_was_relabelled_is_free_once_nothing_of_the_other_is_there(
+    carried: dict[str, str], phase: str, *, is_taken: bool
+) -> None:
+    resource = {"labelSelector": {"matchLabels": {"team": "b"}}}
+    metadata = {"name": "a", "namespace": "default", "uid": "u-a"}
+    other = workspace(metadata=metadata, resource=resource, status={"workerNodes": ["n"]})
+
+    seen = look(
+        workspace(),
+        others=(other,),
+        nodes=(node("n", labels=carried),),
+        pods=(pod_of("a", on="n", phase=phase), pod_of("a", on="m")) if phase else (),
+    )
+
+    assert seen.taken == ({"n"} if is_taken else set())
+
+
+def pod_of(name: str, *, on: str, phase: str = "Running") -> Pod:
+    """The pod of a Workspace, on a node."""
+    metadata = {"name": f"{name}-{on}", "namespace": "default", "uid": f"p-{on}"}
+    wire = {
+        "metadata": {**metadata, "labels": {"kaito.sh/workspace": name}},
+        "spec": {"nodeName": on},
+        "status": {"phase": phase},
+    }
+    return Pod.model_validate(wire)
+
+
 def test_of_two_that_use_one_node_the_older_has_it() -> None:
     older = using("a", "both", since="2026-01-01T00:00:00Z")
     younger = using("b", "both", since="2026-01-02T00:00:00Z")
