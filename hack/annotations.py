@@ -40,6 +40,12 @@ ANNOTATIONS: Mapping[str, Meaning] = {
         "you",
         '`"true"`: that a model does not fit, or that a type is in no table, is a warning only.',
     ),
+    labels.BYPASS_PLACEHOLDER_CHECKS: Meaning(
+        "Workspace",
+        "you",
+        '`"true"`: words such as `NAME_HERE` in the spec are meant so, and are no placeholders that'
+        " nobody has filled in.",
+    ),
     labels.NODE_IMAGE_FAMILY: Meaning(
         "Machine, NodeClaim",
         "you, on a claim that you make yourself; those of a Workspace have none",

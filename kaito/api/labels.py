@@ -59,6 +59,9 @@ REVISION = "workspace.kaito.io/hash"
 BYPASS_RESOURCE_CHECKS = "kaito.sh/bypass-resource-checks"
 """Annotation: "true" turns a model that does not fit into a warning."""
 
+BYPASS_PLACEHOLDER_CHECKS = "kaito.sh/bypass-placeholder-checks"
+"""Annotation: "true" lets values through that look like placeholders, and are meant so."""
+
 ENABLE_LOAD_BALANCER = "kaito.sh/enablelb"
 """Annotation on Workspaces, value "True": the Service becomes a LoadBalancer."""
 

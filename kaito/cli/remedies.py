@@ -36,7 +36,8 @@ WORKSPACE: Mapping[str, Remedy] = {
     ),
     "PlaceholderNotReplaced": Remedy(
         "A field still holds a placeholder of a quick start",
-        "put your own value into each field that the message names",
+        "put your own value into each field that the message names; where the word is meant so,"
+        ' annotate the Workspace with `kaito.sh/bypass-placeholder-checks: "true"`',
     ),
     "UnknownPreset": Remedy(
         "No preset has that name",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from kaito.api import labels
 from kaito.api.workspace import Workspace
 
 _PLACEHOLDER = re.compile(r"(?<![$({A-Z0-9_])[A-Z][A-Z0-9_]*_HERE\b(?!\})")
 """As in the quick starts; what a shell or kustomize fills in, `${NAME_HERE}`, is none."""
 _MARK = "_HERE"
+_VARIABLE = re.compile(r"\.env\[[0-9]+\]\.name$")
+"""Where the name of an environment variable stands, which is nobody's to fill in."""
 _PARTS = {"resource", "inference", "tuning"}
 _LIMIT = 5
 """How many fields are named at once."""
@@ -30,6 +33,8 @@ _OTHERWISE = "put your own value there"
 
 def placeholders(workspace: Workspace) -> str:
     """Which fields still hold a placeholder, each with its remedy; "" if none does."""
+    if workspace.metadata.annotations.get(labels.BYPASS_PLACEHOLDER_CHECKS) == "true":
+        return ""
     # Nearly no Workspace has one: a look at the text is cheaper than a walk through the fields.
     if _MARK not in workspace.model_dump_json(include=_PARTS):
         return ""
@@ -37,7 +42,7 @@ def placeholders(workspace: Workspace) -> str:
     left = [
         f"{path} holds the placeholder {found.group()}: {_remedy(path)}"
         for path, text in _texts("", spec)
-        if (found := _PLACEHOLDER.search(text))
+        if (found := _PLACEHOLDER.search(text)) and not _VARIABLE.search(path)
     ]
     more = f"; and {len(left) - _LIMIT} more" if len(left) > _LIMIT else ""
     return "; ".join(left[:_LIMIT]) + more

@@ -98,3 +98,26 @@ def test_what_others_fill_in_is_no_placeholder(text: str) -> None:
     inference = {"template": {"spec": {"containers": [container]}}}
 
     assert first(workspace(inference=inference)).satisfied
+
+
+@pytest.mark.parametrize(
+    ("variable", "bypass", "is_told"),
+    [
+        ({"name": "START_HERE", "value": "x"}, "", False),
+        ({"name": "START", "value": "LOOK_HERE"}, "", True),
+        ({"name": "START", "value": "LOOK_HERE"}, "false", True),
+        ({"name": "START", "value": "LOOK_HERE"}, "true", False),
+    ],
+    ids=["a name", "a value", "not let through", "let through"],
+)
+def test_a_word_that_is_meant_so_has_a_way_through(
+    variable: dict[str, str], bypass: str, *, is_told: bool
+) -> None:
+    container = {"name": "c", "image": "mine:1", "env": [variable]}
+    subject = workspace(inference={"template": {"spec": {"containers": [container]}}})
+    annotations = {"kaito.sh/bypass-placeholder-checks": bypass}
+    metadata = subject.metadata.model_copy(update={"annotations": annotations})
+
+    step = first(subject.model_copy(update={"metadata": metadata}))
+
+    assert (step.reason is Reason.PLACEHOLDER) == is_told
