@@ -20,6 +20,7 @@ from kaito.kube.errors import (
     Invalid,
     KubeError,
     NotFound,
+    ServerFault,
     Throttled,
     Unavailable,
     Undecodable,
@@ -116,6 +117,8 @@ def _class(status: int, said: Status) -> type[KubeError]:
         return AlreadyExists
     if said.reason == "Expired" or "ResourceVersionTooLarge" in causes:
         return Expired
+    if status == said.code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServerFault
     if status >= _SERVER_ERROR:
         return Unavailable
     return _CLASSES.get(status, KubeError)

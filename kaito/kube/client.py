@@ -39,6 +39,7 @@ from kaito.kube.versions import checked
 T = TypeVar("T", bound=KubeObject)
 
 PAGE_COUNT = 500
+_STRICT = {"fieldValidation": "Strict"}
 
 
 class Client:
@@ -127,15 +128,21 @@ class Client:
             pages = [await self._page(resource, path, query)]
         return joined(pages)
 
-    async def create(self, resource: Resource[T], manifest: Manifest) -> T:
+    async def create(self, resource: Resource[T], manifest: Manifest, *, strict: bool = False) -> T:
         """Create an object.
+
+        Args:
+            resource: its kind.
+            manifest: the object.
+            strict: have fields refused that no schema has; otherwise the server drops them.
 
         Raises:
             AlreadyExists: there is one of that name.
+            Invalid: it is refused; of a field that is not known, `strict` was on.
         """
         path = resource.path(namespace=ref_of(manifest).namespace)
         body = _typed(resource, manifest)
-        params = {"fieldManager": self.field_manager}
+        params = {"fieldManager": self.field_manager, **(_STRICT if strict else {})}
         return _written(resource, await self.request("POST", path, params=params, body=body))
 
     async def replace(self, resource: Resource[T], manifest: Manifest) -> T:

@@ -11,6 +11,7 @@
         ├── Denied             401, 403
         ├── Throttled          429
         ├── Unavailable        network, time-out, 5xx
+        │   └── ServerFault    500 in the server's own words
         └── Undecodable        an answer that does not fit our types
 
 Each class carries what its reader needs; nobody matches on text. What a class means for
@@ -88,6 +89,14 @@ class Throttled(KubeError):
 
 class Unavailable(KubeError):
     """No answer, a time-out, or a 5xx."""
+
+
+class ServerFault(Unavailable):
+    """500, said by the API server itself: it, or a webhook that it asks, fails at this request.
+
+    Mostly that passes; an apply of a field that no schema has, or a webhook that is no more, fails
+    for ever.
+    """
 
 
 class Undecodable(KubeError):

@@ -45,7 +45,13 @@ class Writer:
         self._client = client
 
     async def create(
-        self, resource: Resource[T], manifest: Manifest, *, owner_uid: str, mark: str = ""
+        self,
+        resource: Resource[T],
+        manifest: Manifest,
+        *,
+        owner_uid: str,
+        mark: str = "",
+        strict: bool = False,
     ) -> T | None:
         """Create an object; one of its name that is there already is success if it is ours.
 
@@ -54,6 +60,7 @@ class Writer:
             manifest: the object; its name is computed from the owner, never generated.
             owner_uid: whose it is: the uid of the controller among its ownerReferences.
             mark: a label that may hold that uid instead, where no reference can.
+            strict: have fields refused that no schema has; otherwise the server drops them.
 
         Returns:
             The object; None when it was there already.
@@ -67,7 +74,7 @@ class Writer:
             raise ValueError(f"a {resource.kind} without a computed name could be made twice")
         self._client.guard()
         try:
-            return await self._client.create(resource, manifest)
+            return await self._client.create(resource, manifest, strict=strict)
         except AlreadyExists:
             found = await self._client.get(resource, ref)
         if found is not None and not _is_of(found, owner_uid, mark):

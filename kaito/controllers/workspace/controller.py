@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 
 from kaito.api.labels import CREATED_FOR
-from kaito.api.reasons import WARNINGS, Reason
+from kaito.api.reasons import WARNINGS
 from kaito.api.workspace import READY, WORKSPACES, Workspace, WorkspaceStatus
 from kaito.catalog.catalog import Catalog
 from kaito.controllers.workspace.executor import Executor
 from kaito.controllers.workspace.observe import Observed, Options, Stores, observe, orphans
 from kaito.controllers.workspace.plan import plan
+from kaito.controllers.workspace.refusal import REFUSALS, Faults, refused
 from kaito.controllers.workspace.status import status, status_manifest, verdict
 from kaito.controllers.workspace.step import Apply, Step
 from kaito.controllers.workspace.witness import Witness
 from kaito.kube.client import Client
 from kaito.kube.conditions import condition
-from kaito.kube.errors import Denied, Invalid, NotFound
+from kaito.kube.errors import ServerFault
 from kaito.kube.events import Recorder
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
-from kaito.kube.writer import NameTaken, Writer
+from kaito.kube.writer import Writer
 from kaito.nodes.claim import resource_of
-
-_REFUSED_SECONDS = 60.0
-"""How soon to try again what was refused: rights and strangers' objects are not watched."""
 
 log = structlog.get_logger()
 
@@ -45,6 +43,7 @@ class WorkspaceReconciler:
         options: settings that shape what is rendered.
         now: the present, UTC.
         witness: what was said of pods that come no further.
+        faults: which workspaces meet faults of the API server's own.
         is_addressed: whether the Service of a workspace is being made, beside.
     """
 
@@ -55,10 +54,15 @@ class WorkspaceReconciler:
     options: Options
     now: Callable[[], datetime]
     witness: Witness = field(default_factory=Witness)
+    faults: Faults = field(default_factory=Faults)
     is_addressed: Callable[[Ref], bool] = lambda _: False
 
     async def reconcile(self, ref: Ref) -> Outcome:
-        """Bring one workspace one step closer to its spec."""
+        """Bring one workspace one step closer to its spec.
+
+        Raises:
+            ServerFault: the API server, or a webhook that it asks, fails; one that lasts is told.
+        """
         seen = observe(
             self.stores,
             ref,
@@ -69,27 +73,32 @@ class WorkspaceReconciler:
         )
         await self._sweep(ref)
         if seen is None:
+            self.faults.passed(ref)
             return DONE
         seen = await self.witness.completed(seen, self.client)
-        steps = plan(seen)
-        steps = await self._act(steps)
+        steps, fault = await self._act(seen, plan(seen))
         await self._report(seen, steps)
+        if fault:
+            raise fault
+        self.faults.passed(ref)
         return _outcome(steps, self.witness.again_seconds(seen))
 
-    async def _act(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-        """Carry the plan out, in order; returns it as it stands when that is refused."""
+    async def _act(
+        self, seen: Observed, steps: tuple[Step, ...]
+    ) -> tuple[tuple[Step, ...], ServerFault | None]:
+        """Carry the plan out, in order; as it stands when that is refused, and a fault to raise."""
         executor = Executor(self.client)
         for number, step in enumerate(steps):
             try:
                 await executor.run((step,))
-            except NameTaken as error:
-                return (*steps[:number], _refused(step, Reason.NAME_TAKEN, str(error)))
-            except NotFound as error:
-                message = f"{error.message}: install the CRDs of the claims, or set --claim-kind"
-                return (*steps[:number], _refused(step, Reason.API_REFUSED, message))
-            except (Denied, Invalid) as error:
-                return (*steps[:number], _refused(step, Reason.API_REFUSED, error.message))
-        return steps
+            except REFUSALS as error:
+                return (*steps[:number], refused(seen, step, error)), None
+            except ServerFault as fault:
+                told = self.faults.met(seen, step, fault)
+                if told is None:
+                    raise
+                return (*steps[:number], told), fault
+        return steps, None
 
     async def _sweep(self, ref: Ref) -> None:
         """Give back the nodes of a Workspace that is no more, or that a namesake has followed.
@@ -144,19 +153,6 @@ class WorkspaceReconciler:
                 reason=whole.reason,
                 message=whole.message,
             )
-
-
-def _refused(step: Step, reason: Reason, message: str) -> Step:
-    """The step as it stands when the API server does not let us carry it out."""
-    said = f"{step.message}: {message}" if step.message else message
-    return replace(
-        step,
-        satisfied=False,
-        reason=reason,
-        message=said,
-        actions=(),
-        recheck_seconds=_REFUSED_SECONDS,
-    )
 
 
 def _has_moved(steps: tuple[Step, ...]) -> bool:

@@ -77,11 +77,19 @@ class Executor:
                 await self._release(action)
 
     async def _create(self, action: Create) -> None:
-        """Create an object; a claim has no owner that could be referred to, but a label."""
+        """Create an object; a claim has no owner that could be referred to, but a label.
+
+        What a template holds is sent as it is written, so that a misspelt field would be dropped in
+        silence. Who serves the claims may have older definitions of them than we: theirs is that.
+        """
         is_claim = action.resource in (MACHINES, NODECLAIMS)
         manifest = traced(action.manifest, logs.reconcile_id()) if is_claim else action.manifest
         made = await self._writer.create(
-            action.resource, manifest, owner_uid=action.owner_uid, mark=labels.CREATED_FOR
+            action.resource,
+            manifest,
+            owner_uid=action.owner_uid,
+            mark=labels.CREATED_FOR,
+            strict=not is_claim,
         )
         if made is not None:
             name = made.metadata.name

@@ -22,6 +22,7 @@ from kaito.controllers.workspace.observe import (
     by_node,
     by_workspace,
 )
+from kaito.controllers.workspace.refusal import Faults
 from kaito.kube.client import Client
 from kaito.kube.events import Recorder
 from kaito.kube.kinds import DEPLOYMENTS, JOBS, NODES, PODS, SERVICES, STATEFULSETS
@@ -78,12 +79,14 @@ class Bench:
         api: the API server.
         client: talks to it.
         now: what the reconciler takes for the present.
+        faults: what it remembers of the server's.
     """
 
     api: Api
     client: Client
     now: datetime = NOW
     recorder: Notebook = field(init=False)
+    faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
         self.recorder = Notebook(self.client)
@@ -103,6 +106,7 @@ class Bench:
             options=Options(registry=""),
             now=lambda: self.now,
             is_addressed=is_addressed,
+            faults=self.faults,
         )
         return await reconciler.reconcile(REF)
 
