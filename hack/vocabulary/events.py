@@ -47,6 +47,7 @@ MEANINGS: Mapping[str, str] = {
     "node.unpinned": "A node that somebody brought serves its Workspace no longer.",
     "object.created": "A claim, a Service or a workload was created.",
     "object.deleted": "A claim or a workload was deleted.",
+    "object.relabelled": "A workload that had lost its labels has them again.",
     "object.rejected": "An object does not fit its type and is left out.",
     "orphan.found": "A leftover was seen for the first time.",
     "pods.evicted": "Pods were asked to leave a node that goes.",

@@ -19,6 +19,8 @@ class Reason(StrEnum):
     NOT_ENOUGH_MEMORY = "NotEnoughGPUMemory"
     NAME_TAKEN = "NameTaken"
     """An object of the name that we need belongs to somebody else."""
+    LABELS_LOST = "LabelsLost"
+    """An object of ours has lost labels by which it is found; the message puts them back."""
     API_REFUSED = "RefusedByAPIServer"
     """The API server does not let the operator do what the plan says: a right, a quota, a CRD."""
     UNSUPPORTED = "Unsupported"
@@ -96,6 +98,7 @@ WARNINGS = frozenset(
         Reason.UNKNOWN_INSTANCE_TYPE,
         Reason.NOT_ENOUGH_MEMORY,
         Reason.NAME_TAKEN,
+        Reason.LABELS_LOST,
         Reason.API_REFUSED,
         Reason.UNSUPPORTED,
         Reason.PREFLIGHT_FAILED,

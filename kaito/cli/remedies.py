@@ -55,9 +55,14 @@ WORKSPACE: Mapping[str, Remedy] = {
         "An object of the name that is needed exists and belongs to somebody else",
         "delete or rename that object, or give the Workspace another name",
     ),
+    "LabelsLost": Remedy(
+        "An object of the Workspace has lost labels by which the operator finds it",
+        "put them back: the message has the command",
+    ),
     "RefusedByAPIServer": Remedy(
-        "The API server does not let the operator do what is needed",
-        "grant the right, raise the quota or install the CRD that the message names",
+        "The API server, or a webhook that it asks, does not let the operator do what is needed",
+        "grant the right, raise the quota, install the CRD, correct the field or mend the webhook"
+        " that the message names",
     ),
     "Unsupported": Remedy(
         "The spec is legal, and this version, or a setting of the operator's, does not do it",

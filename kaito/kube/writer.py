@@ -38,6 +38,28 @@ class NameTaken(OperatorError):
         )
 
 
+class LabelsLost(OperatorError):
+    """An object of ours lacks labels that it was made with: caches that select by them miss it.
+
+    Attributes:
+        found: the object.
+        labels: those that it lacks, or has with other values.
+    """
+
+    def __init__(
+        self, resource: Resource[KubeObject], found: KubeObject, labels: Mapping[str, str]
+    ) -> None:
+        place = f" --namespace={found.metadata.namespace}" if found.metadata.namespace else ""
+        plural = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+        words = " ".join(f"{key}={value}" for key, value in labels.items())
+        super().__init__(
+            f"{resource.kind} {found.metadata.name} has lost labels that it was made with: `kubectl"
+            f" label --overwrite {plural} {found.metadata.name}{place} {words}`"
+        )
+        self.found = found
+        self.labels = labels
+
+
 class Writer:
     """Writes for controllers; doing one thing twice is harmless."""
 
@@ -68,6 +90,7 @@ class Writer:
         Raises:
             NameTaken: an object of that name is somebody else's.
             Conflict: it is ours, and is just going or gone.
+            LabelsLost: it is ours, and lacks labels of the manifest.
         """
         ref = ref_of(manifest)
         if not ref.name:
@@ -81,6 +104,8 @@ class Writer:
             raise NameTaken(resource.kind, ref)
         if found is None or found.is_deleting:
             raise Conflict(409, "Conflict", f"{resource.kind} {ref} was on its way out")
+        if lost := _lost(found, manifest):
+            raise LabelsLost(resource, found, lost)
         return None
 
     async def apply(self, resource: Resource[T], seen: T, manifest: Manifest) -> T:
@@ -201,6 +226,14 @@ def _is_of(found: KubeObject, owner_uid: str, mark: str) -> bool:
     """Whether the object has that owner."""
     owners = {each.uid for each in found.metadata.owner_references if each.controller}
     return owner_uid in owners or (bool(mark) and found.metadata.labels.get(mark) == owner_uid)
+
+
+def _lost(found: KubeObject, manifest: Manifest) -> Mapping[str, str]:
+    """The labels of a manifest that the object does not have."""
+    metadata = manifest.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    wanted = labels if isinstance(labels, Mapping) else {}
+    return {key: value for key, value in wanted.items() if found.metadata.labels.get(key) != value}
 
 
 def _place(seen: KubeObject) -> Manifest:

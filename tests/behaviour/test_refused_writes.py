@@ -13,7 +13,7 @@ from tests.bystander import Bystander, Json, condition, holds, quick_start, unti
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 IDLE = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
-AT_ONCE = {"exec": {"command": ["true"]}, "periodSeconds": 1}
+AT_ONCE: Json = {"exec": {"command": ["true"]}, "periodSeconds": 1}
 TWICE = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
 GROUPS = {"machines": "karpenter.sh", "services": "", "deployments": "apps"}
 """What a workspace of a preset needs, in the order in which it cannot do without."""
@@ -21,7 +21,7 @@ GROUPS = {"machines": "karpenter.sh", "services": "", "deployments": "apps"}
 
 def templated(name: str, **fields: Json) -> str:
     """A Workspace of a template with one container."""
-    container = {"name": "server", "image": "local/shell:1", "command": IDLE}
+    container: Json = {"name": "server", "image": "local/shell:1", "command": IDLE}
     container |= {"readinessProbe": AT_ONCE, **fields}
     return quick_start(name, inference={"template": {"spec": {"containers": [container]}}})
 
@@ -70,6 +70,12 @@ async def told(cluster: Bystander, name: str, words: str) -> Json:
     return found if is_told else None
 
 
+async def deployment(cluster: Bystander, name: str) -> Json:
+    """Metadata of a Deployment."""
+    found = await cluster.get(f"/apis/apps/v1/namespaces/default/deployments/{name}")
+    return found["metadata"]
+
+
 async def is_ready(cluster: Bystander, name: str) -> bool:
     return holds(await cluster.workspace(name), "Ready")
 
@@ -82,9 +88,9 @@ async def delete(cluster: Bystander, name: str) -> None:
 async def test_a_misspelt_field_of_a_template_is_told_until_it_is_mended(
     cluster: Bystander,
 ) -> None:
-    await apply(cluster, templated("misspelt", comand=IDLE))
+    await apply(cluster, templated("misspelt", commands=IDLE))
 
-    refused = await until("the field", partial(told, cluster, "misspelt", "containers[0].comand"))
+    refused = await until("the field", partial(told, cluster, "misspelt", "containers[0].commands"))
 
     assert holds(refused, "Stalled")
     assert "inference.template" in condition(refused, "Ready")["message"]
@@ -95,7 +101,10 @@ async def test_a_misspelt_field_of_a_template_is_told_until_it_is_mended(
 async def test_a_mistake_in_a_template_that_runs_is_told_until_it_is_mended(
     cluster: Bystander,
 ) -> None:
-    for mistake, words in (({"comand": IDLE}, "comand: field not declared"), ({"env": TWICE}, "A")):
+    for mistake, words in (
+        ({"commands": IDLE}, "commands: field not declared"),
+        ({"env": TWICE}, 'duplicate entries for key [name="A"]'),
+    ):
         await apply(cluster, templated("misspelt", **mistake))
 
         refused = await until(words, partial(told, cluster, "misspelt", words))
@@ -103,6 +112,41 @@ async def test_a_mistake_in_a_template_that_runs_is_told_until_it_is_mended(
         assert "inference.template" in condition(refused, "Ready")["message"]
         await apply(cluster, templated("misspelt"))
         await until("it to be ready", partial(is_ready, cluster, "misspelt"))
+
+
+async def test_a_workload_that_somebody_takes_our_label_off_is_given_it_back(
+    cluster: Bystander,
+) -> None:
+    uid = (await deployment(cluster, "misspelt"))["uid"]
+    stripped = await cluster.kubectl("label", "deployment", "misspelt", "kaito.sh/workspace-")
+    assert stripped.code == 0, stripped.errors
+
+    async def labelled() -> bool:
+        found = await deployment(cluster, "misspelt")
+        return found["uid"] == uid and "kaito.sh/workspace" in found.get("labels", {})
+
+    await until("the label", labelled)
+
+
+async def test_a_claim_that_somebody_takes_our_label_off_is_told_and_found_again(
+    cluster: Bystander,
+) -> None:
+    (name,) = [each["metadata"]["name"] for each in await cluster.machines("misspelt")]
+    stripped = await cluster.kubectl("label", "machine", name, "kaito.sh/workspace-")
+    assert stripped.code == 0, stripped.errors
+
+    async def message() -> str:
+        found = condition(await cluster.workspace("misspelt"), "Ready")
+        return str(found["message"]) if found.get("reason") == "LabelsLost" else ""
+
+    command = (await until("that it is lost", message)).split("`")[1]
+
+    kind, wanted = "machines.karpenter.sh", "kaito.sh/workspace=misspelt"
+    assert command == f"kubectl label --overwrite {kind} {name} {wanted}"
+    mended = await cluster.kubectl(*command.split()[1:])
+    assert mended.code == 0, mended.errors
+    await until("it to be ready", partial(is_ready, cluster, "misspelt"))
+    assert len(await cluster.machines("misspelt")) == 1
     await delete(cluster, "misspelt")
 
 

@@ -27,7 +27,7 @@ from kaito.kube.errors import Denied, Invalid, NotFound
 from kaito.kube.kinds import SERVICES
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
-from kaito.kube.writer import NameTaken
+from kaito.kube.writer import LabelsLost, NameTaken
 from kaito.workloads.group import is_group
 from kaito.workloads.service import rendered_service
 
@@ -104,6 +104,6 @@ class AddressReconciler:
             return False
         try:
             await Executor(self.client).run((step,))
-        except (NameTaken, NotFound, Denied, Invalid):
+        except (NameTaken, LabelsLost, NotFound, Denied, Invalid):
             return False  # The status is to say so, and is the other's.
         return True

@@ -10,6 +10,7 @@ from kaito.api import labels
 from kaito.api.machine import MACHINES
 from kaito.api.nodeclaim import NODECLAIMS
 from kaito.api.workspace import WORKSPACES
+from kaito.controllers.workspace.observe import workspace_of
 from kaito.controllers.workspace.step import (
     Action,
     AddFinalizer,
@@ -24,12 +25,15 @@ from kaito.controllers.workspace.step import (
 from kaito.kube import logs
 from kaito.kube.client import Client
 from kaito.kube.errors import Conflict, NotFound
-from kaito.kube.kinds import NODES, Node
+from kaito.kube.kinds import DEPLOYMENTS, NODES, STATEFULSETS, Node
 from kaito.kube.objects import KubeObject
 from kaito.kube.resource import Resource
-from kaito.kube.writer import Gone, Writer
+from kaito.kube.writer import Gone, LabelsLost, Writer
 from kaito.nodes.claim import traced
 from kaito.nodes.selection import holder
+
+_RELABELLED = (DEPLOYMENTS, STATEFULSETS)
+"""What gets labels back that it has lost: of other Kinds there is no right to change any."""
 
 log = structlog.get_logger()
 
@@ -50,6 +54,7 @@ class Executor:
         Raises:
             KubeError: the first that fails; those before it are done, those after it are not.
             NameTaken: something that was to be created is somebody else's.
+            LabelsLost: it is there and ours, and our caches never hear of it.
         """
         actions = [action for step in steps for action in step.actions]
         for action in actions:
@@ -60,13 +65,12 @@ class Executor:
         """Carry out one action."""
         match action:
             case Create():
-                await self._create(action)
+                await self._ensure(action)
             case Apply(resource, manifest, seen):
                 await self._writer.apply(resource, seen, manifest)
                 log.info("workload.applied", target=resource.kind)
             case Delete(resource, seen):
-                await self._writer.delete(resource, seen)
-                log.info("object.deleted", target=resource.kind, target_name=seen.metadata.name)
+                await self._delete(resource, seen)
             case AddFinalizer(workspace):
                 await self._writer.add_finalizer(WORKSPACES, workspace, labels.WORKSPACE_FINALIZER)
             case Pin(node, uid):
@@ -75,6 +79,21 @@ class Executor:
                 await self._unpin(node)
             case ReleaseFinalizer():
                 await self._release(action)
+
+    async def _ensure(self, action: Create) -> None:
+        """Create an object; one that our caches lost sight of is given its labels back."""
+        try:
+            await self._create(action)
+        except LabelsLost as error:
+            if action.resource not in _RELABELLED:
+                raise
+            patch = {"metadata": {"labels": error.labels}}
+            await self._writer.patch(action.resource, error.found, patch)
+            log.info(
+                "object.relabelled",
+                target=action.resource.kind,
+                target_name=error.found.metadata.name,
+            )
 
     async def _create(self, action: Create) -> None:
         """Create an object; a claim has no owner that could be referred to, but a label.
@@ -116,20 +135,32 @@ class Executor:
         log.info("node.unpinned", node=node.metadata.name)
 
     async def _release(self, action: ReleaseFinalizer) -> None:
-        """Remove our finalizer, after a look at the API server itself."""
+        """Remove our finalizer, after a look at the API server itself.
+
+        A claim that has lost our other labels is in no cache: nobody else would give it back.
+        """
         workspace = action.workspace
         selector = f"{labels.CREATED_FOR}={workspace.metadata.uid}"
         pinned = f"{selector},!{labels.WORKSPACE},!{labels.RAGENGINE}"
         left = [(MACHINES, selector), (NODECLAIMS, selector)]
         for kind, of in (*left, *([(NODES, pinned)] if action.has_own_nodes else ())):
-            if await self._exists(kind, of):
+            found = await self._found(kind, of)
+            for each in found if kind is not NODES else ():
+                if workspace.ref not in workspace_of(each) and not each.is_deleting:
+                    await self._delete(kind, each)
+            if found:
                 raise Conflict(409, "Conflict", f"a {kind.kind} of this Workspace still exists")
         await self._writer.remove_finalizer(WORKSPACES, workspace, labels.WORKSPACE_FINALIZER)
         log.info("workspace.released")
 
-    async def _exists(self, kind: Resource[KubeObject], selector: str) -> bool:
-        """Whether there is an object of a kind; of a kind that is not installed there is none."""
+    async def _found(self, kind: Resource[KubeObject], selector: str) -> Sequence[KubeObject]:
+        """The objects of a kind; of a kind that is not installed there is none."""
         try:
-            return bool(await self._client.list(kind, labels=selector))
+            return await self._client.list(kind, labels=selector)
         except NotFound:
-            return False
+            return ()
+
+    async def _delete(self, kind: Resource[KubeObject], seen: KubeObject) -> None:
+        """Delete an object as it was seen."""
+        await self._writer.delete(kind, seen)
+        log.info("object.deleted", target=kind.kind, target_name=seen.metadata.name)

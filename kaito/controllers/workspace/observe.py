@@ -242,10 +242,14 @@ def _owned(obj: T | None, workspace: Workspace) -> T | None:
 
 
 def _strangers(workspace: Workspace, services: Store[Service]) -> tuple[Service, ...]:
-    """Services that have our names and not our label; those of an earlier namesake go by itself."""
+    """Services that have our names and are not ours; those of an earlier namesake go by itself."""
     name, namespace = workspace.metadata.name, workspace.metadata.namespace
     found = (services.get(Ref(namespace, each)) for each in (name, headless_name(workspace)))
-    return tuple(one for one in found if one and one.metadata.labels.get(labels.WORKSPACE) != name)
+    return tuple(
+        one
+        for one in found
+        if one and not _owned(one, workspace) and one.metadata.labels.get(labels.WORKSPACE) != name
+    )
 
 
 def _is_of(pod: Pod, workspace_name: str) -> bool:

@@ -12,9 +12,9 @@ from kaito.controllers.workspace.step import Action, Apply, Create, Step
 from kaito.kube.errors import Denied, Invalid, KubeError, NotFound, ServerFault
 from kaito.kube.kinds import DEPLOYMENTS
 from kaito.kube.objects import Ref
-from kaito.kube.writer import NameTaken
+from kaito.kube.writer import LabelsLost, NameTaken
 
-REFUSALS = (NameTaken, NotFound, Denied, Invalid)
+REFUSALS = (NameTaken, LabelsLost, NotFound, Denied, Invalid)
 """What is told at once: a person has to act."""
 _REFUSED_SECONDS = 60.0
 """How soon to try again what was refused: rights and strangers' objects are not watched."""
@@ -28,7 +28,9 @@ def refused(seen: Observed, step: Step, error: Exception) -> Step:
     if isinstance(error, KubeError):
         told = _told(step, Reason.API_REFUSED, f"{error.message}{_remedy(seen, step, error)}")
     else:
-        told = _told(step, Reason.NAME_TAKEN, str(error))
+        is_ours = isinstance(error, LabelsLost)
+        reason = Reason.LABELS_LOST if is_ours else Reason.NAME_TAKEN
+        told = _told(step, reason, str(error))
     return replace(told, recheck_seconds=_REFUSED_SECONDS)
 
 

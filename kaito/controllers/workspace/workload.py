@@ -186,11 +186,13 @@ def _mended(step: Step, apply: Apply, found: KubeModel) -> Step:
     It does not hold the step up: an admission webhook may insist on its change for ever.
     """
     wire = found.model_dump(by_alias=True, mode="json")
-    spec = apply.manifest["spec"]
+    spec, metadata = apply.manifest["spec"], apply.manifest["metadata"]
     read = (
         {key: value for key, value in spec.items() if key in wire} if isinstance(spec, dict) else {}
     )
-    return step if is_covered(read, wire) else replace(step, actions=(*step.actions, apply))
+    carried = metadata.get("labels") if isinstance(metadata, dict) else {}
+    is_as_it_was = is_covered(read, wire) and is_covered(carried, apply.seen.metadata.labels)
+    return step if is_as_it_was else replace(step, actions=(*step.actions, apply))
 
 
 def wanted_workload(seen: Observed) -> Manifest:

@@ -20,6 +20,7 @@ from kaito.kube.errors import (
     Invalid,
     KubeError,
     NotFound,
+    ServerFault,
     Throttled,
     Unavailable,
     Undecodable,
@@ -178,7 +179,7 @@ async def test_an_undecodable_object_is_logged_without_its_values(api: Api, clie
         (418, "", KubeError),
         (422, "Invalid", Invalid),
         (429, "TooManyRequests", Throttled),
-        (500, "InternalError", Unavailable),
+        (500, "InternalError", ServerFault),
         (503, "", Unavailable),
     ],
 )

@@ -24,7 +24,7 @@ from kaito.controllers.workspace.step import (
 from kaito.kube.errors import Conflict, KubeError
 from kaito.kube.kinds import DEPLOYMENTS, SERVICES
 from kaito.kube.objects import KubeObject, Manifest, ObjectMeta
-from kaito.kube.writer import NameTaken
+from kaito.kube.writer import LabelsLost, NameTaken
 from kaito.nodes.claim import rendered_claim
 from kaito.workloads.service import rendered_service
 from tests.unit.controllers.workspace.bench import (
@@ -116,6 +116,17 @@ async def test_y2_a_claim_of_the_same_name_that_is_a_stranger_s_is_refused(bench
         await carry_out(bench, Create(MACHINES, CLAIM, UID))
 
     assert bench.stored(path) == before
+
+
+async def test_a_service_that_is_ours_and_lacks_labels_is_told_with_its_namespace(
+    bench: Bench,
+) -> None:
+    manifest: Any = SERVICE_MANIFEST
+    metadata = {**manifest["metadata"], "labels": {}}
+    bench.api.put(SERVICE, **{**manifest, "metadata": metadata})
+
+    with pytest.raises(LabelsLost, match=r"services w --namespace=default kaito\.sh/workspace=w"):
+        await carry_out(bench, Create(SERVICES, SERVICE_MANIFEST, UID))
 
 
 async def test_a_namesake_that_vanishes_while_it_is_looked_at_is_tried_again(bench: Bench) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from kaito.api.machine import MACHINES
+from kaito.kube.errors import Conflict
+from kaito.kube.kinds import DEPLOYMENTS
+from kaito.kube.objects import Condition
 from tests.unit.controllers.workspace.bench import CLAIMS, DEPLOYMENT, SERVICE, WORKSPACE, Bench
 
 
@@ -103,3 +109,86 @@ async def test_a_deployment_that_somebody_scales_down_is_mended_and_not_called_r
     assert bench.stored(DEPLOYMENT)["spec"]["replicas"] == 1
     (ready,) = [one for one in bench.workspace.status.conditions if one.type == "Ready"]
     assert ready.status == "False"
+
+
+def strip(bench: Bench, path: str) -> None:
+    """Somebody takes the label off by which caches find an object."""
+    left = dict(bench.stored(path)["metadata"]["labels"])
+    del left["kaito.sh/workspace"]
+    bench.change_metadata(path, labels=left)
+
+
+def ready(bench: Bench) -> Condition:
+    (found,) = [one for one in bench.workspace.status.conditions if one.type == "Ready"]
+    return found
+
+
+async def test_a_workload_that_has_lost_its_label_is_given_it_back(bench: Bench) -> None:
+    await bench.come_up()
+    labels, uid = (bench.stored(DEPLOYMENT)["metadata"][key] for key in ("labels", "uid"))
+    strip(bench, DEPLOYMENT)
+
+    await bench.reconcile(without=DEPLOYMENTS)
+
+    assert bench.stored(DEPLOYMENT)["metadata"]["labels"] == labels
+    assert bench.stored(DEPLOYMENT)["metadata"]["uid"] == uid
+    await bench.settle()
+    assert ready(bench).status == "True"
+
+
+async def test_a_claim_that_has_lost_its_label_is_told_with_what_puts_it_back(
+    bench: Bench,
+) -> None:
+    bench.put_workspace()
+    await bench.settle()
+    (claim,) = claims(bench)
+    strip(bench, claim)
+
+    again = (await bench.reconcile()).recheck_seconds
+
+    assert (ready(bench).reason, again) == ("LabelsLost", 60)
+    name = claim.rpartition("/")[2]
+    command = f"kubectl label --overwrite machines.karpenter.sh {name} kaito.sh/workspace=w"
+    assert command in ready(bench).message
+    assert claims(bench) == [claim]
+
+
+async def test_a_claim_that_has_lost_its_label_goes_with_its_workspace(bench: Bench) -> None:
+    await bench.come_up()
+    (claim,) = claims(bench)
+    strip(bench, claim)
+    bench.mark_deleted(WORKSPACE)
+    bench.api.remove(DEPLOYMENT)
+
+    with pytest.raises(Conflict, match="still exists"):
+        await bench.reconcile()
+
+    assert claims(bench) == []
+    await bench.settle()
+    assert WORKSPACE not in bench.api.objects
+
+
+async def test_a_claim_that_a_cache_is_yet_to_hear_of_is_left_to_it(bench: Bench) -> None:
+    await bench.come_up()
+    bench.mark_deleted(WORKSPACE)
+    bench.api.remove(DEPLOYMENT)
+
+    with pytest.raises(Conflict, match="still exists"):
+        await bench.reconcile(without=MACHINES)
+
+    assert bench.sent("DELETE", CLAIMS) == []
+
+
+async def test_a_service_of_ours_that_has_lost_its_label_holds_nothing_up_and_gets_it_back(
+    bench: Bench,
+) -> None:
+    await bench.come_up()
+    bench.api.remove(DEPLOYMENT)
+    labels = bench.stored(SERVICE)["metadata"]["labels"]
+    strip(bench, SERVICE)
+
+    await bench.settle()
+
+    assert DEPLOYMENT in bench.api.objects
+    assert bench.stored(SERVICE)["metadata"]["labels"] == labels
+    assert ready(bench).reason != "NameTaken"
