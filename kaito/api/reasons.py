@@ -35,7 +35,6 @@ class Reason(StrEnum):
     ADAPTER_FAILED = "AdapterFailed"
     """An adapter cannot be fetched, or served; the message names field, answer and remedy."""
 
-    CREATING_MACHINES = "CreatingMachines"
     WAITING_FOR_MACHINES = "WaitingForMachines"
     NO_PROVISIONER = "NoProvisioner"
     """A claim is there, and nobody carries it out, or goes on with it."""
@@ -67,8 +66,6 @@ class Reason(StrEnum):
 
     TUNING = "Tuning"
     """The Job's pod runs."""
-    TUNED = "Tuned"
-    """The adapter is where it belongs."""
     NODES_RELEASED = "NodesReleased"
     """The tuning is done, and the nodes that were bought for it are given back."""
     TRAINING_CONFIG_INVALID = "TrainingConfigInvalid"
@@ -84,7 +81,6 @@ class Reason(StrEnum):
     READY = "WorkspaceReady"
     WAITING = "WorkspacePending"
     """An earlier stage is not done."""
-    DELETING = "WorkspaceDeleting"
     WORKLOAD_DELETING = "WorkloadDeleting"
     MACHINES_DELETING = "MachinesDeleting"
     FINALIZING = "Finalizing"

@@ -131,7 +131,7 @@ def _unseen(scene: Scene, subject: str) -> Finding:
 
 def _deeper(scene: Scene, reason: str) -> Iterator[_Trouble]:
     """Troubles of the stage that the Workspace is in, the deciding one first."""
-    if reason in {"CreatingMachines", "WaitingForMachines", "ReplacingMachines", "MachineFailed"}:
+    if reason in {"WaitingForMachines", "ReplacingMachines", "MachineFailed"}:
         yield from _of_claims(scene.claims)
     if reason in {"WaitingForMachines", "NodesNotReady"}:
         yield from _of_nodes(scene.nodes)

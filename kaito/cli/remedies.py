@@ -86,7 +86,6 @@ WORKSPACE: Mapping[str, Remedy] = {
         "An adapter cannot be fetched, is none that can be served, or is of another model",
         "do what the message says; the pod tries again by itself",
     ),
-    "CreatingMachines": Remedy("Claims for nodes are being made", _WAIT),
     "WaitingForMachines": Remedy(
         "Claims were made, and their nodes are on the way",
         f"{_WAIT}; a GPU node takes minutes, and it is said when none has moved for"
@@ -152,7 +151,6 @@ WORKSPACE: Mapping[str, Remedy] = {
     ),
     "WorkloadReady": Remedy("The workload answers", _WAIT),
     "Tuning": Remedy("The model is being tuned", f"{_WAIT}; the Job's log shows how far it is"),
-    "Tuned": Remedy("The adapter is where it belongs", "nothing to do"),
     "NodesReleased": Remedy(
         "The tuning is done, and the nodes that were bought for it are given back", "nothing to do"
     ),
@@ -183,7 +181,6 @@ WORKSPACE: Mapping[str, Remedy] = {
     ),
     "WorkspaceReady": Remedy("The Workspace does what it should", "nothing to do"),
     "WorkspacePending": Remedy("An earlier stage is not done", _WAIT),
-    "WorkspaceDeleting": Remedy("Deletion was asked for", _WAIT),
     "WorkloadDeleting": Remedy("Pods are ending, before their nodes go", _WAIT),
     "MachinesDeleting": Remedy(
         "Nodes are being drained and given back",

@@ -97,7 +97,7 @@ def _followed(seen: Observed) -> Step | None:
     if asked:
         names = ", ".join(sorted(claim_name(uid, wish.ordinal, wish.attempt) for wish in wishes))
         message = f"creating {names} of type {wishes[0].instance_type}"
-        return hold(claims_ready(seen), Reason.CREATING_MACHINES, message, *back, *asked)
+        return hold(claims_ready(seen), Reason.WAITING_FOR_MACHINES, message, *back, *asked)
     if claims.spent:
         names = ", ".join(sorted(claim.metadata.name for claim in claims.spent))
         return hold(

@@ -52,7 +52,7 @@ def release_workload(seen: Observed) -> Step:
         message = "waiting for the pods to end"
         step = hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, message)
         return replace(step, recheck_seconds=_RECHECK_SECONDS)
-    return done(WORKSPACE_DELETING, Reason.DELETING)
+    return done(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING)
 
 
 def _is_ending(pod: Pod, seen: Observed) -> bool:
@@ -71,7 +71,7 @@ def _is_ending(pod: Pod, seen: Observed) -> bool:
 def release_nodes(seen: Observed) -> Step:
     """Every node that was created for this workspace is given back."""
     if not seen.claims:
-        return done(WORKSPACE_DELETING, Reason.DELETING)
+        return done(WORKSPACE_DELETING, Reason.MACHINES_DELETING)
     deletions = tuple(
         Delete(resource_of(claim), claim) for claim in seen.claims if not claim.is_deleting
     )

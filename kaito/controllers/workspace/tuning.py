@@ -59,7 +59,7 @@ def await_result(seen: Observed) -> Step:
         found = Tuned()
     if found:
         result = _result(seen, found)
-        return replace(done("", Reason.TUNED, _sentence(seen.workspace, result)), tuned=result)
+        return replace(done("", Reason.READY, _sentence(seen.workspace, result)), tuned=result)
     return _running(seen, seen.job)
 
 
@@ -81,7 +81,7 @@ def need_no_nodes(seen: Observed) -> Step:
 def conclude(seen: Observed) -> Step:
     """The result stands in the status."""
     found = seen.workspace.status.tuning
-    return done("", Reason.TUNED, _sentence(seen.workspace, found) if found else "")
+    return done("", Reason.READY, _sentence(seen.workspace, found) if found else "")
 
 
 def wanted_job(seen: Observed) -> Manifest:

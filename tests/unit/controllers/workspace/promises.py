@@ -9,7 +9,7 @@ from kaito.api.reasons import TERMINAL
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status
-from kaito.controllers.workspace.step import Create, Delete, ReleaseFinalizer
+from kaito.controllers.workspace.step import Apply, Create, Delete, ReleaseFinalizer
 from kaito.nodes.claim import Claim, claim_place, claim_type
 from tests.unit.controllers.workspace.kstatus import faults, kstatus
 from tests.unit.controllers.workspace.lives import (
@@ -69,6 +69,12 @@ def promised(promise: Promise) -> Promise:
     return promise
 
 
+def is_reported(seen: Observed) -> bool:
+    """Whether a pass says what it sees: one that makes or deletes something is followed by one."""
+    has_moved = any(not isinstance(action, Apply) for action in actions(seen))
+    return not has_moved and all(step.told for step in plan(seen))
+
+
 def is_serving(seen: Observed) -> bool:
     """The goal, stated without asking the planner."""
     on = {
@@ -124,8 +130,25 @@ def each_stage_is_told_by_a_reason_of_its_own(lives: Lives) -> None:
     told = {str(step.reason) for life in lives.bought for step in plan(life.seen)}
 
     up = {"Applying", "WorkloadProgressing", "WorkloadReady", "NodesReady"}
-    bought = {"CreatingMachines", "WaitingForMachines", "ReplacingMachines", "MachinesReady"}
+    bought = {"WaitingForMachines", "ReplacingMachines", "MachinesReady"}
     assert told >= up | bought | {"WorkloadDeleting", "MachinesDeleting", "Finalizing"}
+
+
+@promised
+def a_reason_that_a_step_gives_is_one_that_people_meet(lives: Lives) -> None:
+    given, met = set(), set()
+    for life in lives.all:
+        steps = plan(life.seen)
+        given |= {str(step.reason) for step in steps}
+        if is_reported(life.seen):
+            met |= {one.reason for one in status(life.seen, steps).conditions}
+
+    elsewhere = {
+        "Reconciling",  # of the metrics, before the first look
+        "Applying",  # a workload of another revision
+        "Finalizing",  # another's finalizer stays
+    }
+    assert given - met == elsewhere
 
 
 @promised

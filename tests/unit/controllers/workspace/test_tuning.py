@@ -145,7 +145,7 @@ def test_the_result_is_taken_from_the_last_words() -> None:
     assert step.tuned
     assert (step.tuned.steps, step.tuned.loss, step.tuned.digest) == (120, "0.25", "sha256:9")
     assert step.message == "the adapter is pushed as r/a:1@sha256:9 after 120 steps with loss 0.25"
-    assert step.reason is Reason.TUNED
+    assert step.reason is Reason.READY
 
 
 def test_a_complete_job_is_a_success_though_its_pod_is_gone() -> None:
