@@ -158,7 +158,8 @@ class PresetOptions(Ruled):
     image_pull_secrets: tuple[ObjectName, ...] = Field(default=(), max_length=16)
     """Secrets in the Workspace's namespace to pull that image with."""
     model_access_secret: str | None = Field(default=None, max_length=253)
-    """Secret whose key HF_TOKEN opens a model that the hub does not give to everybody."""
+    """Secret whose key HF_TOKEN opens a model that the hub does not give to everybody. Refused
+    of a model whose image holds the weights, as that of each that can be tuned does."""
 
 
 class PresetSpec(Ruled):

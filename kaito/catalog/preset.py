@@ -152,6 +152,11 @@ class Preset(CatalogModel):
         return self.images[0]
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the image holds the weights, so that nothing is fetched with a token."""
+        return bool(self.images) and self.image.token_variable is None
+
+    @property
     def spans_nodes(self) -> bool:
         """Whether the server that would run can be spread over several nodes."""
         return self.distributed and bool(self.images) and self.image.parallel == "tensor"

@@ -15,6 +15,7 @@ UNKNOWN_TYPE = (
 PRIVATE_ONLY = (
     "{name} has no public image: set accessMode to private and presetOptions.image to yours"
 )
+WHOLE = "{name} has its weights in its image and needs no token: leave it out"
 REFUSAL = "{need}, {offer}: choose a larger instance type"
 OLD = (
     "{name} needs GPUs of compute capability {least} or more, {offer}: choose a newer instance type"

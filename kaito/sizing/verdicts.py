@@ -21,6 +21,7 @@ stands for nothing. Keys have letters only: kubectl prints others in another ord
     untunable   why the preset cannot be tuned
     least       the compute capability that the server needs
     private     `private`: the image is the user's own
+    whole       `whole`: the image holds the weights, so that nothing is fetched with a token
 
     types       the instance types
     gpus        the GPUs of each
@@ -60,6 +61,7 @@ SENTENCES = {
     "sayunknownpreset": sentences.UNKNOWN_PRESET,
     "sayunknowntype": sentences.UNKNOWN_TYPE,
     "sayprivateonly": sentences.PRIVATE_ONLY,
+    "saywhole": sentences.WHOLE,
     "sayrefusal": sentences.REFUSAL,
     "sayforeign": sentences.FOREIGN,
     "sayold": sentences.OLD,
@@ -117,6 +119,7 @@ def _of_presets(
         "untunable": _lines(untunable(one) for one in presets),
         "least": _lines(_least_capability(preset) for preset in presets),
         "private": _lines("private" if one.access == "private" else "" for one in presets),
+        "whole": _lines("whole" if one.is_whole else "" for one in presets),
     }
     for method in METHODS:
         found[method] = _lines(_tuning_row(preset, skus, method) for preset in presets)

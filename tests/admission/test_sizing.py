@@ -14,6 +14,7 @@ import yaml
 
 from hack.cluster.layout import Layout
 from hack.cluster.probe import Probe
+from kaito.api.reasons import Reason
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog, read_catalog
 from kaito.catalog.names import Names
@@ -21,7 +22,16 @@ from kaito.controllers.workspace.check import check_spec
 from kaito.kube.client import Client
 from kaito.nodes.hardware import verdict
 from kaito.sizing.verdicts import verdicts
-from tests.admission.cases import GONE, SERVING, TUNING, Case
+from tests.admission.cases import SERVING, Case, adapter
+from tests.admission.catalogued import (
+    ADMITTED,
+    SPOKEN,
+    TOKEN,
+    UNKNOWN,
+    UNTUNABLE,
+    serving,
+    tuning,
+)
 from tests.admission.door import DRY, Door, collection
 from tests.unit.controllers.workspace.worlds import observed
 
@@ -44,7 +54,6 @@ COLLECTIONS = {
     ),
 }
 TABLE = next(wire for wire in OBJECTS if wire["kind"] == "ConfigMap")
-UNKNOWN = Case("unknown type", SERVING, {"resource.instanceType": "Standard_Z"})
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kaito-system"}}
 
 
@@ -75,28 +84,6 @@ async def until_admitted(door: Door, case: Case) -> None:
 
 def _path(wire: Mapping[str, Any]) -> str:
     return f"{COLLECTIONS[wire['kind']]}/{wire['metadata']['name']}"
-
-
-def serving(model: str, type_: str, *, count: int = 1) -> Case:
-    """A model on a type."""
-    return Case(
-        f"{model} on {count} {type_}",
-        SERVING,
-        {"inference.preset.name": model, "resource.instanceType": type_, "resource.count": count},
-    )
-
-
-def tuning(model: str, type_: str, method: str) -> Case:
-    """A model to tune on a type."""
-    return Case(
-        f"{method} of {model} on {type_}",
-        TUNING,
-        {
-            "tuning.preset.name": model,
-            "resource.instanceType": type_,
-            "tuning.method": method,
-        },
-    )
 
 
 SAMPLE = [
@@ -136,61 +123,6 @@ async def test_the_policy_says_what_sizing_says_word_for_word(door: Door) -> Non
     assert 100 < fitting < 500
 
 
-PRIVATE: dict[str, Any] = {
-    "inference.preset": {
-        "name": "llama-2-7b",
-        "accessMode": "private",
-        "presetOptions": {"image": "registry.example/llama:1"},
-    }
-}
-SPOKEN = (
-    (
-        Case("an unknown preset", SERVING, {"inference.preset.name": "phi-44"}),
-        "inference.preset.name: no preset is named phi-44",
-    ),
-    (
-        UNKNOWN,
-        (
-            "resource.instanceType: Standard_Z is not in the table of GPU instance types: check its"
-            " spelling, upper and lower case count"
-        ),
-    ),
-    (
-        Case("an unknown one of several", SERVING, {"resource.instanceTypes": ["Standard_Z"]}),
-        "resource.instanceTypes[0]: Standard_Z is not in the table",
-    ),
-    (
-        Case(
-            "a small one of several",
-            SERVING,
-            {
-                "inference.preset.name": "phi-4",
-                "resource.instanceTypes": ["Standard_NC40ads_H100_v5", "Standard_NC6s_v3"],
-            },
-        ),
-        (
-            "resource.instanceTypes[1]: phi-4 needs 31.94 GiB on each GPU for its weights, 2048"
-            " tokens and the run-time, Standard_NC6s_v3 has 1 GPU with 16 GiB, of which 13.44 GiB"
-            " can be used: choose a larger instance type"
-        ),
-    ),
-    (
-        serving("falcon-40b", "Standard_NC6s_v3"),
-        (
-            "resource.instanceType: falcon-40b needs one GPU with 90 GiB to serve by its authors'"
-            " figure, Standard_NC6s_v3 has 1 GPU with 16 GiB: choose a larger instance type"
-        ),
-    ),
-    (
-        Case("a public llama", SERVING, {"inference.preset.name": "llama-2-7b"}),
-        (
-            "inference.preset: llama-2-7b has no public image: set accessMode to private and"
-            " presetOptions.image to yours"
-        ),
-    ),
-)
-
-
 @pytest.mark.parametrize(
     ("case", "sentence"), SPOKEN, ids=lambda given: getattr(given, "about", "")
 )
@@ -203,84 +135,25 @@ async def test_the_controller_says_the_same_in_the_status(
     assert sentence in check_spec(seen).message
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        serving("microsoft/PHI-4", "Standard_NC24ads_A100_v4"),
-        serving("phi-3-mini-128k-instruct", "Standard_NC6s_v3"),
-        tuning("phi-3-mini-4k-instruct", "Standard_NC6s_v3", "qLoRA"),
-        Case("no type", SERVING, {"resource.instanceType": GONE}),
-        Case("an empty type", SERVING, {"resource.instanceType": ""}),
-        Case("a template", SERVING, {"inference": {"template": {"spec": {}}}}),
-        Case("an image of one's own", SERVING, PRIVATE),
-        Case(
-            "a model that does not fit, and a user who says that it does",
-            SERVING,
-            {
-                "inference.preset.name": "phi-4",
-                "resource.instanceType": "Standard_NC6s_v3",
-                "metadata.annotations": {"kaito.sh/bypass-resource-checks": "true"},
-            },
-        ),
-        Case(
-            "a type of no table, and a user who brings nodes of it",
-            SERVING,
-            {
-                "resource.instanceType": "rack-1",
-                "metadata.annotations": {"kaito.sh/bypass-resource-checks": "true"},
-            },
-        ),
-        serving("llama-3.3-70b-instruct", "Standard_NV6ads_A10_v5", count=9),
-    ],
-    ids=lambda case: case.about,
-)
+@pytest.mark.parametrize("case", ADMITTED, ids=lambda case: case.about)
 async def test_everything_else_is_admitted(door: Door, case: Case) -> None:
+    seen = observed(workspace=Workspace.model_validate(case.wire()), catalog=CATALOG)
+
     assert await door.refusal(case.wire()) == ""
+    assert check_spec(seen).satisfied, check_spec(seen).message
 
 
-def untunable(about: str, **preset: Any) -> Case:
-    """A model that cannot be tuned, and a user who says that it fits."""
-    changes = {
-        "tuning.preset": preset,
-        "resource.instanceType": "Standard_NC24ads_A100_v4",
-        "metadata.annotations": {"kaito.sh/bypass-resource-checks": "true"},
-    }
-    return Case(about, TUNING, changes)
+async def test_of_more_nodes_than_the_table_has_the_controller_alone_speaks(door: Door) -> None:
+    case = serving("llama-3.3-70b-instruct", "Standard_NV6ads_A10_v5", count=9)
+    seen = observed(workspace=Workspace.model_validate(case.wire()), catalog=CATALOG)
 
-
-OWN = {"accessMode": "private", "presetOptions": {"image": "registry.example/llama:1"}}
-NOT_OFFERED = "cannot be tuned: the preset's authors do not offer it"
+    assert int(TABLE["data"]["most"]) < 9
+    assert await door.refusal(case.wire()) == ""
+    assert check_spec(seen).reason is Reason.NOT_ENOUGH_MEMORY
 
 
 @pytest.mark.parametrize(
-    ("case", "sentence"),
-    [
-        (
-            untunable("served by vllm", name="gpt-oss-20b"),
-            f"tuning.preset.name: gpt-oss-20b {NOT_OFFERED}",
-        ),
-        (
-            untunable("on transformers", name="falcon-7b-instruct"),
-            f"tuning.preset.name: falcon-7b-instruct {NOT_OFFERED}",
-        ),
-        (
-            untunable("of an image without a trainer", name="phi-4-mini-instruct"),
-            (
-                "tuning.preset.name: phi-4-mini-instruct cannot be tuned: image"
-                " kaito-vllm holds no trainer: tune a model whose image is KAITO's"
-                " own on transformers"
-            ),
-        ),
-        (
-            untunable("of a private image", name="llama-2-7b"),
-            "tuning.preset: llama-2-7b has no public image",
-        ),
-        (
-            untunable("of one's own image", name="llama-2-7b", **OWN),
-            f"tuning.preset.name: llama-2-7b {NOT_OFFERED}",
-        ),
-    ],
-    ids=lambda given: getattr(given, "about", ""),
+    ("case", "sentence"), UNTUNABLE, ids=lambda given: getattr(given, "about", "")
 )
 async def test_what_cannot_be_tuned_is_refused_by_both_whatever_the_user_says_of_memory(
     door: Door, case: Case, sentence: str
@@ -371,6 +244,22 @@ async def test_a_table_without_a_row_lets_everything_through(door: Door) -> None
 
     await replaced(door.client, TABLE["data"])
     await until_refused(door, UNKNOWN)
+
+
+async def test_a_token_that_opens_nothing_is_no_reason_to_keep_what_is_there_as_it_is(
+    door: Door,
+) -> None:
+    await replaced(door.client, {})
+    await until_admitted(door, TOKEN)
+    await door.client.request("POST", collection(TOKEN.base), body=TOKEN.wire())
+    await replaced(door.client, TABLE["data"])
+    await until_refused(door, TOKEN)
+
+    await patched(door, {"inference": {"adapters": [adapter()]}})
+
+    stored = await door.client.request("DELETE", object_path())
+    assert isinstance(stored, dict)
+    assert stored["status"] == "Success"
 
 
 async def test_without_a_table_everything_is_let_through(door: Door) -> None:

@@ -20,8 +20,11 @@ ROOT = MANIFESTS.parent
 PAGE = (ROOT / "docs/reference/workspace.md").read_text()
 EXAMPLES = {file.stem: file.read_text() for file in (ROOT / fields.EXAMPLES).glob("*.yaml")}
 CRDS = ("-k", str(MANIFESTS / "crds"))
-REFUSED = {"inference.adapters[].source.urls"}
-"""In the schema as it came from upstream; a rule refuses any value."""
+REFUSED = {
+    "inference.adapters[].source.urls",
+    "tuning.preset.presetOptions.modelAccessSecret",
+}
+"""In the schema as it came from upstream; a rule, or the catalogue, refuses any value."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")

@@ -90,6 +90,7 @@ def _check_model(seen: Observed) -> Step | None:
     return (
         _check_image(workspace, preset)
         or _check_trainer(workspace, preset)
+        or _check_token(seen, preset)
         or _check_weights(seen, preset)
         or _check_adapters(workspace, preset)
         or _check_shares(workspace, preset)
@@ -161,6 +162,18 @@ def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
         Reason.UNSUPPORTED,
         f"{_part(workspace)}.preset.name: no image serves {preset.name}: {reasons}",
     )
+
+
+def _check_token(seen: Observed, preset: Preset) -> Step | None:
+    """A token that is given opens something; what is there already goes on without."""
+    workspace = seen.workspace
+    wanted = preset_of(workspace)
+    secret = wanted.preset_options.model_access_secret if wanted else None
+    if not secret or not preset.is_whole or seen.workload or seen.job:
+        return None
+    field = f"{_part(workspace)}.preset.presetOptions.modelAccessSecret"
+    said = sentences.WHOLE.format(name=preset.name)
+    return _refused(Reason.INVALID_SPEC, f"{field}: {said}")
 
 
 def _check_weights(seen: Observed, preset: Preset) -> Step | None:

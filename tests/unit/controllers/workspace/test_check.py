@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -15,7 +16,7 @@ from kaito.catalog.preset import Requirements
 from kaito.controllers.workspace.observe import Options
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.step import Create, Step
-from kaito.kube.kinds import Node
+from kaito.kube.kinds import Deployment, Node
 from kaito.nodes.claim import rendered_claim
 from kaito.settings import Settings
 from kaito.sizing.fit import fit
@@ -30,6 +31,7 @@ from tests.unit.controllers.workspace.worlds import (
     observed,
     workspace,
 )
+from tests.unit.workloads.wire import deployment
 
 PHI: dict[str, object] = {"preset": {"name": "phi"}}
 
@@ -310,6 +312,23 @@ def test_a_model_that_no_image_serves_is_refused_with_the_reason() -> None:
 
     assert step.reason is Reason.UNSUPPORTED
     assert step.message.endswith("no image serves phi: our server does not run it")
+
+
+def test_a_token_that_opens_nothing_is_told_where_nothing_runs_yet() -> None:
+    preset = {"name": "phi", "presetOptions": {"modelAccessSecret": "hub"}}
+    told = observed(workspace=workspace(inference={"preset": preset}))
+    image = PRESET.image.model_copy(update={"token_variable": "HF_TOKEN"})
+    fetched = PRESET.model_copy(update={"images": (image,)})
+    running = Deployment.model_validate(deployment(told.workspace))
+
+    step = plan(told)[0]
+    opened = plan(replace(told, catalog=Catalog({"phi": fetched}, CATALOG.skus)))[0]
+    gone_on = plan(replace(told, deployment=running))[0]
+
+    assert (step.satisfied, step.reason) == (False, Reason.INVALID_SPEC)
+    assert step.message.startswith("inference.preset.presetOptions.modelAccessSecret: phi has its")
+    assert opened.satisfied
+    assert gone_on.satisfied
 
 
 @pytest.mark.parametrize("access", ["public", "private"])
