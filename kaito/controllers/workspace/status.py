@@ -26,7 +26,7 @@ from kaito.api.workspace import (
 from kaito.controllers.workspace.nodes import chosen_nodes, claims_ready, model
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step
-from kaito.controllers.workspace.workload import is_serving
+from kaito.controllers.workspace.workload import is_serving, stranded
 from kaito.kube.conditions import condition, merged
 from kaito.kube.objects import Condition, Manifest
 from kaito.nodes.attempts import kept
@@ -181,9 +181,9 @@ def _stage(seen: Observed, type_: str, step: Step | None) -> Condition:
 
 def _serves(seen: Observed) -> bool:
     """Whether the workload answers at this moment, whatever the plan looks at."""
-    return seen.workload is not None and is_serving(
-        seen.workload, count=seen.workspace.resource.count
-    )
+    if seen.workload is None or stranded(seen):
+        return False
+    return is_serving(seen.workload, count=seen.workspace.resource.count)
 
 
 def _condition(

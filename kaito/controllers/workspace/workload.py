@@ -11,7 +11,7 @@ from kaito.api.reasons import Reason
 from kaito.api.workspace import INFERENCE_READY
 from kaito.catalog.preset import Preset
 from kaito.controllers.workspace.nodes import model, wanted_gpus, wanted_sku
-from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.observe import ENDED, Observed
 from kaito.controllers.workspace.step import Apply, Create, Delete, Step, done, hold
 from kaito.kube.conditions import condition
 from kaito.kube.kinds import (
@@ -19,6 +19,7 @@ from kaito.kube.kinds import (
     SERVICES,
     STATEFULSETS,
     Deployment,
+    Pod,
     Service,
     StatefulSet,
 )
@@ -117,7 +118,7 @@ def _progress(seen: Observed, workload: Workload) -> Step:
     """How far the present revision is."""
     count = seen.workspace.resource.count
     if is_serving(workload, count=count):
-        return done(INFERENCE_READY, Reason.WORKLOAD_READY, "the model answers")
+        return _stranded(seen) or done(INFERENCE_READY, Reason.WORKLOAD_READY, "the model answers")
     cause = _refusal(seen, workload) or first_cause(
         seen.pods,
         now=seen.now,
@@ -133,6 +134,25 @@ def _progress(seen: Observed, workload: Workload) -> Step:
     step = hold(INFERENCE_READY, cause.reason, f"{message}: {cause.message}")
     left = (cause.until - seen.now).total_seconds() if cause.until else 0
     return replace(step, lasting=cause.lasting, recheck_seconds=left if left > 0 else None)
+
+
+def _stranded(seen: Observed) -> Step | None:
+    """That a pod counts as ready whose Node somebody has deleted: no kubelet says otherwise."""
+    pod = next(iter(stranded(seen)), None)
+    if pod is None:
+        return None
+    message = (
+        f"pod {pod.metadata.name} is on node {pod.spec.node_name}, which is gone: Kubernetes gives"
+        " it up within a minute or two, and another follows"
+    )
+    return hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
+
+
+def stranded(seen: Observed) -> tuple[Pod, ...]:
+    """Pods that are to stay, and whose node is not in the cluster any more."""
+    there = {"", *(node.metadata.name for node in seen.nodes)}
+    kept = (pod for pod in seen.pods if not pod.is_deleting and pod.status.phase not in ENDED)
+    return tuple(pod for pod in kept if pod.spec.node_name not in there)
 
 
 def _settling(workload: Workload, *, count: int) -> str:

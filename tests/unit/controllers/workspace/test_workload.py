@@ -18,7 +18,14 @@ from kaito.controllers.workspace.workload import (
     wanted_workload,
 )
 from kaito.kube.kinds import Deployment, Pod
-from tests.unit.controllers.workspace.worlds import CATALOG, NOW, node, observed, workspace
+from tests.unit.controllers.workspace.worlds import (
+    CATALOG,
+    NOW,
+    node,
+    observed,
+    pod_on,
+    workspace,
+)
 from tests.unit.workloads.wire import at
 
 ten_seconds = timedelta(seconds=10)
@@ -192,3 +199,18 @@ def test_a_template_is_not_applied_again_for_how_the_api_server_writes_its_quant
     assert actions("1", "500m", "1Gi") == ()
     (apply,) = actions("2", "500m", "1Gi")
     assert isinstance(apply, Apply)
+
+
+def test_a_pod_whose_node_was_deleted_answers_nobody_though_it_counts_as_ready() -> None:
+    bare = observed(nodes=(node({"apps": "phi"}, name="n"),))
+    made = Deployment.model_validate({**wanted_workload(bare), "status": ALL_READY})
+    seen = replace(bare, deployment=made)
+    lost, there = pod_on("gone"), pod_on("n")
+    going = pod_on("gone", deletionTimestamp=NOW.isoformat())
+    failed = lost.model_copy(update={"status": lost.status.model_copy(update={"phase": "Failed"})})
+
+    step = ensure_workload(replace(seen, pods=(lost, there)))
+
+    assert not step.satisfied
+    assert step.message.startswith("pod w-5d9c-x is on node gone, which is gone: ")
+    assert ensure_workload(replace(seen, pods=(there, going, failed))).satisfied
