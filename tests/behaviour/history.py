@@ -47,6 +47,11 @@ class History:
         pairs = zip(told, ["", *told], strict=False)
         return [now for now, before in pairs if now and now != before]
 
+    def told(self, name: str, type_: str) -> list[tuple[str, str]]:
+        """Reason and message of a condition in each version that has it."""
+        found = [condition(each, type_) for each in self.of(name)]
+        return [(one["reason"], one["message"]) for one in found if one]
+
     def ever_held(self, name: str) -> set[str]:
         """Conditions that were True in any version."""
         return {

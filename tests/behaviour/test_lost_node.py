@@ -1,4 +1,4 @@
-"""A node falls silent for good: it is given back, another takes its place, nothing is left over."""
+"""A node falls silent for good, or is deleted: another takes its place, nothing is left over."""
 
 from __future__ import annotations
 
@@ -54,6 +54,41 @@ async def test_a_node_that_falls_silent_is_replaced(cluster: Bystander) -> None:
     assert [pool["pool"] for pool in await cluster.pools()] == [other["metadata"]["name"]]
     assert after["status"]["workerNodes"] == [other["status"]["nodeName"]]
     assert condition(after, "Stalled") == {}
+    assert (await cluster.chat({"prompt": "What is KAITO?"}))[0] == 200
+
+
+async def test_a_node_that_somebody_deletes_is_replaced(cluster: Bystander) -> None:
+    (deleted,) = (await cluster.workspace())["status"]["workerNodes"]
+    pods = [one for one in await cluster.pods() if one["spec"].get("nodeName") == deleted]
+    (name,) = [one["metadata"]["name"] for one in pods]
+
+    async def stranded() -> bool:
+        """Whether it is said; on a slow machine Kubernetes has given the pod up before."""
+        found = condition(await cluster.workspace(), "Ready")
+        said = f"pod {name} is on node {deleted}, which is gone" in found["message"]
+        return said or bool(await followed())
+
+    async def followed() -> Json:
+        found = await answering(cluster)
+        return found if found and found["status"]["workerNodes"] != [deleted] else None
+
+    async with recorded(cluster) as history:
+        gone = await cluster.kubectl("delete", "node", deleted)
+        assert gone.code == 0, gone.errors
+        await until("that the pod went with its node", stranded)
+        # Kubernetes does the same by itself, a minute later.
+        force = ("--force", "--grace-period=0", "--ignore-not-found")
+        forced = await cluster.kubectl("delete", "pod", name, *force)
+        assert forced.code == 0, forced.errors
+        after = await until("another answer", followed)
+
+    homes = {one["spec"].get("nodeName") for one in await cluster.pods()}
+    assert set(after["status"]["workerNodes"]) <= homes - {deleted}
+    said = history.told(WORKSPACE, "Ready")
+    assert "NodesNotReady" in [reason for reason, _ in said]
+    assert any(deleted in message for _, message in said)
+    (other,) = await cluster.machines()
+    assert [pool["pool"] for pool in await cluster.pools()] == [other["metadata"]["name"]]
     assert (await cluster.chat({"prompt": "What is KAITO?"}))[0] == 200
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections import Counter
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import yaml
 
+from tests.behaviour.history import History, recorded
 from tests.bystander import EXAMPLE, WORKSPACE, Bystander, Finished, holds, run, until
 from tests.stages import STAGES
 
@@ -49,7 +54,16 @@ async def generated(cache: Path) -> str:
     return str(json.loads(finished.output))
 
 
-async def test_the_quick_start_is_accepted(cluster: Bystander, example: str) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def history(cluster: Bystander) -> AsyncIterator[History]:
+    """What is said of the workspace, from before it is there."""
+    async with recorded(cluster) as found:
+        yield found
+
+
+async def test_the_quick_start_is_accepted(
+    cluster: Bystander, example: str, history: History
+) -> None:
     applied = await cluster.kubectl("apply", "-f", "-", stdin=example)
 
     assert applied.output == f"workspace.kaito.sh/{WORKSPACE} created\n", applied.errors
@@ -71,6 +85,39 @@ async def test_kubectl_shows_what_users_expect(cluster: Bystander) -> None:
     ]
     assert row.split()[:5] == [WORKSPACE, "Standard_NC6s_v3", "True", "True", "True"]
     assert service.output.splitlines()[1].split()[4] == "80/TCP,29500/TCP"
+
+
+async def test_kubectl_knows_its_short_names_and_shows_more_on_demand(cluster: Bystander) -> None:
+    (node,) = await cluster.nodes()
+
+    named = [await cluster.kubectl("get", word, "-o", "name") for word in ("wks", "wk")]
+    listed = await cluster.kubectl("api-resources", "--categories=workspace", "-o", "name")
+    wide = await cluster.kubectl("get", "wks", WORKSPACE, "-o", "wide")
+
+    assert [one.output for one in named] == [f"workspace.kaito.sh/{WORKSPACE}\n"] * 2
+    assert listed.output == "workspaces.kaito.sh\n"
+    header, row = wide.output.splitlines()
+    assert header.split()[-3:] == ["NODES", "STATE", "REASON"]
+    assert row.split()[-3:] == [f'["{node["metadata"]["name"]}"]', "Ready", "WorkspaceReady"]
+
+
+async def test_kubectl_counts_each_transition_once(cluster: Bystander, history: History) -> None:
+    about = f"involvedObject.kind=Workspace,involvedObject.name={WORKSPACE}"
+
+    async def told() -> Counter[str]:
+        words = ("get", "events", "-o", "wide", "--no-headers", "--field-selector", about)
+        lines = (await cluster.kubectl(*words)).output.splitlines()
+        rows = [re.split(r" {2,}", line) for line in lines]
+        found = Counter[str]()
+        for row in rows:
+            found[row[2]] += int(row[-2])
+        return found if "WorkspaceReady" in found else Counter()
+
+    found = await until("the last of the events", told)
+
+    transitions = history.reasons(WORKSPACE, "Ready")
+    assert len(transitions) > 2
+    assert found == Counter(transitions)
 
 
 async def test_the_answer_is_what_the_model_says(cluster: Bystander) -> None:

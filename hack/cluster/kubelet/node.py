@@ -36,9 +36,9 @@ STRATEGIC = "application/strategic-merge-patch+json"
 class NodeAgent:
     """What a kubelet does for its Node.
 
-    A real kubelet registers a Node that someone deleted when it is started again. This one
-    does so by itself at its next heartbeat, but only while nothing is being done to the
-    pool: a pool that is being deleted gets no new Node.
+    It registers once, and only while nothing is being done to the pool: a pool that is being
+    deleted gets no new Node. One that someone deletes comes back, as a real kubelet's, when this
+    program is started again.
     """
 
     def __init__(self, host: Host, machine: Machine, *, version: str) -> None:
@@ -46,6 +46,7 @@ class NodeAgent:
         self._host = host
         self._version = version
         self._written_at = float("-inf")
+        self._has_joined = False
 
     async def run(self) -> None:
         """Until cancelled: the Node itself is left as it is."""
@@ -61,9 +62,10 @@ class NodeAgent:
     async def _beat(self) -> None:
         node = await self._host.client.get(NODES, Ref("", self.machine.name))
         if node is None:
-            if not self.machine.is_settled:
+            if self._has_joined or not self.machine.is_settled:
                 return
             node = await self._register()
+        self._has_joined = True
         if HUNG in node.metadata.annotations:
             return
         age = time.monotonic() - self._written_at
