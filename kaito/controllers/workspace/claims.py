@@ -59,8 +59,12 @@ def _absences(seen: Observed) -> tuple[Absence, ...]:
 
     Then it is not the nodes that are lost but somebody's sight of them.
     """
-    if not seen.is_cluster_alive:
-        return ()
+    return _missed(seen) if seen.is_cluster_alive else ()
+
+
+@once
+def _missed(seen: Observed) -> tuple[Absence, ...]:
+    """Nodes of ours that are not there as far as can be seen from here."""
     patience = seen.options.node_lost_seconds
     return tuple(absences(seen.claims, seen.nodes, patience_seconds=patience))
 
@@ -152,7 +156,9 @@ def _awaited(seen: Observed) -> Step:
         return replace(step, told=False, recheck_seconds=left)
     if not failed and _moves(seen, waiting):
         return replace(step, told=False, recheck_seconds=_STAGE_SECONDS)
-    return replace(step, lasting=_is_lasting(failed)) if failed else _unheard(seen, waiting, step)
+    if not failed:
+        return _unheard(seen, waiting, step)
+    return replace(step, lasting=_is_lasting(seen, failed))
 
 
 def _none_missing(seen: Observed, needed: int) -> str:
@@ -207,6 +213,10 @@ def _age_seconds(seen: Observed, claim: Claim) -> float:
     return (seen.now - since).total_seconds() if since else float("inf")
 
 
-def _is_lasting(failed: Iterable[Claim]) -> bool:
-    """Whether a person has to act: capacity may come back by itself."""
-    return any(claim_failure(claim)[0] not in PASSING for claim in failed)
+def _is_lasting(seen: Observed, failed: Iterable[Claim]) -> bool:
+    """Whether a person has to act: capacity may come back by itself, a lost node is replaced."""
+    away = {one.claim.metadata.name for one in _missed(seen)}
+    return any(
+        claim_failure(claim)[0] not in PASSING and claim.metadata.name not in away
+        for claim in failed
+    )

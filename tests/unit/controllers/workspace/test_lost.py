@@ -13,6 +13,8 @@ from kaito.api.reasons import Reason
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.nodes import await_nodes
 from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.plan import plan
+from kaito.controllers.workspace.status import verdict
 from kaito.controllers.workspace.step import Create, Delete
 from kaito.kube.kinds import Node
 from kaito.nodes.attempts import MOST_REPLACEMENTS
@@ -94,6 +96,38 @@ def test_a_node_that_is_missed_for_long_is_lost_too() -> None:
 
     assert [one.reason for one in lost.workspace.status.attempts] == ["NodeLost"]
     assert stored(observed(claims=(usable(),))).workspace.status.attempts == ()
+
+
+def robbed(claim: Machine) -> Observed:
+    """A look at a workspace whose machine somebody has deleted a minute ago."""
+    gone = with_condition(
+        claim, machine.LAUNCHED, "False", "the pool is gone", reason="InstanceGone"
+    )
+    gone = with_condition(gone, machine.READY, "False", reason="InstanceGone")
+    since = {"last_transition_time": NOW - timedelta(seconds=60)}
+    told = tuple(each.model_copy(update=since) for each in gone.status.conditions)
+    status_ = gone.status.model_copy(update={"conditions": told})
+    return observed(claims=(gone.model_copy(update={"status": status_}),))
+
+
+@pytest.mark.parametrize("is_cluster_alive", [True, False])
+def test_a_machine_that_is_replaced_by_itself_leaves_nobody_with_anything_to_do(
+    *,
+    is_cluster_alive: bool,
+) -> None:
+    seen = replace(robbed(usable()), is_cluster_alive=is_cluster_alive)
+
+    step, whole = ensure_claims(seen), verdict(plan(seen))
+
+    assert (whole.reason, whole.stalled) == (Reason.MACHINE_FAILED, False)
+    assert "the pool is gone" in whole.message
+    assert step.recheck_seconds == (PATIENCE - 60 if is_cluster_alive else None)
+
+
+def test_a_machine_that_was_never_usable_and_is_gone_is_a_persons_affair() -> None:
+    bare = with_condition(usable(), machine.INITIALIZED, "False")
+
+    assert verdict(plan(robbed(bare))).stalled
 
 
 def test_nodes_are_replaced_a_bounded_number_of_times() -> None:
