@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kaito.controllers.workspace.nodes import brought_nodes, chosen_nodes
+from kaito.api.workspace import READY
+from kaito.controllers.workspace.nodes import brought_nodes, chosen_nodes, homes
 from kaito.controllers.workspace.observe import Observed, once
+from kaito.kube.conditions import is_true
 from kaito.nodes.attempts import is_spent
 from kaito.nodes.claim import Claim, claim_place
+from kaito.nodes.selection import is_created_for
 from kaito.nodes.uptake import is_launched
 
 
@@ -19,7 +22,7 @@ class Roster:
         needed: how many claims are to be ready.
         wanted: claims that have a machine, or are to get one, or another in their place.
         spent: of the wanted, those whose failure stands in the status: they are to be given back.
-        surplus: claims without a machine, whose place a node that the user brought has taken.
+        surplus: claims whose place a node that the user brought has taken.
         missing: ordinals of the nodes that a claim is to be created for.
     """
 
@@ -34,13 +37,13 @@ class Roster:
 def roster(seen: Observed) -> Roster:
     """The claims of a workspace that comes up, or is up."""
     attempts, needed = seen.workspace.status.attempts, _needed(seen)
-    is_complete = _is_complete(seen)
-    wanted = tuple(claim for claim in seen.claims if not is_complete or is_launched(claim))
+    surplus = _surplus(seen)
+    wanted = tuple(claim for claim in seen.claims if claim not in surplus)
     return Roster(
         needed=needed,
         wanted=wanted,
         spent=tuple(claim for claim in wanted if is_spent(claim, attempts)),
-        surplus=tuple(claim for claim in seen.claims if claim not in wanted),
+        surplus=surplus,
         missing=_free_ordinals(seen)[: max(0, needed - len(seen.claims))],
     )
 
@@ -52,6 +55,38 @@ def _needed(seen: Observed) -> int:
         return missing
     attempts = seen.workspace.status.attempts
     return min(missing, sum(not is_spent(claim, attempts) for claim in seen.claims))
+
+
+def _surplus(seen: Observed) -> tuple[Claim, ...]:
+    """Claims that a workspace does without which runs on all its nodes.
+
+    A machine that was bought is given back once the model answers without it, and no pod of the
+    workspace is anywhere but on the nodes that were chosen; what goes already stays unmissed.
+    """
+    if not _is_complete(seen):
+        return ()
+    settled = _is_settled(seen)
+    return tuple(
+        claim
+        for claim in seen.claims
+        if not is_launched(claim)
+        or (not _may_be_chosen(seen, claim) and (settled or claim.is_deleting))
+    )
+
+
+def _is_settled(seen: Observed) -> bool:
+    """Whether the model answers, from the nodes that were chosen and from no other."""
+    on, chosen = homes(seen), {node.metadata.name for node in chosen_nodes(seen)}
+    return is_true(seen.workspace.status.conditions, READY) and bool(on) and on <= chosen
+
+
+def _may_be_chosen(seen: Observed, claim: Claim) -> bool:
+    """Whether the node of a claim is chosen; while one that was bought is nobody's, it may be."""
+    bought = {
+        node.metadata.name for node in chosen_nodes(seen) if is_created_for(seen.workspace, node)
+    }
+    told = {each.status.node_name for each in seen.claims}
+    return claim.status.node_name in bought or not bought <= told
 
 
 def _is_complete(seen: Observed) -> bool:

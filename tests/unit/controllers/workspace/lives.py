@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from kaito.api import labels, machine
+from kaito.api.machine import Machine
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.preset import Requirements
 from kaito.controllers.workspace.observe import Observed
@@ -23,7 +24,7 @@ from kaito.controllers.workspace.status import status
 from kaito.controllers.workspace.step import Action, Apply, Delete, Pin, Step, Unpin
 from kaito.kube.kinds import Deployment, Node, StatefulSet
 from kaito.kube.objects import Condition, KubeObject
-from kaito.nodes.claim import Claim, claim_place, claim_type
+from kaito.nodes.claim import Claim, Wish, claim_place, claim_type, rendered_claim
 from tests.unit.controllers.workspace.tuninglives import tuning_gist, tuning_helped, tuning_hurt
 from tests.unit.controllers.workspace.worlds import (
     CATALOG,
@@ -79,11 +80,24 @@ def begin() -> Observed:
 
 def begin_mixed() -> Observed:
     """The same, where somebody has brought one node of two."""
-    own = Node.model_validate(
+    return with_nodes(begin(), _own("own"))
+
+
+def begin_late() -> Observed:
+    """The same, where both nodes were brought after machines had been bought for them."""
+    wishes = (Wish(number, 0, SCARCE, "") for number in range(COUNT))
+    bare = (Machine.model_validate(rendered_claim(begin().workspace, wish)) for wish in wishes)
+    claims = tuple(with_condition(claim, machine.LAUNCHED, "True") for claim in bare)
+    return with_nodes(replace(begin(), claims=claims), _own("one"), _own("two"))
+
+
+def _own(name: str) -> Node:
+    """A node that somebody has brought."""
+    return Node.model_validate(
         {
             "metadata": {
-                "name": "own",
-                "uid": "uid-own",
+                "name": name,
+                "uid": f"uid-{name}",
                 "labels": {"apps": "phi", labels.INSTANCE_TYPE: SCARCE},
             },
             "status": {
@@ -92,7 +106,6 @@ def begin_mixed() -> Observed:
             },
         }
     )
-    return with_nodes(begin(), own)
 
 
 def is_pinned(node: Node) -> bool:
@@ -129,7 +142,9 @@ def helped(seen: Observed) -> Iterator[Observed]:
     for claim in seen.claims:
         if claim.is_deleting:
             yield without(seen, claim)
-        elif not claim.status.conditions:
+        elif not claim.status.node_name and all(
+            one.status == "True" for one in claim.status.conditions
+        ):
             yield carried_out(seen, claim)
     for node in seen.nodes:
         if not is_up(node):

@@ -18,6 +18,7 @@ from tests.unit.controllers.workspace.lives import (
     Life,
     actions,
     begin,
+    begin_late,
     begin_mixed,
     helped,
     is_pinned,
@@ -34,28 +35,30 @@ ROUNDS = 80
 
 @dataclass(frozen=True)
 class Lives:
-    """All moments of three kinds of life.
+    """All moments of four kinds of life.
 
     Attributes:
         bought: on two nodes that are bought.
         mixed: on one that is bought and one that somebody has brought.
         tunings: until the adapter is on record.
+        late: on two that somebody has brought after two were bought; a stroke less than the others.
     """
 
     bought: tuple[Life, ...]
     mixed: tuple[Life, ...]
     tunings: tuple[Life, ...]
+    late: tuple[Life, ...]
 
     @property
     def all(self) -> tuple[Life, ...]:
         """Every moment of any."""
-        return (*self.bought, *self.mixed, *self.tunings)
+        return (*self.bought, *self.mixed, *self.tunings, *self.late)
 
     @classmethod
     def hurt(cls, strokes: int) -> Lives:
         """Those with at most so many strokes of bad luck."""
-        begun = (begin(), begin_mixed(), begin_tuning())
-        return cls(*(tuple(reachable(one, strokes=strokes).values()) for one in begun))
+        begun = ((begin(), 0), (begin_mixed(), 0), (begin_tuning(), 0), (begin_late(), 1))
+        return cls(*(tuple(reachable(one, strokes=strokes - less).values()) for one, less in begun))
 
 
 Promise = Callable[[Lives], None]
@@ -195,12 +198,13 @@ def runs_where_it_is_pinned(seen: Observed) -> bool:
         and seen.workload is not None
         and seen.workload.status.ready_replicas == COUNT
         and seen.workspace.status.worker_nodes == tuple(on)
+        and {claim.status.node_name for claim in seen.claims} <= set(on)
     )
 
 
 @promised
 def every_life_on_a_node_that_was_brought_ends_pinned_or_gone(lives: Lives) -> None:
-    for life in lives.mixed:
+    for life in (*lives.mixed, *lives.late):
         end = at_rest(life.seen)
 
         if life.seen.workspace.is_deleting:
@@ -252,6 +256,23 @@ def a_claim_is_given_back_only_for_a_reason_that_is_on_record(lives: Lives) -> N
             if isinstance(action, Delete) and isinstance(action.seen, Claim):
                 place = claim_place(action.seen)
                 assert life.seen.workspace.is_deleting or place in recorded
+
+
+@promised
+def a_machine_too_many_is_given_back_only_when_no_pod_can_be_on_it(lives: Lives) -> None:
+    met = set()
+    for life in lives.late:
+        seen = life.seen
+        recorded = {(one.ordinal, one.attempt) for one in seen.workspace.status.attempts}
+        for action in () if seen.workspace.is_deleting else actions(seen):
+            if not (isinstance(action, Delete) and isinstance(action.seen, Claim)):
+                continue
+            if claim_place(action.seen) not in recorded:
+                on, name = {pod.spec.node_name for pod in seen.pods}, action.seen.status.node_name
+                met.add(bool(name))
+                assert name not in on.union(seen.workspace.status.worker_nodes)
+                assert len(on) == COUNT
+    assert met == {True, False}
 
 
 @promised

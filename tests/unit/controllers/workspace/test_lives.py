@@ -16,6 +16,7 @@ def test_there_are_many_moments_of_each_kind(lives: Lives) -> None:
     assert len(lives.bought) > 500
     assert len(lives.mixed) > 400
     assert len(lives.tunings) > 100
+    assert len(lives.late) > 80
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)

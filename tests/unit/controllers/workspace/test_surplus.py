@@ -14,6 +14,7 @@ from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status
 from kaito.controllers.workspace.step import Delete
+from kaito.kube.objects import Condition
 from kaito.nodes.claim import Claim
 from tests.unit.controllers.workspace.worlds import (
     NOW,
@@ -21,6 +22,7 @@ from tests.unit.controllers.workspace.worlds import (
     node,
     node_of,
     observed,
+    pod_on,
     stored,
     with_condition,
 )
@@ -95,8 +97,77 @@ def test_one_that_had_failed_on_record_is_followed_by_no_other() -> None:
     assert [type(action) for action in step.actions] == [Delete]
 
 
-def test_a_machine_that_has_been_bought_stays() -> None:
+def answering(seen: Observed, *, on: tuple[str, ...] = ("mine",)) -> Observed:
+    """The same, once the status says that the model answers, with pods on these nodes."""
+    ready = Condition(type="Ready", status="True", reason="Ready", message="")
+    said = seen.workspace.status.model_copy(update={"conditions": (ready,)})
+    served = seen.workspace.model_copy(update={"status": said})
+    return replace(seen, workspace=served, pods=tuple(pod_on(name) for name in on))
+
+
+def joined(seen: Observed, *, by_name: bool = True) -> Observed:
+    """The same, once the bought node is there; its claim may not have told its name yet."""
+    (claim,) = seen.claims
+    bought = node_of(claim)
+    told = {"node_name": bought.metadata.name} if by_name else {}
+    status_ = claim.status.model_copy(update=told)
+    known = claim.model_copy(update={"status": status_})
+    return replace(seen, claims=(known,), nodes=(*seen.nodes, bought))
+
+
+def test_a_machine_that_has_been_bought_stays_until_the_model_answers_without_it() -> None:
     assert ensure_claims(helped(claim_is="launched")).actions == ()
+
+
+@pytest.mark.parametrize("has_joined", [False, True], ids=["launched", "joined"])
+def test_a_machine_that_the_model_answers_without_is_given_back(*, has_joined: bool) -> None:
+    bought = helped(claim_is="launched")
+    seen = answering(joined(bought) if has_joined else bought)
+
+    step = ensure_claims(seen)
+
+    assert step.satisfied
+    assert [action.seen for action in step.actions if isinstance(action, Delete)] == list(
+        seen.claims
+    )
+    assert status(seen, plan(seen)).attempts == ()
+
+
+@pytest.mark.parametrize(
+    "on", [(), ("mine", "elsewhere"), ("mine", "")], ids=["no pod", "a pod there", "a pod to come"]
+)
+def test_it_stays_while_a_pod_is_anywhere_else(on: tuple[str, ...]) -> None:
+    seen = joined(helped(claim_is="launched"))
+    there = seen.nodes[-1].metadata.name
+
+    on = tuple(there if name == "elsewhere" else name for name in on)
+
+    assert ensure_claims(answering(seen, on=on)).actions == ()
+
+
+@pytest.mark.parametrize("by_name", [True, False], ids=["told", "not told yet"])
+def test_a_machine_that_was_chosen_stays(*, by_name: bool) -> None:
+    seen = joined(helped(claim_is="launched"), by_name=by_name)
+    bought = seen.nodes[-1]
+    used = seen.workspace.status.model_copy(update={"worker_nodes": (bought.metadata.name,)})
+    served = seen.workspace.model_copy(update={"status": used})
+
+    chosen = answering(replace(seen, workspace=served), on=(bought.metadata.name,))
+
+    assert ensure_claims(chosen).actions == ()
+
+
+def test_one_that_goes_is_missed_only_when_a_node_is() -> None:
+    seen = answering(joined(helped(claim_is="launched")))
+    (claim,) = seen.claims
+    metadata = claim.metadata.model_copy(update={"deletion_timestamp": NOW})
+    going = replace(seen, claims=(claim.model_copy(update={"metadata": metadata}),))
+    unready = replace(going, workspace=helped().workspace)
+    short = replace(going, nodes=())
+
+    assert ensure_claims(going).satisfied
+    assert ensure_claims(unready).satisfied
+    assert [one.reason for one in ensure_claims(short).failed] == ["ClaimDeleted"]
 
 
 def test_nothing_goes_before_the_status_says_that_the_node_is_in_use() -> None:
