@@ -199,6 +199,8 @@ def _controllers(
         now=clock.now,
         is_addressed=beside.is_busy,
     )
+    informers.machines.on_change(reconciler.departures.changed)
+    informers.node_claims.on_change(reconciler.departures.changed)
     whole = _controller(informers, reconciler, settings, clock)
     return whole, beside
 

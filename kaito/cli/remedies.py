@@ -310,6 +310,11 @@ ELSEWHERE: Mapping[str, Remedy] = {
         f"{_WAIT}; a large model takes minutes",
     ),
     "ClaimDeleted": Remedy("`status.attempts`: somebody else deleted the claim", _UNBOUGHT),
+    "NeverLaunched": Remedy(
+        "`status.attempts`: somebody else deleted the claim before its node was launched, as"
+        " Karpenter does where there is no capacity; another type was left",
+        "`kubectl get events -A --field-selector involvedObject.name=CLAIM` says why, for an hour",
+    ),
     "NodeLost": Remedy("`status.attempts`: the node was not ready for too long", _UNBOUGHT),
     "MachineNotLaunched": Remedy("Condition of a Machine: it is not this stage's turn yet", _WAIT),
     "AwaitingReconciliation": Remedy("The same, of a NodeClaim", _WAIT),

@@ -10,13 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from kaito.api.workspace import Attempt
-from kaito.nodes.claim import Claim, claim_failure, claim_place, claim_type
+from kaito.nodes.claim import Claim, claim_failure, claim_place, claim_stage, claim_type
+from kaito.nodes.uptake import is_launched
 
 MOST_REPLACEMENTS = 3
 """How often the claim for one node is replaced by another of the same type."""
 
+NEVER_LAUNCHED = "NeverLaunched"
+"""Reason of an attempt whose claim somebody else has deleted before there was a machine for it."""
+
 UNOBTAINABLE = frozenset(
-    {"CapacityUnavailable", "QuotaExceeded", "SkuUnavailable", "InsufficientCapacity"}
+    {
+        "CapacityUnavailable",
+        "QuotaExceeded",
+        "SkuUnavailable",
+        "InsufficientCapacity",
+        NEVER_LAUNCHED,
+    }
 )
 """Reasons for which another instance type may succeed: our provisioner's, and Karpenter's own."""
 
@@ -45,9 +55,9 @@ def failures(
 ) -> tuple[Attempt, ...]:
     """Claims that have come to nothing and are not among `attempts` yet, by place.
 
-    A claim that somebody else deletes has: its node is lost. So has one whose node does not come
-    back, and one that is overdue. One that cannot be had has only where another type is left;
-    else it stays, because whoever carries it out tries again.
+    A claim that somebody else deletes has: its node is lost, or cannot be had. So has one whose
+    node does not come back, and one that is overdue. One that says itself that it cannot be had
+    has only where another type is left; else it stays, because whoever carries it out tries again.
 
     Args:
         claims: those of one workspace that is to stay.
@@ -66,13 +76,30 @@ def failures(
 
 def _end(claim: Claim, left: Set[str], lost: Mapping[str, str]) -> tuple[str, str] | None:
     """Reason and message of a claim that has come to nothing; None of one that has not."""
-    reason, message = claim_failure(claim)
+    has_another = not left <= {claim_type(claim)}
     if claim.is_deleting:
-        return reason or CLAIM_DELETED, message or "somebody else deleted the claim"
+        return _deletion(claim, has_another=has_another)
     if claim.metadata.name in lost:
         return NODE_LOST, lost[claim.metadata.name]
-    is_followed = reason in UNOBTAINABLE and not left <= {claim_type(claim)}
+    reason, message = claim_failure(claim)
+    is_followed = reason in UNOBTAINABLE and has_another
     return (reason, message) if reason in OVERDUE or is_followed else None
+
+
+def _deletion(claim: Claim, *, has_another: bool) -> tuple[str, str]:
+    """Reason and message of a claim that somebody else deletes.
+
+    Karpenter deletes a claim that it finds no machine for, and tells why by an Event alone: where
+    `has_another` type is left, that one comes next.
+    """
+    reason, message = claim_failure(claim)
+    if is_launched(claim) or reason in UNOBTAINABLE | OVERDUE:
+        return reason or CLAIM_DELETED, message or "somebody else deleted the claim"
+    said = (
+        f"{claim_stage(claim)}; the claim was deleted before its node was launched, as Karpenter"
+        " does where there is no capacity: see the claim's Events"
+    )
+    return NEVER_LAUNCHED if has_another else CLAIM_DELETED, said
 
 
 def _attempt(claim: Claim, reason: str, message: str) -> Attempt:

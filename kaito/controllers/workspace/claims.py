@@ -115,9 +115,13 @@ def _followed(seen: Observed) -> Step | None:
 
 def _exhausted(seen: Observed, ordinal: int, back: Iterable[Action]) -> Step:
     """Say that no further claim follows, and what a person can do."""
-    last = last_of(seen.workspace.status.attempts, ordinal)
+    attempts = seen.workspace.status.attempts
+    last = last_of(attempts, ordinal)
+    same = [
+        one for one in attempts if (one.ordinal, one.instance_type) == (ordinal, last.instance_type)
+    ]
     message = (
-        f"gave up after {last.attempt + 1} claims of type {last.instance_type}, the last one:"
+        f"gave up after {len(same)} claims of type {last.instance_type}, the last one:"
         f" {last.reason}: {last.message}: bring a node with the labels of resource.labelSelector,"
         " or delete the Workspace and create it anew"
     )

@@ -12,6 +12,7 @@ from kaito.api.labels import CREATED_FOR
 from kaito.api.reasons import WARNINGS
 from kaito.api.workspace import READY, WORKSPACES, Workspace, WorkspaceStatus
 from kaito.catalog.catalog import Catalog
+from kaito.controllers.workspace.departures import Departures
 from kaito.controllers.workspace.executor import Executor
 from kaito.controllers.workspace.observe import Observed, Options, Stores, observe, orphans
 from kaito.controllers.workspace.plan import plan
@@ -45,6 +46,7 @@ class WorkspaceReconciler:
         witness: what was said of pods that come no further.
         faults: which workspaces meet faults of the API server's own.
         is_addressed: whether the Service of a workspace is being made, beside.
+        departures: claims that are there no more, and not on record yet.
     """
 
     stores: Stores
@@ -56,6 +58,7 @@ class WorkspaceReconciler:
     witness: Witness = field(default_factory=Witness)
     faults: Faults = field(default_factory=Faults)
     is_addressed: Callable[[Ref], bool] = lambda _: False
+    departures: Departures = field(default_factory=Departures)
 
     async def reconcile(self, ref: Ref) -> Outcome:
         """Bring one workspace one step closer to its spec.
@@ -74,8 +77,9 @@ class WorkspaceReconciler:
         await self._sweep(ref)
         if seen is None:
             self.faults.passed(ref)
+            self.departures.forget(ref)
             return DONE
-        seen = await self.witness.completed(seen, self.client)
+        seen = await self.witness.completed(self.departures.completed(seen), self.client)
         steps, fault = await self._act(seen, plan(seen))
         await self._report(seen, steps)
         if fault:

@@ -1,0 +1,73 @@
+"""Claims that vanished before there was a machine for them, until that stands in the status.
+
+Whoever carries claims out may delete one that it finds no machine for. That can be over before
+anybody has looked at it, and a look at what is left cannot tell it from a claim that was never
+made: it would be made again, for ever. A restart forgets them; each is asked for once more then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from kaito.api import labels
+from kaito.controllers.workspace.observe import Observed, workspace_of
+from kaito.controllers.workspace.roster import roster
+from kaito.controllers.workspace.tuning import is_recorded
+from kaito.kube.objects import Ref
+from kaito.nodes.attempts import is_spent
+from kaito.nodes.claim import Claim, claim_place
+from kaito.nodes.uptake import is_launched
+
+
+@dataclass(slots=True)
+class Departures:
+    """Remembers such claims, the last one for each node of a workspace."""
+
+    _known: dict[Ref, Mapping[int, Claim]] = field(default_factory=dict)
+
+    def changed(self, before: Claim | None, after: Claim | None) -> None:
+        """Take note of a claim that is there no more."""
+        if before is None or after is not None or is_launched(before):
+            return
+        for ref in workspace_of(before):
+            ordinal, _ = claim_place(before)
+            self._known[ref] = {**self._known.get(ref, {}), ordinal: before}
+
+    def completed(self, seen: Observed) -> Observed:
+        """The same look, and in it, as if they still went, those that would be made again.
+
+        The others are forgotten: they stand in the status, or nobody misses them.
+        """
+        known = self._known.pop(seen.workspace.ref, {})
+        if not known or seen.workspace.is_deleting or is_recorded(seen):
+            return seen
+        missed = {
+            ordinal: claim
+            for ordinal, claim in known.items()
+            if ordinal in roster(seen).missing and _is_news(claim, seen)
+        }
+        going = tuple(_going(claim, seen.now) for claim in missed.values())
+        whole = replace(seen, claims=(*seen.claims, *going))
+        if not missed or roster(whole).surplus:
+            return seen
+        self._known[seen.workspace.ref] = missed
+        return whole
+
+    def forget(self, workspace: Ref) -> None:
+        """Keep nothing of a workspace that is gone."""
+        self._known.pop(workspace, None)
+
+
+def _is_news(claim: Claim, seen: Observed) -> bool:
+    """Whether a claim was of this very workspace, and its end is not on record."""
+    is_ours = claim.metadata.labels.get(labels.CREATED_FOR) == seen.workspace.metadata.uid
+    return is_ours and not is_spent(claim, seen.workspace.status.attempts)
+
+
+def _going(claim: Claim, now: datetime) -> Claim:
+    """The claim as it is while it is being deleted, whatever was the last that we saw of it."""
+    since = claim.metadata.deletion_timestamp or now
+    metadata = claim.metadata.model_copy(update={"deletion_timestamp": since})
+    return claim.model_copy(update={"metadata": metadata})

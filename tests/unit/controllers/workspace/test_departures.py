@@ -1,0 +1,184 @@
+"""Claims that are deleted before there is a machine for them, as Karpenter does without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from kaito.api import machine
+from kaito.controllers.workspace.claims import ensure_claims
+from kaito.controllers.workspace.departures import Departures
+from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.plan import plan
+from kaito.controllers.workspace.status import verdict
+from kaito.kube.objects import Ref
+from kaito.nodes.attempts import CLAIM_DELETED, MOST_REPLACEMENTS, NEVER_LAUNCHED
+from kaito.nodes.claim import Claim, claim_place, claim_type
+from tests.unit.controllers.workspace.worlds import (
+    NOW,
+    acted,
+    deleting,
+    node,
+    observed,
+    stored,
+    with_condition,
+    workspace,
+)
+
+FIRST, SECOND = "Standard_X", "Standard_Y"
+
+
+def asked(*types: str) -> Observed:
+    """A workspace that takes these types, and has a claim for the first."""
+    held = observed().workspace.metadata.model_dump(by_alias=True)
+    selector = {"matchLabels": {"apps": "phi"}}
+    resource = {"instanceTypes": list(types), "labelSelector": selector}
+    return acted(observed(workspace=workspace(metadata=held, resource=resource)))
+
+
+def only(seen: Observed) -> Claim:
+    (claim,) = seen.claims
+    return claim
+
+
+def going(claim: Claim) -> Claim:
+    metadata = claim.metadata.model_copy(update={"deletion_timestamp": NOW})
+    return claim.model_copy(update={"metadata": metadata})
+
+
+def unlaunched(claim: Claim, reason: str = "AwaitingReconciliation", said: str = "") -> Claim:
+    """A claim that Karpenter has taken up, and what it says of it."""
+    return with_condition(claim, machine.LAUNCHED, "Unknown", said, reason=reason)
+
+
+def vanished(seen: Observed, departures: Departures) -> Observed:
+    """The look after next: nobody has looked while the claim was being deleted."""
+    departures.changed(only(seen), None)
+    return departures.completed(replace(seen, claims=()))
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen going", "gone at once"])
+def test_the_next_type_is_asked_for_after_a_claim_that_was_never_launched(*, is_seen: bool) -> None:
+    first, departures = asked(FIRST, SECOND), Departures()
+    taken_up = replace(first, claims=(unlaunched(only(first)),))
+
+    if is_seen:
+        told = stored(replace(taken_up, claims=(going(only(taken_up)),)))
+    else:
+        told = stored(vanished(taken_up, departures))
+    second = acted(departures.completed(replace(told, claims=())))
+
+    (attempt,) = told.workspace.status.attempts
+    assert (attempt.instance_type, attempt.reason) == (FIRST, NEVER_LAUNCHED)
+    assert "deleted before its node was launched, as Karpenter does" in attempt.message
+    assert "see the claim's Events" in attempt.message
+    assert claim_type(only(second)) == SECOND
+    assert claim_place(only(second)) == (0, 1)
+    assert not verdict(plan(told)).stalled
+
+
+@pytest.mark.parametrize("reason", ["LaunchFailed", "SubnetNotFound"])
+def test_what_was_last_said_of_the_claim_is_kept(reason: str) -> None:
+    first = asked(FIRST, SECOND)
+    tried = unlaunched(only(first), reason, "no subnet has the tag gpu")
+
+    told = stored(replace(first, claims=(going(tried),)))
+
+    (attempt,) = told.workspace.status.attempts
+    assert attempt.reason == NEVER_LAUNCHED
+    assert "is not MachineLaunched: no subnet has the tag gpu" in attempt.message
+
+
+def test_a_claim_that_was_launched_is_followed_by_one_of_its_type() -> None:
+    first, departures = asked(FIRST, SECOND), Departures()
+    launched = replace(first, claims=(with_condition(only(first), machine.LAUNCHED, "True"),))
+
+    told = stored(replace(launched, claims=(going(only(launched)),)))
+    again = acted(replace(told, claims=()))
+
+    assert [one.reason for one in told.workspace.status.attempts] == [CLAIM_DELETED]
+    assert claim_type(only(again)) == FIRST
+    assert vanished(launched, departures).claims == ()
+
+
+def refuse_every_claim(seen: Observed) -> Iterator[Observed]:
+    """One look after another, each claim gone before anybody has looked at it."""
+    departures = Departures()
+    while True:
+        told = stored(vanished(seen, departures))
+        yield told
+        seen = acted(departures.completed(replace(told, claims=())))
+        if not seen.claims:
+            return
+
+
+def test_where_no_other_type_is_left_claims_are_replaced_a_bounded_number_of_times() -> None:
+    *_, last = refuse_every_claim(asked(FIRST, SECOND))
+    ended = replace(last, claims=())
+
+    tried = [(one.instance_type, one.reason) for one in last.workspace.status.attempts]
+    replaced = [(SECOND, CLAIM_DELETED)] * (1 + MOST_REPLACEMENTS)
+    assert tried == [(FIRST, NEVER_LAUNCHED), *replaced]
+    assert verdict(plan(ended)).stalled
+    assert "gave up after 4 claims of type Standard_Y" in verdict(plan(ended)).message
+    assert "as Karpenter does where there is no capacity" in verdict(plan(ended)).message
+
+
+def test_nothing_is_asked_for_before_it_is_on_record_however_often_one_looks() -> None:
+    first, departures = asked(FIRST), Departures()
+    once = vanished(first, departures)
+    again = departures.completed(replace(first, claims=()))
+
+    for seen in (once, again):
+        assert ensure_claims(seen).actions == ()
+        assert ensure_claims(seen).failed != ()
+    assert departures.completed(replace(stored(again), claims=())).claims == ()
+
+
+def test_one_that_was_made_again_takes_the_place_of_the_one_that_vanished() -> None:
+    first, departures = asked(FIRST), Departures()
+    departures.changed(only(first), None)
+
+    assert departures.completed(first).claims == first.claims
+    assert departures.completed(replace(first, claims=())).claims == (), "it is forgotten"
+
+
+def test_one_that_nobody_misses_is_forgotten() -> None:
+    first, departures = asked(FIRST), Departures()
+    alone = replace(first, claims=())
+    brought = replace(alone, nodes=(node({"apps": "phi"}, name="mine"),))
+
+    for unconcerned in (brought, deleting(alone), other_namesake(alone)):
+        departures.changed(only(first), None)
+        assert departures.completed(unconcerned) == unconcerned
+        assert departures.completed(alone).claims == ()
+    departures.changed(only(first), None)
+    departures.forget(Ref("default", "w"))
+    assert departures.completed(alone).claims == ()
+
+
+def other_namesake(seen: Observed) -> Observed:
+    """The same look at a workspace that has followed one of its name."""
+    metadata = seen.workspace.metadata.model_copy(update={"uid": "another"})
+    return replace(seen, workspace=seen.workspace.model_copy(update={"metadata": metadata}))
+
+
+def test_a_change_of_a_claim_is_no_departure() -> None:
+    first, departures = asked(FIRST), Departures()
+
+    departures.changed(None, only(first))
+    departures.changed(only(first), going(only(first)))
+
+    assert departures.completed(replace(first, claims=())).claims == ()
+
+
+def test_a_reason_of_a_provisioners_own_is_told_while_the_launch_is_tried_again() -> None:
+    first = asked(FIRST)
+    said = "no subnet has the tag gpu"
+
+    whole = verdict(plan(replace(first, claims=(unlaunched(only(first), "SubnetNotFound", said),))))
+
+    assert said in whole.message
+    assert not whole.stalled
