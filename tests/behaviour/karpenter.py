@@ -2,8 +2,9 @@
 
 It writes what Karpenter-core documents and nothing else: its finalizer, `providerID`, `nodeName`,
 `capacity`, `allocatable` and the conditions Launched, Registered, Initialized and Ready of a
-NodeClaim; labels, taints, owner and finalizer of the Node. Its machines are in no cloud that
-anybody knows: each is a node of this machine, with a kubelet of its own.
+NodeClaim; labels, taints, owner and finalizer of the Node. A claim that it has no capacity for it
+deletes, and tells why by an Event alone. Its machines are in no cloud that anybody knows: each is
+a node of this machine, with a kubelet of its own.
 https://karpenter.sh/docs/concepts/nodeclaims/
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,9 +28,12 @@ from tests.behaviour.machines import GPUS, Machines, machining
 
 NAME = "another"
 FINALIZER = "karpenter.sh/termination"
+EVENTS = "/api/v1/namespaces/default/events"
 CLAIMS, NODES = "/apis/karpenter.sh/v1/nodeclaims", "/api/v1/nodes"
 PODS = "/api/v1/pods"
 MERGE = "application/merge-patch+json"
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+SHORT = "InsufficientCapacityError"
 LOOK_SECONDS = 0.2
 UNREGISTERED = {"key": "karpenter.sh/unregistered", "effect": "NoExecute"}
 DISRUPTED = {"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}
@@ -46,12 +50,14 @@ class Karpenter:
         machines: what claims become.
         group: of the class.
         kind: of the class.
+        scarce: instance types that it has no capacity for.
     """
 
     client: Client
     machines: Machines
     group: str
     kind: str
+    scarce: Collection[str] = ()
 
     async def run(self) -> None:
         """Look at all claims, again and again, until cancelled."""
@@ -85,7 +91,8 @@ class Karpenter:
             if each["status"] == "True"
         }
         if "Launched" not in true:
-            return self._launch(claim)
+            is_scarce = _labels(claim)[INSTANCE_TYPE] in self.scarce
+            return self._refuse(claim) if is_scarce else self._launch(claim)
         if "Registered" not in true:
             return self._register(claim)
         if "Initialized" not in true:
@@ -109,6 +116,26 @@ class Karpenter:
             capacity=machine.capacity,
             allocatable=machine.capacity,
         )
+
+    async def _refuse(self, claim: Json) -> None:
+        """There is no capacity: say so by an Event, and delete the claim, as Karpenter does."""
+        name, uid = claim["metadata"]["name"], claim["metadata"]["uid"]
+        path, now = f"{CLAIMS}/{name}", _now()
+        waits = _condition(claim, "Launched", "Unknown", "AwaitingReconciliation", now=now)
+        await self._patch(f"{path}/status", {"status": {"conditions": [waits]}})
+        about = {"apiVersion": "karpenter.sh/v1", "kind": "NodeClaim", "name": name, "uid": uid}
+        event = {
+            "metadata": {"generateName": f"{name}."},
+            "involvedObject": about,
+            "type": "Warning",
+            "reason": SHORT,
+            "message": f"NodeClaim {name} event: all requested instance types were unavailable",
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": NAME},
+        }
+        await self._create(EVENTS, event)
+        await self.client.request("DELETE", path, body={"preconditions": {"uid": uid}})
 
     async def _register(self, claim: Json) -> None:
         """The node has joined: it is given what the claim says."""
@@ -155,25 +182,16 @@ class Karpenter:
                 return
         await self.machines.end(name)
         with suppress(NotFound):
-            await self.client.request("DELETE", f"{NODES}/{node}")
-            await self._patch(f"{NODES}/{node}", {"metadata": {"finalizers": None}})
+            if node:
+                await self.client.request("DELETE", f"{NODES}/{node}")
+                await self._patch(f"{NODES}/{node}", {"metadata": {"finalizers": None}})
         await self._patch(f"{CLAIMS}/{name}", {"metadata": {"finalizers": None}})
 
     async def _tell(self, claim: Json, *types: str, **fields: object) -> None:
         """Say that a claim has come so far."""
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = _now()
         before = claim.get("status", {}).get("conditions", [])
-        fresh = [
-            {
-                "type": type,
-                "status": "True",
-                "reason": type,
-                "message": "",
-                "lastTransitionTime": now,
-                "observedGeneration": claim["metadata"]["generation"],
-            }
-            for type in types
-        ]
+        fresh = [_condition(claim, type, "True", type, now=now) for type in types]
         status = {**fields, "conditions": [*before, *fresh]}
         await self._patch(f"{CLAIMS}/{claim['metadata']['name']}/status", {"status": status})
 
@@ -185,6 +203,22 @@ class Karpenter:
 
     async def _patch(self, path: str, body: Mapping[str, object]) -> None:
         await self.client.request("PATCH", path, body=body, content_type=MERGE)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _condition(claim: Json, type: str, status: str, reason: str, *, now: str) -> Json:
+    """A condition of a claim, as it stands now."""
+    return {
+        "type": type,
+        "status": status,
+        "reason": reason,
+        "message": "",
+        "lastTransitionTime": now,
+        "observedGeneration": claim["metadata"]["generation"],
+    }
 
 
 def _labels(claim: Json) -> Mapping[str, str]:
@@ -206,7 +240,7 @@ def _provider_id(machine: Machine) -> str:
     return f"{NAME}:///machines/{machine.name}"
 
 
-async def run(layout: Layout, group: str, kind: str) -> None:
+async def run(layout: Layout, group: str, kind: str, scarce: Collection[str]) -> None:
     """Serve until SIGTERM."""
     task = asyncio.current_task()
     assert task is not None
@@ -216,7 +250,7 @@ async def run(layout: Layout, group: str, kind: str) -> None:
     )
     try:
         async with machining(layout, client) as machines:
-            await Karpenter(client, machines, group, kind).run()
+            await Karpenter(client, machines, group, kind, scarce).run()
     finally:
         await client.close()
 
@@ -227,9 +261,10 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--group", required=True)
     parser.add_argument("--kind", required=True)
+    parser.add_argument("--scarce", action="append", default=[])
     asked = parser.parse_args()
     with suppress(asyncio.CancelledError):
-        asyncio.run(run(Layout.load(asked.home), asked.group, asked.kind))
+        asyncio.run(run(Layout.load(asked.home), asked.group, asked.kind, asked.scarce))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from hack.cluster.process import Process, Program
+from tests.behaviour.karpenter import INSTANCE_TYPE, SHORT
 from tests.bystander import Bystander, Json, condition, holds, quick_start, until
 from tests.provisioner.portal import Portal
 
@@ -20,6 +21,8 @@ GROUP, KIND, CLASS = "another.example", "AnotherNodeClass", "gpu"
 CLAIMS = "/apis/karpenter.sh/v1/nodeclaims"
 OURS = "--namespace=kaito-system"
 SERVED_ALONE, SERVED_BESIDE = "served-alone", "served-beside"
+SCARCE, PLENTY = "Standard_NC24ads_A100_v4", "Standard_NC4as_T4_v3"
+"""Of these two it has the second alone."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -41,7 +44,7 @@ async def alone(cluster: Bystander) -> Bystander:
 async def served(alone: Bystander) -> AsyncIterator[Bystander]:
     """The same, once the other one runs."""
     layout = alone.layout
-    words = ("--home", str(layout.home), "--group", GROUP, "--kind", KIND)
+    words = ("--home", str(layout.home), "--group", GROUP, "--kind", KIND, "--scarce", SCARCE)
     program = Program(
         "another",
         (sys.executable, "-m", "tests.behaviour.karpenter", *words),
@@ -66,10 +69,14 @@ async def claim_of(cluster: Bystander, name: str) -> Json:
     return claim
 
 
-async def writes(cluster: Bystander) -> list[Json]:
-    """Requests by which anybody has asked ARM for anything but a look."""
-    asked = [each for each in await cluster.journal() if each["operation"] != "SIGN_IN"]
-    return [each for each in asked if each["method"] not in ("GET", "HEAD")]
+LOOKS = {"SIGN_IN", "LIST", "SKUS", "USAGES"}
+"""What a provisioner asks ARM for that has nothing to do: who it is, and what there is."""
+
+
+async def errands(cluster: Bystander) -> list[Json]:
+    """Requests to ARM that change anything, or that name a pool."""
+    asked = await cluster.journal()
+    return [each for each in asked if each["pool"] or each["operation"] not in LOOKS]
 
 
 async def bring_up(cluster: Bystander, name: str) -> None:
@@ -156,7 +163,62 @@ async def test_its_workspace_is_deleted_with_claim_and_node(served: Bystander) -
     assert await served.get(f"/api/v1/nodes/{node}") is None
 
 
+async def refusals(cluster: Bystander) -> set[str]:
+    """Names of the claims that there was no capacity for, by the Events about them."""
+    events = await cluster.items("/api/v1/namespaces/default/events")
+    return {each["involvedObject"]["name"] for each in events if each["reason"] == SHORT}
+
+
+def choosy(name: str, *types: str) -> str:
+    """The quick start under a name, for the first of these types that can be had."""
+    selector = {"matchLabels": {"apps": name}}
+    return quick_start(name, resource={"instanceTypes": types, "labelSelector": selector})
+
+
+async def test_the_next_type_is_asked_for_where_it_has_no_capacity(served: Bystander) -> None:
+    before = await refusals(served)
+    applied = await served.kubectl("apply", "-f", "-", stdin=choosy("choosy", SCARCE, PLENTY))
+    assert applied.code == 0, applied.errors
+
+    async def is_ready() -> bool:
+        return holds(await served.workspace("choosy"), "Ready")
+
+    await until("an answer from the second type", is_ready)
+    status = (await served.workspace("choosy"))["status"]
+    claim = await claim_of(served, "choosy")
+    node = await served.get(f"/api/v1/nodes/{claim['status']['nodeName']}")
+    deleted = await served.kubectl("delete", "workspace", "choosy", "--timeout=180s")
+
+    assert deleted.code == 0, deleted.errors
+    assert node["metadata"]["labels"][INSTANCE_TYPE] == PLENTY
+    assert len(await refusals(served) - before) == 1
+    (attempt,) = status["attempts"]
+    assert (attempt["instanceType"], attempt["reason"]) == (SCARCE, "NeverLaunched")
+    assert "as Karpenter does where there is no capacity" in attempt["message"]
+
+
+async def test_where_there_is_no_other_type_it_ends_after_four_claims(served: Bystander) -> None:
+    before = await refusals(served)
+    applied = await served.kubectl("apply", "-f", "-", stdin=choosy("scarce", SCARCE))
+    assert applied.code == 0, applied.errors
+
+    async def stalled() -> Json:
+        found = await served.workspace("scarce")
+        return found if holds(found, "Stalled") else None
+
+    found = await until("an end", stalled)
+    later = await served.changes(CLAIMS, seconds=5)
+    deleted = await served.kubectl("delete", "workspace", "scarce", "--timeout=180s")
+
+    assert deleted.code == 0, deleted.errors
+    assert later == []
+    assert len(await refusals(served) - before) == 4
+    assert f"gave up after 4 claims of type {SCARCE}" in condition(found, "Ready")["message"]
+    assert [each["reason"] for each in found["status"]["attempts"]] == ["ClaimDeleted"] * 4
+
+
 async def test_our_provisioner_beside_it_buys_nothing(served: Bystander) -> None:
+    """One that runs signs in, and lists pools, sizes and usages; it names no pool to anybody."""
     back = await served.kubectl("scale", "deployment", "provisioner", OURS, "--replicas=1")
     assert back.code == 0, back.errors
     rolled = await served.kubectl("rollout", "status", "deployment/provisioner", OURS)
@@ -171,7 +233,7 @@ async def test_our_provisioner_beside_it_buys_nothing(served: Bystander) -> None
     assert deleted.code == 0, deleted.errors
     assert {each["manager"] for each in managers} == {"kaito", "another"}
     assert await served.items(CLAIMS) == []
-    assert await writes(served) == []
+    assert await errands(served) == []
     assert await served.pools() == []
 
 
