@@ -74,7 +74,7 @@ def test_every_text_has_a_line_for_each_of_its_kind(
         len(catalog.presets): ("names", "meanings"),
         len(catalog.models()): (
             *("presets", "serve", "lora", "qlora", "amounts", "tails", "limits", "bases"),
-            *("needslora", "needsqlora", "untunable", "private", "least"),
+            *("needslora", "needsqlora", "untunable", "private", "whole", "least"),
         ),
         len(catalog.skus): (
             "types",
@@ -92,7 +92,7 @@ def test_every_text_has_a_line_for_each_of_its_kind(
         assert {lines[key] for key in keys} == {count}
     assert set(table) - {key for keys in kinds.values() for key in keys} == {
         *("most", "counts", "sayunknownpreset", "sayunknowntype", "sayprivateonly"),
-        *("sayrefusal", "sayforeign", "sayold"),
+        *("saywhole", "sayrefusal", "sayforeign", "sayold"),
     }
     assert all(line for text in table.values() for line in text.split("\n"))
 
