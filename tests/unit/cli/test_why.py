@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -206,7 +206,14 @@ def places(tree: ast.Module) -> Iterator[ast.expr]:
                 pairs = zip(names, words, strict=True)
                 yield from (word for name, word in pairs if getattr(name, "id", "") == "reason")
             case ast.Return(value=ast.Tuple(elts=[word, _])):
-                yield from word.values if isinstance(word, ast.BoolOp) else (word,)
+                yield from _either(word)
+
+
+def _either(word: ast.expr) -> Iterable[ast.expr]:
+    """The words that an expression chooses from."""
+    if isinstance(word, ast.IfExp):
+        return word.body, word.orelse
+    return word.values if isinstance(word, ast.BoolOp) else (word,)
 
 
 def test_a_strange_provisioner_s_reason_falls_back_to_the_stage() -> None:
