@@ -46,8 +46,8 @@ _BESIDE: Mapping[str, str] = {
         " watches, on processors that the API server wants as well"
     ),
     "pools": (
-        "the provisioner writes the stages of a Machine where all can see them, and takes the"
-        " taints off its node"
+        "five more writes to a Workspace and its Machine, which are finalizers and stages, and one"
+        " to its node, by two controllers on processors that the API server wants as well"
     ),
 }
 """What the floor does without."""
