@@ -115,7 +115,7 @@ def test_the_page_says_which_aims_are_missed_and_by_how_much() -> None:
         "- `pools` with 90: 1.31 x, above 1.3",
         "- `pools` with 90: 9 requests, above 8",
     ]
-    assert "\nThe floor of `pools` does without this: the provisioner writes" in text
+    assert "\nThe floor of `pools` does without this: five more" in text
     assert "The floor of `instant`" not in text
 
 
