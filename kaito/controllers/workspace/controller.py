@@ -79,7 +79,8 @@ class WorkspaceReconciler:
             self.faults.passed(ref)
             self.departures.forget(ref)
             return DONE
-        seen = await self.witness.completed(self.departures.completed(seen), self.client)
+        seen = await self.departures.confirmed(seen, self.client)
+        seen = await self.witness.completed(seen, self.client)
         steps, fault = await self._act(seen, plan(seen))
         await self._report(seen, steps)
         if fault:

@@ -7,7 +7,6 @@ made: it would be made again, for ever. A restart forgets them; each is asked fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -15,9 +14,10 @@ from kaito.api import labels
 from kaito.controllers.workspace.observe import Observed, workspace_of
 from kaito.controllers.workspace.roster import roster
 from kaito.controllers.workspace.tuning import is_recorded
+from kaito.kube.client import Client
 from kaito.kube.objects import Ref
 from kaito.nodes.attempts import is_spent
-from kaito.nodes.claim import Claim, claim_place
+from kaito.nodes.claim import Claim, claim_place, resource_of
 from kaito.nodes.uptake import is_launched
 
 
@@ -25,7 +25,7 @@ from kaito.nodes.uptake import is_launched
 class Departures:
     """Remembers such claims, the last one for each node of a workspace."""
 
-    _known: dict[Ref, Mapping[int, Claim]] = field(default_factory=dict)
+    _known: dict[Ref, dict[int, Claim]] = field(default_factory=dict)
 
     def changed(self, before: Claim | None, after: Claim | None) -> None:
         """Take note of a claim that is there no more."""
@@ -34,6 +34,21 @@ class Departures:
         for ref in workspace_of(before):
             ordinal, _ = claim_place(before)
             self._known[ref] = {**self._known.get(ref, {}), ordinal: before}
+
+    async def confirmed(self, seen: Observed, client: Client) -> Observed:
+        """The same as `completed` says, without those that are still there.
+
+        A claim that lost the label by which we watch it looks deleted, and somebody may be buying
+        its machine: it is asked for again, by its name, and that says what it lacks.
+        """
+        whole = self.completed(seen)
+        gone = []
+        for claim in whole.claims[len(seen.claims) :]:
+            if await client.get(resource_of(claim), claim.ref) is None:
+                gone.append(claim)
+            else:
+                self._known.get(seen.workspace.ref, {}).pop(claim_place(claim)[0], None)
+        return replace(seen, claims=(*seen.claims, *gone)) if gone else seen
 
     def completed(self, seen: Observed) -> Observed:
         """The same look, and in it, as if they still went, those that would be made again.

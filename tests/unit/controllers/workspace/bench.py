@@ -13,6 +13,7 @@ from kaito.api.machine import MACHINES
 from kaito.api.nodeclaim import NODECLAIMS
 from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.controllers.workspace.controller import WorkspaceReconciler
+from kaito.controllers.workspace.departures import Departures
 from kaito.controllers.workspace.observe import (
     BY_NODE,
     BY_TRAIT,
@@ -80,6 +81,7 @@ class Bench:
         client: talks to it.
         now: what the reconciler takes for the present.
         faults: what it remembers of the server's.
+        departures: what it remembers of claims that are there no more.
     """
 
     api: Api
@@ -87,6 +89,7 @@ class Bench:
     now: datetime = NOW
     recorder: Notebook = field(init=False)
     faults: Faults = field(default_factory=Faults)
+    departures: Departures = field(default_factory=Departures)
 
     def __post_init__(self) -> None:
         self.recorder = Notebook(self.client)
@@ -107,6 +110,7 @@ class Bench:
             now=lambda: self.now,
             is_addressed=is_addressed,
             faults=self.faults,
+            departures=self.departures,
         )
         return await reconciler.reconcile(REF)
 

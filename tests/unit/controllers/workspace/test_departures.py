@@ -7,15 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from kaito.api import machine
+from kaito.api import labels, machine
+from kaito.api.machine import MACHINES
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.departures import Departures
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import verdict
+from kaito.kube.informer import Informer
 from kaito.kube.objects import Ref
+from kaito.kube.reflector import Selection
 from kaito.nodes.attempts import CLAIM_DELETED, MOST_REPLACEMENTS, NEVER_LAUNCHED
 from kaito.nodes.claim import Claim, claim_place, claim_type
+from tests.unit.controllers.workspace.bench import CLAIMS, Bench
 from tests.unit.controllers.workspace.worlds import (
     NOW,
     acted,
@@ -182,3 +186,41 @@ def test_a_reason_of_a_provisioners_own_is_told_while_the_launch_is_tried_again(
 
     assert said in whole.message
     assert not whole.stalled
+
+
+async def watched(bench: Bench) -> Claim:
+    """A claim that nobody has launched, and that an informer like the operator's misses by now."""
+    informer = Informer(bench.client, MACHINES, selection=Selection(labels=labels.WORKSPACE))
+    informer.on_change(bench.departures.changed)
+    bench.put_workspace()
+    await bench.settle()
+    claim = machine.Machine.model_validate(bench.stored(bench.claim_path))
+    informer.changed(claim)
+    informer.removed(claim.ref)
+    return claim
+
+
+async def test_a_claim_that_has_lost_its_label_is_not_followed_by_another(bench: Bench) -> None:
+    claim = await watched(bench)
+    carried = dict(claim.metadata.labels)
+    del carried[labels.WORKSPACE]
+    bench.change_metadata(bench.claim_path, labels=carried)
+
+    for _ in range(3):
+        await bench.reconcile()
+
+    (condition,) = [one for one in bench.workspace.status.conditions if one.type == "Ready"]
+    assert condition.reason == "LabelsLost"
+    assert bench.workspace.status.attempts == ()
+    assert bench.claim_path == f"{CLAIMS}/{claim.metadata.name}"
+
+
+async def test_a_claim_that_is_gone_indeed_is_put_on_record_and_followed(bench: Bench) -> None:
+    claim = await watched(bench)
+    bench.api.remove(bench.claim_path)
+
+    await bench.settle()
+
+    (attempt,) = bench.workspace.status.attempts
+    assert attempt.reason == CLAIM_DELETED
+    assert bench.claim_path != f"{CLAIMS}/{claim.metadata.name}"
