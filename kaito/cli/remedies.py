@@ -311,7 +311,7 @@ ELSEWHERE: Mapping[str, Remedy] = {
     ),
     "ClaimDeleted": Remedy("`status.attempts`: somebody else deleted the claim", _UNBOUGHT),
     "NeverLaunched": Remedy(
-        "`status.attempts`: somebody else deleted the claim before its node was launched, as"
+        "`status.attempts`: somebody else deleted the NodeClaim before its node was launched, as"
         " Karpenter does where there is no capacity; another type was left",
         "`kubectl get events -A --field-selector involvedObject.name=CLAIM` says why, for an hour",
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
+from kaito.api.nodeclaim import NodeClaim
 from kaito.api.workspace import Attempt
 from kaito.nodes.claim import Claim, claim_failure, claim_place, claim_stage, claim_type
 from kaito.nodes.uptake import is_launched
@@ -17,7 +18,7 @@ MOST_REPLACEMENTS = 3
 """How often the claim for one node is replaced by another of the same type."""
 
 NEVER_LAUNCHED = "NeverLaunched"
-"""Reason of an attempt whose claim somebody else has deleted before there was a machine for it."""
+"""Reason of an attempt whose NodeClaim somebody else has deleted before it had a machine."""
 
 UNOBTAINABLE = frozenset(
     {
@@ -52,6 +53,7 @@ def failures(
     *,
     types: Sequence[str],
     lost: Mapping[str, str],
+    given_back: Set[str] = frozenset(),
 ) -> tuple[Attempt, ...]:
     """Claims that have come to nothing and are not among `attempts` yet, by place.
 
@@ -64,21 +66,25 @@ def failures(
         attempts: what its status says of earlier ones.
         types: instance types that the workspace accepts, the first choice first.
         lost: names of claims whose nodes are lost, each with a sentence that says so.
+        given_back: uids of claims that nobody else has deleted, but we.
     """
     left = {name for name in types if name not in unobtainable_types(attempts)}
     found = [
         _attempt(claim, *end)
         for claim in claims
-        if not is_spent(claim, attempts) and (end := _end(claim, left, lost))
+        if not is_spent(claim, attempts) and (end := _end(claim, left, lost, given_back))
     ]
     return tuple(sorted(found, key=lambda one: (one.ordinal, one.attempt)))
 
 
-def _end(claim: Claim, left: Set[str], lost: Mapping[str, str]) -> tuple[str, str] | None:
+def _end(
+    claim: Claim, left: Set[str], lost: Mapping[str, str], given_back: Set[str]
+) -> tuple[str, str] | None:
     """Reason and message of a claim that has come to nothing; None of one that has not."""
     has_another = not left <= {claim_type(claim)}
     if claim.is_deleting:
-        return _deletion(claim, has_another=has_another)
+        may_be_refused = isinstance(claim, NodeClaim) and claim.metadata.uid not in given_back
+        return _deletion(claim, has_another=has_another, may_be_refused=may_be_refused)
     if claim.metadata.name in lost:
         return NODE_LOST, lost[claim.metadata.name]
     reason, message = claim_failure(claim)
@@ -86,19 +92,19 @@ def _end(claim: Claim, left: Set[str], lost: Mapping[str, str]) -> tuple[str, st
     return (reason, message) if reason in OVERDUE or is_followed else None
 
 
-def _deletion(claim: Claim, *, has_another: bool) -> tuple[str, str]:
-    """Reason and message of a claim that somebody else deletes.
+def _deletion(claim: Claim, *, has_another: bool, may_be_refused: bool) -> tuple[str, str]:
+    """Reason and message of a claim that is being deleted.
 
     Karpenter deletes a claim that it finds no machine for, and tells why by an Event alone: where
-    `has_another` type is left, that one comes next.
+    `has_another` type is left, that one comes next. A Machine says itself that it cannot be had.
     """
     reason, message = claim_failure(claim)
     if is_launched(claim) or reason in UNOBTAINABLE | OVERDUE:
         return reason or CLAIM_DELETED, message or "somebody else deleted the claim"
-    said = (
-        f"{claim_stage(claim)}; the claim was deleted before its node was launched, as Karpenter"
-        " does where there is no capacity: see the claim's Events"
-    )
+    said = f"{claim_stage(claim)}; the claim was deleted before its node was launched"
+    if not may_be_refused:
+        return CLAIM_DELETED, said
+    said = f"{said}, as Karpenter does where there is no capacity: see the claim's Events"
     return NEVER_LAUNCHED if has_another else CLAIM_DELETED, said
 
 

@@ -76,7 +76,9 @@ def _recorded(seen: Observed) -> Step | None:
         one.claim.metadata.name: one.message for one in _absences(seen) if one.until <= seen.now
     }
     attempts = seen.workspace.status.attempts
-    failed = failures(roster(seen).wanted, attempts, types=types, lost=lost)
+    failed = failures(
+        roster(seen).wanted, attempts, types=types, lost=lost, given_back=seen.given_back
+    )
     if not failed:
         return None
     said = "; ".join(f"{one.instance_type}: {one.reason}: {one.message}" for one in failed)

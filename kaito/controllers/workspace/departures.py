@@ -7,6 +7,7 @@ made: it would be made again, for ever. A restart forgets them; each is asked fo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -23,9 +24,10 @@ from kaito.nodes.uptake import is_launched
 
 @dataclass(slots=True)
 class Departures:
-    """Remembers such claims, the last one for each node of a workspace."""
+    """Remembers such claims, the last one for each node of a workspace, and those we deleted."""
 
     _known: dict[Ref, dict[int, Claim]] = field(default_factory=dict)
+    _given_back: dict[Ref, frozenset[str]] = field(default_factory=dict)
 
     def changed(self, before: Claim | None, after: Claim | None) -> None:
         """Take note of a claim that is there no more."""
@@ -56,7 +58,10 @@ class Departures:
         The others are forgotten: they stand in the status, or nobody misses them.
         """
         known = self._known.pop(seen.workspace.ref, {})
-        if not known or seen.workspace.is_deleting or is_recorded(seen):
+        if seen.workspace.is_deleting or is_recorded(seen):
+            return seen
+        seen = self._with_given_back(seen, known.values())
+        if not known:
             return seen
         missed = {
             ordinal: claim
@@ -70,9 +75,20 @@ class Departures:
         self._known[seen.workspace.ref] = missed
         return whole
 
+    def _with_given_back(self, seen: Observed, departed: Iterable[Claim]) -> Observed:
+        """The same look, and in it which claims go because we have deleted them as surplus."""
+        before = self._given_back.pop(seen.workspace.ref, frozenset())
+        left = {claim.metadata.uid for claim in (*seen.claims, *departed)}
+        surplus = {claim.metadata.uid for claim in roster(seen).surplus}
+        given_back = (before & left) | surplus
+        if given_back:
+            self._given_back[seen.workspace.ref] = given_back
+        return seen if seen.given_back == given_back else replace(seen, given_back=given_back)
+
     def forget(self, workspace: Ref) -> None:
         """Keep nothing of a workspace that is gone."""
         self._known.pop(workspace, None)
+        self._given_back.pop(workspace, None)
 
 
 def _is_news(claim: Claim, seen: Observed) -> bool:

@@ -81,6 +81,7 @@ class Observed:
         complaints: why the volumes of a pod that comes no further are missing, by its name.
         is_addressed: whether its Service is being made at this moment, beside.
         strangers: Services under its name, and that of its headless one, which it has not made.
+        given_back: uids of claims that we deleted for a node that the user brought.
     """
 
     workspace: Workspace
@@ -101,6 +102,7 @@ class Observed:
     complaints: Mapping[str, str] = field(default_factory=dict)
     is_addressed: bool = False
     strangers: tuple[Service, ...] = ()
+    given_back: frozenset[str] = frozenset()
     _answers: dict[object, object] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

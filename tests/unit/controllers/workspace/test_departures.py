@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from kaito.api import labels, machine
+from kaito.api import labels, machine, nodeclaim
 from kaito.api.machine import MACHINES
 from kaito.controllers.workspace.claims import ensure_claims
 from kaito.controllers.workspace.departures import Departures
-from kaito.controllers.workspace.observe import Observed
+from kaito.controllers.workspace.observe import Observed, Options
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import verdict
+from kaito.controllers.workspace.step import Delete
 from kaito.kube.informer import Informer
 from kaito.kube.objects import Ref
 from kaito.kube.reflector import Selection
@@ -34,12 +35,15 @@ from tests.unit.controllers.workspace.worlds import (
 FIRST, SECOND = "Standard_X", "Standard_Y"
 
 
-def asked(*types: str) -> Observed:
+KARPENTER = Options(registry="", node_class="karpenter.azure.com/AKSNodeClass/gpu")
+
+
+def asked(*types: str, by: Options = KARPENTER) -> Observed:
     """A workspace that takes these types, and has a claim for the first."""
     held = observed().workspace.metadata.model_dump(by_alias=True)
     selector = {"matchLabels": {"apps": "phi"}}
     resource = {"instanceTypes": list(types), "labelSelector": selector}
-    return acted(observed(workspace=workspace(metadata=held, resource=resource)))
+    return acted(observed(workspace=workspace(metadata=held, resource=resource), options=by))
 
 
 def only(seen: Observed) -> Claim:
@@ -54,7 +58,7 @@ def going(claim: Claim) -> Claim:
 
 def unlaunched(claim: Claim, reason: str = "AwaitingReconciliation", said: str = "") -> Claim:
     """A claim that Karpenter has taken up, and what it says of it."""
-    return with_condition(claim, machine.LAUNCHED, "Unknown", said, reason=reason)
+    return with_condition(claim, nodeclaim.LAUNCHED, "Unknown", said, reason=reason)
 
 
 def vanished(seen: Observed, departures: Departures) -> Observed:
@@ -92,12 +96,12 @@ def test_what_was_last_said_of_the_claim_is_kept(reason: str) -> None:
 
     (attempt,) = told.workspace.status.attempts
     assert attempt.reason == NEVER_LAUNCHED
-    assert "is not MachineLaunched: no subnet has the tag gpu" in attempt.message
+    assert "is not Launched: no subnet has the tag gpu" in attempt.message
 
 
 def test_a_claim_that_was_launched_is_followed_by_one_of_its_type() -> None:
     first, departures = asked(FIRST, SECOND), Departures()
-    launched = replace(first, claims=(with_condition(only(first), machine.LAUNCHED, "True"),))
+    launched = replace(first, claims=(with_condition(only(first), nodeclaim.LAUNCHED, "True"),))
 
     told = stored(replace(launched, claims=(going(only(launched)),)))
     again = acted(replace(told, claims=()))
@@ -105,6 +109,36 @@ def test_a_claim_that_was_launched_is_followed_by_one_of_its_type() -> None:
     assert [one.reason for one in told.workspace.status.attempts] == [CLAIM_DELETED]
     assert claim_type(only(again)) == FIRST
     assert vanished(launched, departures).claims == ()
+
+
+def test_a_machine_that_somebody_deletes_costs_no_type() -> None:
+    first = asked(FIRST, SECOND, by=Options(registry=""))
+
+    told = stored(replace(first, claims=(going(only(first)),)))
+
+    (attempt,) = told.workspace.status.attempts
+    assert attempt.reason == CLAIM_DELETED
+    assert attempt.message.endswith("the claim was deleted before its node was launched")
+    assert claim_type(only(acted(replace(told, claims=())))) == FIRST
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen going", "gone at once"])
+def test_a_claim_that_we_gave_back_for_a_node_of_the_users_costs_no_type(*, is_seen: bool) -> None:
+    first, departures = asked(FIRST, SECOND), Departures()
+    brought = replace(first, nodes=(node({"apps": "phi"}, name="mine"),))
+    used = first.workspace.status.model_copy(update={"worker_nodes": ("mine",)})
+    served = replace(brought, workspace=first.workspace.model_copy(update={"status": used}))
+
+    assert [type(one) for one in ensure_claims(departures.completed(served)).actions] == [Delete]
+    lost = replace(served, claims=(going(only(served)),) if is_seen else (), nodes=())
+    if not is_seen:
+        departures.changed(only(first), None)
+    told = stored(departures.completed(lost))
+
+    assert [one.reason for one in told.workspace.status.attempts] == [CLAIM_DELETED]
+    again = acted(departures.completed(replace(told, claims=())))
+    assert claim_type(only(again)) == FIRST
+    assert departures.completed(replace(again, claims=())).given_back == frozenset()
 
 
 def refuse_every_claim(seen: Observed) -> Iterator[Observed]:

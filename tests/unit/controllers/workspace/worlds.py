@@ -32,6 +32,7 @@ from kaito.kube.kinds import Deployment, Job, Node, Pod, Service, StatefulSet
 from kaito.nodes.claim import Claim, Wish
 
 W = TypeVar("W", Deployment, StatefulSet)
+C = TypeVar("C", bound=Claim)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -123,16 +124,14 @@ def node(carried: Mapping[str, str], *, name: str, ready: bool = True, gpus: int
     )
 
 
-def with_condition(
-    claim: Claim, type_: str, status: str, message: str = "", *, reason: str = ""
-) -> Machine:
-    """The Machine with one more condition."""
+def with_condition(claim: C, type_: str, status: str, message: str = "", *, reason: str = "") -> C:
+    """The claim with one more condition."""
     kept = [found for found in claim.status.conditions if found.type != type_]
     wire = claim.model_dump(by_alias=True)
     wire["status"]["conditions"] = [found.model_dump(by_alias=True) for found in kept]
     added = {"type": type_, "status": status, "message": message, "reason": reason}
     wire["status"]["conditions"].append(added)
-    return Machine.model_validate(wire)
+    return type(claim).model_validate(wire)
 
 
 def pod_on(node_name: str, **changes: object) -> Pod:
