@@ -13,6 +13,7 @@ from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.catalog.catalog import Catalog, read_catalog
 from kaito.controllers.workspace.address import WORKERS, AddressReconciler
 from kaito.controllers.workspace.controller import WorkspaceReconciler
+from kaito.controllers.workspace.departures import Departures
 from kaito.controllers.workspace.metrics import census
 from kaito.controllers.workspace.observe import (
     BY_NODE,
@@ -197,6 +198,7 @@ def _controllers(
         catalog=catalog,
         options=options,
         now=clock.now,
+        departures=Departures(clock.now),
         is_addressed=beside.is_busy,
     )
     informers.machines.on_change(reconciler.departures.changed)

@@ -43,10 +43,10 @@ class WorkspaceReconciler:
         catalog: presets and SKUs.
         options: settings that shape what is rendered.
         now: the present, UTC.
+        departures: claims that are there no more, and not on record yet.
         witness: what was said of pods that come no further.
         faults: which workspaces meet faults of the API server's own.
         is_addressed: whether the Service of a workspace is being made, beside.
-        departures: claims that are there no more, and not on record yet.
     """
 
     stores: Stores
@@ -55,10 +55,10 @@ class WorkspaceReconciler:
     catalog: Catalog
     options: Options
     now: Callable[[], datetime]
+    departures: Departures
     witness: Witness = field(default_factory=Witness)
     faults: Faults = field(default_factory=Faults)
     is_addressed: Callable[[Ref], bool] = lambda _: False
-    departures: Departures = field(default_factory=Departures)
 
     async def reconcile(self, ref: Ref) -> Outcome:
         """Bring one workspace one step closer to its spec.

@@ -7,9 +7,9 @@ made: it would be made again, for ever. A restart forgets them; each is asked fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kaito.api import labels
 from kaito.controllers.workspace.observe import Observed, workspace_of
@@ -21,12 +21,32 @@ from kaito.nodes.attempts import is_spent
 from kaito.nodes.claim import Claim, claim_place, resource_of
 from kaito.nodes.uptake import is_launched
 
+_FORGET = timedelta(minutes=10)
+"""How long a claim is remembered that nobody has put on record: no pause of a retry is longer."""
+_MOST = 1000
+"""Workspaces of which claims are remembered, those with the latest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Departure:
+    """A claim as it was last, and when it was found gone."""
+
+    claim: Claim
+    at: datetime
+
 
 @dataclass(slots=True)
 class Departures:
-    """Remembers such claims, the last one for each node of a workspace, and those we deleted."""
+    """Remembers such claims, the last one for each node of a workspace, and those we deleted.
 
-    _known: dict[Ref, dict[int, Claim]] = field(default_factory=dict)
+    A replica that only stands by hears of them, too, and nobody asks it: old ones are forgotten.
+
+    Attributes:
+        now: the present, UTC.
+    """
+
+    now: Callable[[], datetime]
+    _known: dict[Ref, dict[int, _Departure]] = field(default_factory=dict)
     _given_back: dict[Ref, frozenset[str]] = field(default_factory=dict)
 
     def changed(self, before: Claim | None, after: Claim | None) -> None:
@@ -35,7 +55,10 @@ class Departures:
             return
         for ref in workspace_of(before):
             ordinal, _ = claim_place(before)
-            self._known[ref] = {**self._known.get(ref, {}), ordinal: before}
+            others = self._known.pop(ref, {})
+            self._known[ref] = {**others, ordinal: _Departure(before, self.now())}
+        while len(self._known) > _MOST:
+            del self._known[next(iter(self._known))]
 
     async def confirmed(self, seen: Observed, client: Client) -> Observed:
         """The same as `completed` says, without those that are still there.
@@ -57,18 +80,19 @@ class Departures:
 
         The others are forgotten: they stand in the status, or nobody misses them.
         """
-        known = self._known.pop(seen.workspace.ref, {})
+        departed = self._known.pop(seen.workspace.ref, {})
+        known = {at: one for at, one in departed.items() if self.now() - one.at < _FORGET}
         if seen.workspace.is_deleting or is_recorded(seen):
             return seen
-        seen = self._with_given_back(seen, known.values())
+        seen = self._with_given_back(seen, (one.claim for one in known.values()))
         if not known:
             return seen
         missed = {
-            ordinal: claim
-            for ordinal, claim in known.items()
-            if ordinal in roster(seen).missing and _is_news(claim, seen)
+            ordinal: one
+            for ordinal, one in known.items()
+            if ordinal in roster(seen).missing and _is_news(one.claim, seen)
         }
-        going = tuple(_going(claim, seen.now) for claim in missed.values())
+        going = tuple(_going(one.claim, seen.now) for one in missed.values())
         whole = replace(seen, claims=(*seen.claims, *going))
         if not missed or roster(whole).surplus:
             return seen

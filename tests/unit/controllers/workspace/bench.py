@@ -89,10 +89,11 @@ class Bench:
     now: datetime = NOW
     recorder: Notebook = field(init=False)
     faults: Faults = field(default_factory=Faults)
-    departures: Departures = field(default_factory=Departures)
+    departures: Departures = field(init=False)
 
     def __post_init__(self) -> None:
         self.recorder = Notebook(self.client)
+        self.departures = Departures(lambda: self.now)
 
     async def reconcile(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -69,7 +70,7 @@ def vanished(seen: Observed, departures: Departures) -> Observed:
 
 @pytest.mark.parametrize("is_seen", [True, False], ids=["seen going", "gone at once"])
 def test_the_next_type_is_asked_for_after_a_claim_that_was_never_launched(*, is_seen: bool) -> None:
-    first, departures = asked(FIRST, SECOND), Departures()
+    first, departures = asked(FIRST, SECOND), Departures(lambda: NOW)
     taken_up = replace(first, claims=(unlaunched(only(first)),))
 
     if is_seen:
@@ -100,7 +101,7 @@ def test_what_was_last_said_of_the_claim_is_kept(reason: str) -> None:
 
 
 def test_a_claim_that_was_launched_is_followed_by_one_of_its_type() -> None:
-    first, departures = asked(FIRST, SECOND), Departures()
+    first, departures = asked(FIRST, SECOND), Departures(lambda: NOW)
     launched = replace(first, claims=(with_condition(only(first), nodeclaim.LAUNCHED, "True"),))
 
     told = stored(replace(launched, claims=(going(only(launched)),)))
@@ -124,7 +125,7 @@ def test_a_machine_that_somebody_deletes_costs_no_type() -> None:
 
 @pytest.mark.parametrize("is_seen", [True, False], ids=["seen going", "gone at once"])
 def test_a_claim_that_we_gave_back_for_a_node_of_the_users_costs_no_type(*, is_seen: bool) -> None:
-    first, departures = asked(FIRST, SECOND), Departures()
+    first, departures = asked(FIRST, SECOND), Departures(lambda: NOW)
     brought = replace(first, nodes=(node({"apps": "phi"}, name="mine"),))
     used = first.workspace.status.model_copy(update={"worker_nodes": ("mine",)})
     served = replace(brought, workspace=first.workspace.model_copy(update={"status": used}))
@@ -143,7 +144,7 @@ def test_a_claim_that_we_gave_back_for_a_node_of_the_users_costs_no_type(*, is_s
 
 def refuse_every_claim(seen: Observed) -> Iterator[Observed]:
     """One look after another, each claim gone before anybody has looked at it."""
-    departures = Departures()
+    departures = Departures(lambda: NOW)
     while True:
         told = stored(vanished(seen, departures))
         yield told
@@ -165,7 +166,7 @@ def test_where_no_other_type_is_left_claims_are_replaced_a_bounded_number_of_tim
 
 
 def test_nothing_is_asked_for_before_it_is_on_record_however_often_one_looks() -> None:
-    first, departures = asked(FIRST), Departures()
+    first, departures = asked(FIRST), Departures(lambda: NOW)
     once = vanished(first, departures)
     again = departures.completed(replace(first, claims=()))
 
@@ -176,7 +177,7 @@ def test_nothing_is_asked_for_before_it_is_on_record_however_often_one_looks() -
 
 
 def test_one_that_was_made_again_takes_the_place_of_the_one_that_vanished() -> None:
-    first, departures = asked(FIRST), Departures()
+    first, departures = asked(FIRST), Departures(lambda: NOW)
     departures.changed(only(first), None)
 
     assert departures.completed(first).claims == first.claims
@@ -184,7 +185,7 @@ def test_one_that_was_made_again_takes_the_place_of_the_one_that_vanished() -> N
 
 
 def test_one_that_nobody_misses_is_forgotten() -> None:
-    first, departures = asked(FIRST), Departures()
+    first, departures = asked(FIRST), Departures(lambda: NOW)
     alone = replace(first, claims=())
     brought = replace(alone, nodes=(node({"apps": "phi"}, name="mine"),))
 
@@ -204,10 +205,34 @@ def other_namesake(seen: Observed) -> Observed:
 
 
 def test_a_change_of_a_claim_is_no_departure() -> None:
-    first, departures = asked(FIRST), Departures()
+    first, departures = asked(FIRST), Departures(lambda: NOW)
 
     departures.changed(None, only(first))
     departures.changed(only(first), going(only(first)))
+
+    assert departures.completed(replace(first, claims=())).claims == ()
+
+
+def test_an_old_departure_is_forgotten_as_on_a_replica_that_stood_by() -> None:
+    moment = [NOW]
+    first, departures = asked(FIRST), Departures(lambda: moment[0])
+    departures.changed(only(first), None)
+    alone = replace(first, claims=())
+
+    moment[0] = NOW + timedelta(minutes=9)
+    assert departures.completed(alone).claims != ()
+    moment[0] = NOW + timedelta(minutes=10)
+    assert departures.completed(alone).claims == ()
+
+
+def test_of_more_workspaces_than_can_be_remembered_the_latest_are() -> None:
+    first, departures = asked(FIRST), Departures(lambda: NOW)
+    departures.changed(only(first), None)
+    carried = only(first).metadata.labels
+    for number in range(1000):
+        others = {**carried, labels.WORKSPACE: f"other-{number}"}
+        metadata = only(first).metadata.model_copy(update={"labels": others})
+        departures.changed(only(first).model_copy(update={"metadata": metadata}), None)
 
     assert departures.completed(replace(first, claims=())).claims == ()
 
