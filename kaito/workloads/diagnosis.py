@@ -50,7 +50,7 @@ _RESTARTS = 3
 _STEADY = timedelta(minutes=10)
 """How long a container has to run for its kubelet to forget that it crashed before."""
 _BYGONE = timedelta(hours=1)
-"""How long a pod that has failed may be the reason why its successors are not up."""
+"""How long what has failed may be the reason why what followed it is not up."""
 _LAST_LINES = 3
 _ADAPTERS = frozenset({CONTAINER, FIT})
 """Containers whose last words are about an adapter."""
@@ -94,14 +94,14 @@ def first_cause(
         spec: of the workload: when its pods count, what its containers may use.
         complaints: why volumes of pods are missing, by the pod's name.
     """
-    bounds = bounds_of(spec)
-    for pod in heard(pods, now=now):
+    bounds, known = bounds_of(spec), tuple(pods)
+    for pod in heard(known, now=now):
         said = complaints.get(pod.metadata.name)
         found = (said and _volume_cause(pod, said, now=now)) or next(
             _causes(pod, now, bounds), None
         )
         if found:
-            return found
+            return _until_bygone(found, pod, known)
     return None
 
 
@@ -118,18 +118,33 @@ def heard(pods: Iterable[Pod], *, now: datetime) -> list[Pod]:
 
 def _is_bygone(pod: Pod, among: Iterable[Pod], now: datetime) -> bool:
     """Whether a pod that has failed is not why those that followed it are not up."""
-    made = pod.metadata.creation_timestamp
-    if pod.status.phase != "Failed" or made is None:
+    later, ended = _successors(pod, among), _failed_at(pod)
+    if not later or ended is None:
         return False
-    later = [
-        one
-        for one in among
-        if one.metadata.creation_timestamp and one.metadata.creation_timestamp > made
-    ]
+    return now >= ended + _BYGONE or any(_makers(one) != _makers(pod) for one in later)
+
+
+def _until_bygone(cause: Cause, pod: Pod, among: Iterable[Pod]) -> Cause:
+    """The cause, which a pod that has failed gives only so long where others have followed it."""
+    ended = _failed_at(pod)
+    if ended is None or not _successors(pod, among):
+        return cause
+    return replace(cause, until=min(cause.until or ended + _BYGONE, ended + _BYGONE))
+
+
+def _successors(pod: Pod, among: Iterable[Pod]) -> list[Pod]:
+    """The pods that were made after one."""
+    made = pod.metadata.creation_timestamp
+    dated = ((one, one.metadata.creation_timestamp) for one in among)
+    return [one for one, later in dated if made and later and later > made]
+
+
+def _failed_at(pod: Pod) -> datetime | None:
+    """When a pod has failed for good, None of one that has not, or does not say."""
+    if pod.status.phase != "Failed":
+        return None
     changes = (one.last_transition_time for one in pod.status.conditions)
-    ended = max((each for each in changes if each), default=made)
-    is_long_ago = now - ended > _BYGONE
-    return any(is_long_ago or _makers(one) != _makers(pod) for one in later)
+    return max((each for each in changes if each), default=pod.metadata.creation_timestamp)
 
 
 def _makers(pod: Pod) -> frozenset[str]:
@@ -214,7 +229,7 @@ def _of_container(
         remedy = _MISSING if waiting.reason == "CreateContainerConfigError" else ""
         yield Cause(Reason.CONTAINER_START_ERROR, f"{said}{remedy}", lasting=True)
     ended = container.state.terminated or container.last_state.terminated
-    until = _past_at(container, ended) if ended else None
+    until = _past_at(container, ended, bounds) if ended else None
     is_down = not bounds.is_settled(container, now=now) and (until is None or now < until)
     if ended and is_down and (refusal := _refused_adapter(container, ended)):
         lasting = container.restart_count >= 1
@@ -231,18 +246,27 @@ def _of_container(
         )
 
 
-def _past_at(container: ContainerStatus, ended: ContainerTerminated) -> datetime | None:
-    """When an end is of the past: what runs now has come further. None where nothing runs."""
+def _past_at(
+    container: ContainerStatus, ended: ContainerTerminated, bounds: Bounds
+) -> datetime | None:
+    """When an end is of the past: what runs now has come further, or has had time enough to.
+
+    None where nothing runs.
+    """
     running = container.state.running
     if running is None or running.started_at is None:
         return None
-    return running.started_at + max(_STEADY, _ran(ended))
+    return running.started_at + min(max(_STEADY, _ran(ended)), max(_BYGONE, _loading(bounds)))
 
 
 def _was_steady(ended: ContainerTerminated, bounds: Bounds) -> bool:
     """Whether a container was up before it ended, so that restarts of old days do not count."""
-    loading_seconds = bounds.startup.latest_seconds if bounds.startup else 0
-    return _ran(ended) > max(_STEADY, timedelta(seconds=loading_seconds))
+    return _ran(ended) > max(_STEADY, _loading(bounds))
+
+
+def _loading(bounds: Bounds) -> timedelta:
+    """How long a container may take to start, nothing where it has no such probe."""
+    return timedelta(seconds=bounds.startup.latest_seconds if bounds.startup else 0)
 
 
 def _ran(ended: ContainerTerminated) -> timedelta:

@@ -51,6 +51,21 @@ def test_a_crash_is_not_told_of_a_container_that_has_come_further_since(ran_minu
     assert cause(again, now=past).reason == "NotAnswering"
 
 
+def test_a_crash_after_a_month_is_not_told_for_a_month() -> None:
+    started = BEGAN - timedelta(days=30)
+    end = {"exitCode": 1, "startedAt": started.isoformat(), "finishedAt": BEGAN.isoformat()}
+    again = container(
+        state={"running": {"startedAt": BEGAN.isoformat()}},
+        started=True,
+        restartCount=1,
+        lastState={"terminated": end},
+    )
+    past = BEGAN + timedelta(hours=1)
+
+    assert cause(again, now=past - timedelta(seconds=1)).until == past
+    assert cause(again, now=past).reason == "NotAnswering"
+
+
 def made(name: str, *, hours: float, by: str = "first", sick: Pod | None = None) -> Pod:
     """A pod that the ReplicaSet `by` made so long after `BEGAN`: a sound one, or one as `sick`."""
     owner = OwnerReference(api_version="apps/v1", kind="ReplicaSet", name="w", uid=by)
@@ -74,8 +89,8 @@ def evicted(*, hours: float) -> Pod:
     ("others", "looked", "is_told"),
     [
         ([], 240, True),
-        ([made("b", hours=72)], 73, True),
-        ([made("b", hours=72)], 73.1, False),
+        ([made("b", hours=72)], 72.9, True),
+        ([made("b", hours=72)], 73, False),
         ([made("b", hours=72), made("c", hours=100)], 100, False),
         ([made("b", hours=72, by="second")], 72.1, False),
         ([made("0", hours=-1)], 240, True),
@@ -88,6 +103,18 @@ def test_a_pod_that_was_evicted_speaks_while_it_may_be_the_reason(
     found = first_cause([evicted(hours=72), *others], now=BEGAN + timedelta(hours=looked))
 
     assert (found.reason if found else None) == ("PodEvicted" if is_told else None)
+
+
+def test_what_is_told_of_an_evicted_pod_ends_by_itself_once_another_has_followed_it() -> None:
+    now = BEGAN + timedelta(hours=72)
+
+    followed = first_cause([evicted(hours=72), made("b", hours=72)], now=now)
+    alone = first_cause([evicted(hours=72)], now=now)
+
+    assert followed
+    assert followed.until == BEGAN + timedelta(hours=73)
+    assert alone
+    assert alone.until is None
 
 
 def test_of_pods_that_are_evicted_again_and_again_the_last_speaks() -> None:
