@@ -82,8 +82,8 @@ def _end(
 ) -> tuple[str, str] | None:
     """Reason and message of a claim that has come to nothing; None of one that has not."""
     has_another = not left <= {claim_type(claim)}
+    may_be_refused = isinstance(claim, NodeClaim) and claim.metadata.uid not in given_back
     if claim.is_deleting:
-        may_be_refused = isinstance(claim, NodeClaim) and claim.metadata.uid not in given_back
         return _deletion(claim, has_another=has_another, may_be_refused=may_be_refused)
     if claim.metadata.name in lost:
         return NODE_LOST, lost[claim.metadata.name]

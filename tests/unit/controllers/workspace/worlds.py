@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from kaito.api import labels
 from kaito.api.machine import Machine
@@ -131,7 +131,7 @@ def with_condition(claim: C, type_: str, status: str, message: str = "", *, reas
     wire["status"]["conditions"] = [found.model_dump(by_alias=True) for found in kept]
     added = {"type": type_, "status": status, "message": message, "reason": reason}
     wire["status"]["conditions"].append(added)
-    return type(claim).model_validate(wire)
+    return cast("C", type(claim).model_validate(wire))
 
 
 def pod_on(node_name: str, **changes: object) -> Pod:
