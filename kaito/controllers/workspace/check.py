@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kaito.api import labels
 from kaito.api.reasons import Reason
 from kaito.api.rule import broken
 from kaito.api.workspace import RESOURCE_READY, Workspace
@@ -165,11 +166,12 @@ def _check_image(workspace: Workspace, preset: Preset) -> Step | None:
 
 
 def _check_token(seen: Observed, preset: Preset) -> Step | None:
-    """A token that is given opens something; what is there already goes on without."""
+    """A token that is given opens something; what was once accepted goes on without."""
     workspace = seen.workspace
     wanted = preset_of(workspace)
     secret = wanted.preset_options.model_access_secret if wanted else None
-    if not secret or not preset.is_whole or seen.workload or seen.job:
+    is_held = labels.WORKSPACE_FINALIZER in workspace.metadata.finalizers
+    if not secret or not preset.is_whole or is_held or seen.workload or seen.job:
         return None
     field = f"{_part(workspace)}.preset.presetOptions.modelAccessSecret"
     said = sentences.WHOLE.format(name=preset.name)

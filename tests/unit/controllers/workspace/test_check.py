@@ -314,21 +314,25 @@ def test_a_model_that_no_image_serves_is_refused_with_the_reason() -> None:
     assert step.message.endswith("no image serves phi: our server does not run it")
 
 
-def test_a_token_that_opens_nothing_is_told_where_nothing_runs_yet() -> None:
+def test_a_token_that_opens_nothing_is_told_of_what_was_never_accepted() -> None:
     preset = {"name": "phi", "presetOptions": {"modelAccessSecret": "hub"}}
     told = observed(workspace=workspace(inference={"preset": preset}))
+    held = told.workspace.metadata.model_copy(update={"finalizers": (labels.WORKSPACE_FINALIZER,)})
     image = PRESET.image.model_copy(update={"token_variable": "HF_TOKEN"})
     fetched = PRESET.model_copy(update={"images": (image,)})
+    accepted = told.workspace.model_copy(update={"metadata": held})
     running = Deployment.model_validate(deployment(told.workspace))
 
     step = plan(told)[0]
     opened = plan(replace(told, catalog=Catalog({"phi": fetched}, CATALOG.skus)))[0]
     gone_on = plan(replace(told, deployment=running))[0]
+    waiting = plan(replace(told, workspace=accepted))[0]
 
     assert (step.satisfied, step.reason) == (False, Reason.INVALID_SPEC)
     assert step.message.startswith("inference.preset.presetOptions.modelAccessSecret: phi has its")
     assert opened.satisfied
     assert gone_on.satisfied
+    assert waiting.satisfied
 
 
 @pytest.mark.parametrize("access", ["public", "private"])
