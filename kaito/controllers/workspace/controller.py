@@ -91,19 +91,25 @@ class WorkspaceReconciler:
     async def _act(
         self, seen: Observed, steps: tuple[Step, ...]
     ) -> tuple[tuple[Step, ...], ServerFault | None]:
-        """Carry the plan out, in order; as it stands when that is refused, and a fault to raise."""
-        executor = Executor(self.client)
+        """Carry the plan out, in order; as it stands when that is refused, and a fault to raise.
+
+        A fault that keeps what works from being mended changes nothing for its users.
+        """
+        executor, raised = Executor(self.client), None
         for number, step in enumerate(steps):
             try:
                 await executor.run((step,))
             except REFUSALS as error:
                 return (*steps[:number], refused(seen, step, error)), None
             except ServerFault as fault:
+                if _is_mend(step):
+                    raised = fault
+                    continue
                 told = self.faults.met(seen, step, fault)
                 if told is None:
                     raise
                 return (*steps[:number], told), fault
-        return steps, None
+        return steps, raised
 
     async def _sweep(self, ref: Ref) -> None:
         """Give back the nodes of a Workspace that is no more, or that a namesake has followed.
@@ -166,6 +172,11 @@ def _has_moved(steps: tuple[Step, ...]) -> bool:
     An object that is merely mended does not count: somebody may undo it for ever.
     """
     return any(not isinstance(action, Apply) for step in steps for action in step.actions)
+
+
+def _is_mend(step: Step) -> bool:
+    """Whether a step is satisfied as it is, and only mends what somebody else has changed."""
+    return step.satisfied and all(isinstance(action, Apply) for action in step.actions)
 
 
 def _outcome(steps: tuple[Step, ...], again_seconds: float | None) -> Outcome:

@@ -173,6 +173,39 @@ async def test_after_a_fault_it_goes_on_and_the_next_one_is_waited_out(bench: Be
     assert ready(bench).reason != "RefusedByAPIServer"
 
 
+@pytest.mark.parametrize(
+    ("path", "part", "field", "other"),
+    [(SERVICE, "spec", "ports", []), (DEPLOYMENT, "metadata", "labels", {})],
+)
+async def test_a_model_that_answers_stays_ready_while_a_fault_keeps_it_from_being_mended(
+    bench: Bench, path: str, part: str, field: str, other: object
+) -> None:
+    await bench.come_up()
+    whole = bench.stored(path)[part]
+    bench.api.put(path, **{part: {**whole, field: other}})
+    before = bench.workspace.status
+
+    await fail(bench, after_seconds=0)
+    await fail(bench, after_seconds=60)
+
+    assert bench.workspace.status == before
+    assert ready(bench).status == "True"
+    await bench.settle()
+    assert bench.stored(path)[part][field] == whole[field]
+
+
+async def test_a_service_that_cannot_be_mended_keeps_no_workload_from_being_made(
+    bench: Bench,
+) -> None:
+    await bench.come_up()
+    bench.stored(SERVICE)["spec"]["ports"] = []
+    bench.api.remove(DEPLOYMENT)
+
+    await fail(bench, after_seconds=0)
+
+    assert DEPLOYMENT in bench.api.objects
+
+
 @pytest.mark.parametrize("code", [502, 503, 504])
 async def test_a_server_that_is_merely_down_is_never_told(bench: Bench, code: int) -> None:
     await bring_up_to_the_workload(bench)
