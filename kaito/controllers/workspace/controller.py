@@ -16,7 +16,7 @@ from kaito.controllers.workspace.departures import Departures
 from kaito.controllers.workspace.executor import Executor
 from kaito.controllers.workspace.observe import Observed, Options, Stores, observe, orphans
 from kaito.controllers.workspace.plan import plan
-from kaito.controllers.workspace.refusal import REFUSALS, Faults, refused
+from kaito.controllers.workspace.refusal import REFUSALS, Faults
 from kaito.controllers.workspace.status import status, status_manifest, verdict
 from kaito.controllers.workspace.step import Apply, Step
 from kaito.controllers.workspace.witness import Witness
@@ -85,7 +85,6 @@ class WorkspaceReconciler:
         await self._report(seen, steps)
         if fault:
             raise fault
-        self.faults.passed(ref)
         return _outcome(steps, self.witness.again_seconds(seen))
 
     async def _act(
@@ -100,7 +99,7 @@ class WorkspaceReconciler:
             try:
                 await executor.run((step,))
             except REFUSALS as error:
-                return (*steps[:number], refused(seen, step, error)), None
+                return (*steps[:number], self.faults.refused(seen, step, error)), None
             except ServerFault as fault:
                 if _is_mend(step):
                     raised = fault
@@ -109,6 +108,7 @@ class WorkspaceReconciler:
                 if told is None:
                     raise
                 return (*steps[:number], told), fault
+        self.faults.passed(seen.workspace.ref)
         return steps, raised
 
     async def _sweep(self, ref: Ref) -> None:

@@ -20,18 +20,9 @@ _REFUSED_SECONDS = 60.0
 """How soon to try again what was refused: rights and strangers' objects are not watched."""
 _PATIENCE_SECONDS = 5.0
 """How long a fault may last before it is told: most pass with the next try."""
+_SAID_SECONDS = 60.0
+"""How long the words of an answer stay at least: the next may differ in the name of a request."""
 _NUMBER = re.compile(r"\d+")
-
-
-def refused(seen: Observed, step: Step, error: Exception) -> Step:
-    """The step as it stands when one of `REFUSALS` keeps it from being carried out."""
-    if isinstance(error, KubeError):
-        told = _told(step, Reason.API_REFUSED, f"{error.message}{_remedy(seen, step, error)}")
-    else:
-        is_ours = isinstance(error, LabelsLost)
-        reason = Reason.LABELS_LOST if is_ours else Reason.NAME_TAKEN
-        told = _told(step, reason, str(error))
-    return replace(told, recheck_seconds=_REFUSED_SECONDS)
 
 
 def _remedy(seen: Observed, step: Step, error: KubeError) -> str:
@@ -40,9 +31,11 @@ def _remedy(seen: Observed, step: Step, error: KubeError) -> str:
         return ": install the CRDs of the claims, or set --claim-kind"
     inference = seen.workspace.inference
     is_template = inference is not None and inference.template is not None
+    is_fault = isinstance(error, ServerFault)
     if is_template and not isinstance(error, Denied) and any(map(_is_deployment, step.actions)):
-        return ": if that is a field of inference.template, correct it there"
-    return ""
+        field = ": if that is a field of inference.template, correct it there"
+        return f"{field}, or mend the webhook that the message names" if is_fault else field
+    return ": mend the webhook that the message names, if any" if is_fault else ""
 
 
 def _is_deployment(action: Action) -> bool:
@@ -57,16 +50,18 @@ def _told(step: Step, reason: Reason, words: str) -> Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fault:
-    """A fault that each try has met.
+class _Said:
+    """The words of an answer, as they were told first.
 
     Attributes:
-        since: when the first did.
-        message: what is said of it.
+        of: the generation, and the step, that was answered so.
+        since: when.
+        words: the words.
     """
 
+    of: tuple[int, str, str]
     since: datetime
-    message: str
+    words: str
 
 
 class Faults:
@@ -74,27 +69,56 @@ class Faults:
 
     Such a fault is an error like any other, which is tried again later and later. One that lasts
     is told as well: otherwise the status would say for ever what was so before.
+
+    What is told of an answer stays as it is for a while: each change of the status has the
+    workspace looked at again at once, and the next answer may name another request.
     """
 
     def __init__(self) -> None:
-        self._met: dict[Ref, _Fault] = {}
+        self._since: dict[Ref, datetime] = {}
+        self._said: dict[Ref, _Said] = {}
+
+    def refused(self, seen: Observed, step: Step, error: Exception) -> Step:
+        """The step as it stands when one of `REFUSALS` keeps it from being carried out."""
+        self._since.pop(seen.workspace.ref, None)
+        if isinstance(error, KubeError):
+            told = self._answered(seen, step, error)
+        else:
+            is_ours = isinstance(error, LabelsLost)
+            told = _told(step, Reason.LABELS_LOST if is_ours else Reason.NAME_TAKEN, str(error))
+        return replace(told, recheck_seconds=_REFUSED_SECONDS)
 
     def met(self, seen: Observed, step: Step, error: ServerFault) -> Step | None:
-        """What is to be told of a fault; None while it may pass by itself.
-
-        Words that differ in numbers only, such as ports and times, are the same ones: the status
-        does not change with each try.
-        """
-        words = f"{error.message}{_remedy(seen, step, error)}"
-        found = replace(_told(step, Reason.API_REFUSED, words), lasting=False, recheck_seconds=None)
-        before = self._met.get(seen.workspace.ref)
-        if before and _NUMBER.sub("", before.message) == _NUMBER.sub("", found.message):
-            found = replace(found, message=before.message)
-        since = before.since if before else seen.now
-        self._met[seen.workspace.ref] = _Fault(since, found.message)
+        """What is to be told of a fault; None while it may pass by itself."""
+        since = self._since.setdefault(seen.workspace.ref, seen.now)
+        found = replace(self._answered(seen, step, error), lasting=False, recheck_seconds=None)
         has_lasted = (seen.now - since).total_seconds() >= _PATIENCE_SECONDS
         return found if has_lasted else None
 
     def passed(self, ref: Ref) -> None:
         """Forget it: nothing has failed in that way, or there is no such workspace."""
-        self._met.pop(ref, None)
+        self._since.pop(ref, None)
+        self._said.pop(ref, None)
+
+    def _answered(self, seen: Observed, step: Step, error: KubeError) -> Step:
+        """The step with what the server says of it.
+
+        Words that differ in numbers only, such as ports and times, are the same ones for ever.
+        """
+        metadata = seen.workspace.metadata
+        now = _Said(
+            of=(metadata.generation, step.condition, step.message),
+            since=seen.now,
+            words=f"{error.message}{_remedy(seen, step, error)}",
+        )
+        before = self._said.get(seen.workspace.ref)
+        if before is None or not _stands(before, now):
+            before = self._said[seen.workspace.ref] = now
+        return _told(step, Reason.API_REFUSED, before.words)
+
+
+def _stands(before: _Said, now: _Said) -> bool:
+    """Whether what was told stays, whatever is said now."""
+    is_fresh = (now.since - before.since).total_seconds() < _SAID_SECONDS
+    is_same = _NUMBER.sub("", before.words) == _NUMBER.sub("", now.words)
+    return before.of == now.of and (is_fresh or is_same)

@@ -158,8 +158,73 @@ async def test_each_try_of_one_fault_says_the_same(bench: Bench) -> None:
     await fail(bench, after_seconds=9, said="read 10.0.0.1:40003: reset")
 
     assert bench.workspace == told
+    await fail(bench, after_seconds=60, said="read 10.0.0.1:40004: reset")
+    assert bench.workspace == told
     await fail(bench, after_seconds=9, said="no schema")
     assert "no schema" in ready(bench).message
+
+
+REQUESTS = ("request 0f3a-c1 failed", "request 7bd2-ee failed", "request ffab-a0 failed")
+
+
+async def test_words_that_each_try_of_a_fault_says_otherwise_stay_for_a_minute(
+    bench: Bench,
+) -> None:
+    await bring_up_to_the_workload(bench)
+    await fail(bench, after_seconds=0, said=REQUESTS[0])
+    await fail(bench, after_seconds=5, said=REQUESTS[1])
+    told = bench.workspace
+
+    await fail(bench, after_seconds=54, said=REQUESTS[2])
+
+    assert REQUESTS[0] in ready(bench).message
+    assert bench.workspace == told
+    await fail(bench, after_seconds=1, said=REQUESTS[2])
+    assert REQUESTS[2] in ready(bench).message
+
+
+async def deny(bench: Bench, *, after_seconds: float, said: str) -> None:
+    """One more try, which a webhook refuses."""
+    bench.now += timedelta(seconds=after_seconds)
+
+    async def denial(_: web.Request) -> web.StreamResponse:
+        return web.json_response({**status(403, "Forbidden"), "message": said}, status=403)
+
+    bench.api.instead.append(denial)
+    await bench.reconcile()
+
+
+async def test_words_that_each_refusal_says_otherwise_stay_for_a_minute_and_no_other_spec(
+    bench: Bench,
+) -> None:
+    await bring_up_to_the_workload(bench)
+    await deny(bench, after_seconds=0, said=REQUESTS[0])
+    told = bench.workspace
+
+    await deny(bench, after_seconds=59, said=REQUESTS[1])
+
+    assert REQUESTS[0] in ready(bench).message
+    assert bench.workspace == told
+    await deny(bench, after_seconds=1, said=REQUESTS[1])
+    assert REQUESTS[1] in ready(bench).message
+    bench.change_metadata(WORKSPACE, generation=2)
+    await deny(bench, after_seconds=1, said=REQUESTS[2])
+    assert REQUESTS[2] in ready(bench).message
+
+
+async def test_a_fault_is_told_with_what_may_be_mended(bench: Bench) -> None:
+    bench.put_workspace()
+    await fail(bench, after_seconds=0)
+    await fail(bench, after_seconds=5)
+    of_a_claim = ready(bench).message
+    await bring_up_to_the_workload(bench)
+    await fail(bench, after_seconds=0)
+    await fail(bench, after_seconds=5)
+
+    assert of_a_claim.endswith(": no webhook: mend the webhook that the message names, if any")
+    assert ready(bench).message.endswith(
+        "correct it there, or mend the webhook that the message names"
+    )
 
 
 async def test_after_a_fault_it_goes_on_and_the_next_one_is_waited_out(bench: Bench) -> None:
