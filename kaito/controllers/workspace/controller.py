@@ -18,7 +18,7 @@ from kaito.controllers.workspace.observe import Observed, Options, Stores, obser
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.refusal import REFUSALS, Faults
 from kaito.controllers.workspace.status import status, status_manifest, verdict
-from kaito.controllers.workspace.step import Apply, Step
+from kaito.controllers.workspace.step import Apply, DeleteUnseen, Step
 from kaito.controllers.workspace.witness import Witness
 from kaito.kube.client import Client
 from kaito.kube.conditions import condition
@@ -169,9 +169,12 @@ class WorkspaceReconciler:
 def _has_moved(steps: tuple[Step, ...]) -> bool:
     """Whether this pass has changed the world in a way that brings the workspace back.
 
-    An object that is merely mended does not count: somebody may undo it for ever.
+    An object that is merely mended does not count: somebody may undo it for ever. Nor does a look
+    for what our caches miss: mostly there is nothing.
     """
-    return any(not isinstance(action, Apply) for step in steps for action in step.actions)
+    return any(
+        not isinstance(action, Apply | DeleteUnseen) for step in steps for action in step.actions
+    )
 
 
 def _is_mend(step: Step) -> bool:

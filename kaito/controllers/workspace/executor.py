@@ -9,7 +9,7 @@ import structlog
 from kaito.api import labels
 from kaito.api.machine import MACHINES
 from kaito.api.nodeclaim import NODECLAIMS
-from kaito.api.workspace import WORKSPACES
+from kaito.api.workspace import WORKSPACES, Workspace
 from kaito.controllers.workspace.observe import workspace_of
 from kaito.controllers.workspace.step import (
     Action,
@@ -17,6 +17,7 @@ from kaito.controllers.workspace.step import (
     Apply,
     Create,
     Delete,
+    DeleteUnseen,
     Pin,
     ReleaseFinalizer,
     Step,
@@ -25,7 +26,7 @@ from kaito.controllers.workspace.step import (
 from kaito.kube import logs
 from kaito.kube.client import Client
 from kaito.kube.errors import Conflict, NotFound
-from kaito.kube.kinds import DEPLOYMENTS, NODES, STATEFULSETS, Node
+from kaito.kube.kinds import DEPLOYMENTS, JOBS, NODES, STATEFULSETS, Node
 from kaito.kube.objects import KubeObject
 from kaito.kube.resource import Resource
 from kaito.kube.writer import Gone, LabelsLost, Writer
@@ -71,12 +72,12 @@ class Executor:
                 log.info("workload.applied", target=resource.kind)
             case Delete(resource, seen):
                 await self._delete(resource, seen)
+            case DeleteUnseen(workspace):
+                await self._delete_unseen(workspace)
             case AddFinalizer(workspace):
                 await self._writer.add_finalizer(WORKSPACES, workspace, labels.WORKSPACE_FINALIZER)
-            case Pin(node, uid):
-                await self._pin(node, uid)
-            case Unpin(node):
-                await self._unpin(node)
+            case Pin() | Unpin():
+                await self._mark(action)
             case ReleaseFinalizer():
                 await self._release(action)
 
@@ -113,6 +114,13 @@ class Executor:
         if made is not None:
             name = made.metadata.name
             log.info("object.created", target=action.resource.kind, target_name=name)
+
+    async def _mark(self, action: Pin | Unpin) -> None:
+        """Label a node, or take our label off."""
+        if isinstance(action, Pin):
+            await self._pin(action.node, action.uid)
+        else:
+            await self._unpin(action.node)
 
     async def _pin(self, node: Node, uid: str) -> None:
         """Label a node; whose label it carries already is looked for in the API server itself."""
@@ -159,6 +167,14 @@ class Executor:
             return await self._client.list(kind, labels=selector)
         except NotFound:
             return ()
+
+    async def _delete_unseen(self, workspace: Workspace) -> None:
+        """Delete what runs the Workspace's pods, as the API server itself knows it."""
+        for kind in (DEPLOYMENTS, STATEFULSETS, JOBS):
+            found: KubeObject | None = await self._client.get(kind, workspace.ref)
+            owners = {owner.uid for owner in found.metadata.owner_references} if found else set()
+            if found and workspace.metadata.uid in owners and not found.is_deleting:
+                await self._delete(kind, found)
 
     async def _delete(self, kind: Resource[KubeObject], seen: KubeObject) -> None:
         """Delete an object as it was seen."""

@@ -12,6 +12,7 @@ from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import (
     AddFinalizer,
     Delete,
+    DeleteUnseen,
     ReleaseFinalizer,
     Step,
     done,
@@ -50,7 +51,9 @@ def release_workload(seen: Observed) -> Step:
         return hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, message, *deletions)
     if seen.workload or seen.job or any(_is_ending(pod, seen) for pod in seen.pods):
         message = "waiting for the pods to end"
-        step = hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, message)
+        is_seen = seen.workload or seen.job or all(pod.is_deleting for pod in seen.pods)
+        unseen = () if is_seen else (DeleteUnseen(seen.workspace),)
+        step = hold(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING, message, *unseen)
         return replace(step, recheck_seconds=_RECHECK_SECONDS)
     return done(WORKSPACE_DELETING, Reason.WORKLOAD_DELETING)
 

@@ -47,6 +47,13 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteUnseen:
+    """Delete the Workspace's workloads that caches miss: somebody has taken our label off."""
+
+    workspace: Workspace
+
+
+@dataclass(frozen=True, slots=True)
 class AddFinalizer:
     """Store our finalizer on the Workspace, unless it changed since it was seen."""
 
@@ -87,7 +94,7 @@ class Unpin:
     node: Node
 
 
-Action = Create | Apply | Delete | AddFinalizer | ReleaseFinalizer | Pin | Unpin
+Action = Create | Apply | Delete | DeleteUnseen | AddFinalizer | ReleaseFinalizer | Pin | Unpin
 
 
 @dataclass(frozen=True, slots=True)

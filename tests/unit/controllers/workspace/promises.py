@@ -9,7 +9,7 @@ from kaito.api.reasons import TERMINAL
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import status
-from kaito.controllers.workspace.step import Apply, Create, Delete, ReleaseFinalizer
+from kaito.controllers.workspace.step import Apply, Create, Delete, DeleteUnseen, ReleaseFinalizer
 from kaito.nodes.claim import Claim, claim_place, claim_type
 from tests.unit.controllers.workspace.kstatus import faults, kstatus
 from tests.unit.controllers.workspace.lives import (
@@ -74,7 +74,7 @@ def promised(promise: Promise) -> Promise:
 
 def is_reported(seen: Observed) -> bool:
     """Whether a pass says what it sees: one that makes or deletes something is followed by one."""
-    has_moved = any(not isinstance(action, Apply) for action in actions(seen))
+    has_moved = any(not isinstance(action, Apply | DeleteUnseen) for action in actions(seen))
     return not has_moved and all(step.told for step in plan(seen))
 
 

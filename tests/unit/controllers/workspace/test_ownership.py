@@ -8,7 +8,15 @@ from kaito.api.machine import MACHINES
 from kaito.kube.errors import Conflict
 from kaito.kube.kinds import DEPLOYMENTS
 from kaito.kube.objects import Condition
-from tests.unit.controllers.workspace.bench import CLAIMS, DEPLOYMENT, SERVICE, WORKSPACE, Bench
+from tests.unit.controllers.workspace.bench import (
+    CLAIMS,
+    DEPLOYMENT,
+    POD,
+    SERVICE,
+    WORKSPACE,
+    Bench,
+)
+from tests.unit.controllers.workspace.worlds import pod_on
 
 
 def claims(bench: Bench) -> list[str]:
@@ -118,6 +126,12 @@ def strip(bench: Bench, path: str) -> None:
     bench.change_metadata(path, labels=left)
 
 
+def bring_pod(bench: Bench) -> None:
+    """The Deployment's pod runs on the node that was bought."""
+    wire = pod_on("n1", labels={"kaito.sh/workspace": "w"}).model_dump(by_alias=True, mode="json")
+    bench.api.put(POD, metadata={**wire["metadata"], "name": "p"}, spec=wire["spec"])
+
+
 def ready(bench: Bench) -> Condition:
     (found,) = [one for one in bench.workspace.status.conditions if one.type == "Ready"]
     return found
@@ -166,6 +180,46 @@ async def test_a_claim_that_has_lost_its_label_goes_with_its_workspace(bench: Be
     assert claims(bench) == []
     await bench.settle()
     assert WORKSPACE not in bench.api.objects
+
+
+async def test_a_workload_that_has_lost_its_label_goes_with_its_workspace(bench: Bench) -> None:
+    await bench.come_up()
+    bring_pod(bench)
+    strip(bench, DEPLOYMENT)
+    bench.mark_deleted(WORKSPACE)
+
+    again = (await bench.reconcile(without=DEPLOYMENTS)).recheck_seconds
+
+    assert DEPLOYMENT not in bench.api.objects
+    assert again == 10
+    assert ready(bench).message == "waiting for the pods to end"
+    bench.api.remove(POD)
+    await bench.settle()
+    assert WORKSPACE not in bench.api.objects
+
+
+async def test_a_stranger_s_workload_stays_where_pods_are_waited_for(bench: Bench) -> None:
+    await bench.come_up()
+    bring_pod(bench)
+    bench.change_metadata(DEPLOYMENT, ownerReferences=[])
+    bench.mark_deleted(WORKSPACE)
+
+    await bench.reconcile()
+
+    assert DEPLOYMENT in bench.api.objects
+
+
+async def test_nothing_is_looked_for_where_pods_are_ending(bench: Bench) -> None:
+    await bench.come_up()
+    bring_pod(bench)
+    bench.api.remove(DEPLOYMENT)
+    bench.mark_deleted(POD)
+    bench.mark_deleted(WORKSPACE)
+
+    await bench.reconcile()
+
+    assert bench.sent("GET", DEPLOYMENT) == []
+    assert ready(bench).message == "waiting for the pods to end"
 
 
 async def test_a_claim_that_a_cache_is_yet_to_hear_of_is_left_to_it(bench: Bench) -> None:

@@ -24,6 +24,7 @@ from kaito.controllers.workspace.step import (
     Apply,
     Create,
     Delete,
+    DeleteUnseen,
     Pin,
     ReleaseFinalizer,
     Unpin,
@@ -157,6 +158,10 @@ class World:
         """The world once the API server has carried out one action."""
         if self.seen is None:
             return self
+        if isinstance(action, DeleteUnseen):
+            return World(
+                replace(self.seen, pods=())
+            )  # Their maker is gone: they end by themselves.
         return self._labelled(action) if isinstance(action, Pin | Unpin) else self._made(action)
 
     def _made(self, action: Create | Apply | Delete | AddFinalizer | ReleaseFinalizer) -> World:
