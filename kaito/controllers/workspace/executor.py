@@ -89,7 +89,9 @@ class Executor:
             if action.resource not in _RELABELLED:
                 raise
             patch = {"metadata": {"labels": error.labels}}
-            await self._writer.patch(action.resource, error.found, patch)
+            made = await self._writer.patch(action.resource, error.found, patch)
+            if not error.labels.items() <= made.metadata.labels.items():
+                raise  # A webhook takes them off.
             log.info(
                 "object.relabelled",
                 target=action.resource.kind,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
 
 from kaito.api.machine import MACHINES
 from kaito.kube.errors import Conflict
@@ -17,6 +18,7 @@ from tests.unit.controllers.workspace.bench import (
     Bench,
 )
 from tests.unit.controllers.workspace.worlds import pod_on
+from tests.unit.kube.apiserver import refusal
 
 
 def claims(bench: Bench) -> list[str]:
@@ -148,6 +150,21 @@ async def test_a_workload_that_has_lost_its_label_is_given_it_back(bench: Bench)
     assert bench.stored(DEPLOYMENT)["metadata"]["uid"] == uid
     await bench.settle()
     assert ready(bench).status == "True"
+
+
+async def test_a_workload_whose_label_a_webhook_takes_off_again_is_told(bench: Bench) -> None:
+    await bench.come_up()
+    strip(bench, DEPLOYMENT)
+
+    async def stripped(_: web.Request) -> web.StreamResponse:
+        return web.json_response(bench.stored(DEPLOYMENT))
+
+    bench.api.instead.extend((refusal(409, "AlreadyExists"), stripped, stripped))
+
+    again = (await bench.reconcile(without=DEPLOYMENTS)).recheck_seconds
+
+    assert (ready(bench).reason, again) == ("LabelsLost", 60)
+    assert "kaito.sh/workspace=w" in ready(bench).message
 
 
 async def test_a_claim_that_has_lost_its_label_is_told_with_what_puts_it_back(
