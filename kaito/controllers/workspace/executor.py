@@ -35,6 +35,8 @@ from kaito.nodes.selection import holder
 
 _RELABELLED = (DEPLOYMENTS, STATEFULSETS)
 """What gets labels back that it has lost: of other Kinds there is no right to change any."""
+_LOST_SECONDS = 10.0
+"""How soon to look whether a claim has gone of which no cache tells: a pool takes minutes."""
 
 log = structlog.get_logger()
 
@@ -155,11 +157,15 @@ class Executor:
         left = [(MACHINES, selector), (NODECLAIMS, selector)]
         for kind, of in (*left, *([(NODES, pinned)] if action.has_own_nodes else ())):
             found = await self._found(kind, of)
-            for each in found if kind is not NODES else ():
-                if workspace.ref not in workspace_of(each) and not each.is_deleting:
+            claims = found if kind is not NODES else ()
+            lost = [each for each in claims if workspace.ref not in workspace_of(each)]
+            for each in lost:
+                if not each.is_deleting:
                     await self._delete(kind, each)
             if found:
-                raise Conflict(409, "Conflict", f"a {kind.kind} of this Workspace still exists")
+                said = f"a {kind.kind} of this Workspace still exists"
+                wait = _LOST_SECONDS if lost else None
+                raise Conflict(409, "Conflict", said, retry_after_seconds=wait)
         await self._writer.remove_finalizer(WORKSPACES, workspace, labels.WORKSPACE_FINALIZER)
         log.info("workspace.released")
 

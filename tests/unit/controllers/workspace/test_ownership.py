@@ -191,9 +191,10 @@ async def test_a_claim_that_has_lost_its_label_goes_with_its_workspace(bench: Be
     bench.mark_deleted(WORKSPACE)
     bench.api.remove(DEPLOYMENT)
 
-    with pytest.raises(Conflict, match="still exists"):
+    with pytest.raises(Conflict, match="still exists") as found:
         await bench.reconcile()
 
+    assert found.value.retry_after_seconds == 10, "no cache tells when a pool is gone"
     assert claims(bench) == []
     await bench.settle()
     assert WORKSPACE not in bench.api.objects
@@ -244,9 +245,10 @@ async def test_a_claim_that_a_cache_is_yet_to_hear_of_is_left_to_it(bench: Bench
     bench.mark_deleted(WORKSPACE)
     bench.api.remove(DEPLOYMENT)
 
-    with pytest.raises(Conflict, match="still exists"):
+    with pytest.raises(Conflict, match="still exists") as found:
         await bench.reconcile(without=MACHINES)
 
+    assert found.value.retry_after_seconds is None, "a cache is about to hear of it"
     assert bench.sent("DELETE", CLAIMS) == []
 
 
