@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import structlog
 
@@ -15,6 +16,7 @@ from kaito.kube.kinds import NODES, Pod
 from kaito.kube.objects import Ref
 from kaito.kube.writer import Writer
 from provisioner.cloud import Cloud, InstanceSpec
+from provisioner.controllers.machine.kinds import Aspect, Claim
 from provisioner.controllers.machine.ledger import Ledger
 from provisioner.controllers.machine.observe import Observed
 from provisioner.controllers.machine.reservations import Reservations
@@ -115,14 +117,16 @@ class Actor:
     async def _launch(self, seen: Observed, spec: InstanceSpec) -> None:
         """Begin to create the instance, if the claim is what the store says it is.
 
-        The store may lag behind: nothing is bought for a claim that is gone by now.
+        The store may lag behind: nothing is bought for a claim that is gone by now, nor for one
+        whose launch has failed meanwhile, as whoever led before has put on record.
         """
-        live = await self.client.get(seen.kind.resource, seen.claim.ref)
+        live = cast("Claim | None", await self.client.get(seen.kind.resource, seen.claim.ref))
         if (
             live is None
             or live.metadata.uid != seen.uid
             or live.is_deleting
             or labels.TERMINATION_FINALIZER not in live.metadata.finalizers
+            or seen.kind.condition(live, Aspect.LAUNCHED) != seen.condition(Aspect.LAUNCHED)
         ):
             raise Conflict(0, "StaleView", f"{seen.kind.name} {seen.claim.ref} changed meanwhile")
         self.guard()

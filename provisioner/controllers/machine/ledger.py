@@ -14,6 +14,7 @@ from provisioner.failures import (
     CloudError,
     CloudThrottled,
     CloudUnavailable,
+    meaning,
     restored,
     wait_seconds,
 )
@@ -40,6 +41,9 @@ class Entry:
         blocked: what forbade the newest round of evictions; "" when nothing did.
         terminations: how often the cloud has accepted to delete the instance.
         asked: the cloud has accepted to create the instance.
+        is_hearsay: this process has neither called the cloud for it nor seen its spec change,
+            so what the conditions say of a failure that forbids another try counts when it is
+            heard, however late.
     """
 
     look_after: float
@@ -52,6 +56,7 @@ class Entry:
     blocked: str = ""
     terminations: int = 0
     asked: bool = False
+    is_hearsay: bool = True
 
 
 class Ledger:
@@ -68,7 +73,12 @@ class Ledger:
         if claim.is_deleting and not known.deletion_seen:
             known = Entry(look_after=max(known.look_after, monotonic), deletion_seen=True)
         if claim.metadata.generation != known.generation and not claim.is_deleting:
-            known = replace(known, failure=None, failures=0, retry_at=0.0, launch_at=0.0)
+            known = replace(
+                known, failure=None, failures=0, retry_at=0.0, launch_at=0.0, is_hearsay=False
+            )
+        if known.is_hearsay and known.failure is None:
+            heard = _told(known, kind, claim, monotonic=monotonic)
+            known = heard if heard.failure and meaning(heard.failure).permanent else known
         known = replace(known, generation=claim.metadata.generation)
         self._entries[uid] = known
         return known
@@ -83,7 +93,12 @@ class Ledger:
         """The cloud accepted a request for this claim, and answered at that time."""
         if known := self._entries.get(uid):
             self._entries[uid] = replace(
-                known, look_after=monotonic, failure=None, retry_at=0.0, asked=False
+                known,
+                look_after=monotonic,
+                failure=None,
+                retry_at=0.0,
+                asked=False,
+                is_hearsay=False,
             )
 
     def paused(self, uid: str, *, until: float) -> None:
@@ -101,6 +116,7 @@ class Ledger:
                 failure=None,
                 retry_at=monotonic + min(pause, TERMINATE_CAP_SECONDS),
                 terminations=known.terminations + 1,
+                is_hearsay=False,
             )
 
     def failed(
@@ -129,6 +145,7 @@ class Ledger:
             failures=failures,
             retry_at=monotonic + wait_seconds(failure, failures=failures),
             launch_at=monotonic + wait_seconds(because or failure, failures=failures),
+            is_hearsay=False,
         )
         if isinstance(failure, CloudThrottled):
             self.closed_until = max(self.closed_until, monotonic + failure.retry_after_seconds)
@@ -155,12 +172,17 @@ class Ledger:
 
 
 def _first(kind: ClaimKind, claim: Claim, *, monotonic: float) -> Entry:
-    """The entry of a claim that this process has not seen before.
+    """The entry of a claim that this process has not seen before."""
+    entry = Entry(look_after=monotonic, generation=claim.metadata.generation)
+    return _told(entry, kind, claim, monotonic=monotonic)
+
+
+def _told(entry: Entry, kind: ClaimKind, claim: Claim, *, monotonic: float) -> Entry:
+    """The entry with the failure that the claim tells of, which another process has met.
 
     A condition keeps its time through failures of one kind, so it does not say when the last one
     was: the whole pause is kept from now on.
     """
-    entry = Entry(look_after=monotonic, generation=claim.metadata.generation)
     told = kind.condition(claim, Aspect.LAUNCHED)
     failure = restored(told.reason, told.message) if told and told.status != "True" else None
     if failure is None or claim.is_deleting:
