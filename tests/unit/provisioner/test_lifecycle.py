@@ -158,7 +158,7 @@ async def test_nothing_is_launched_before_a_list_newer_than_the_claim() -> None:
 
 
 async def test_nothing_is_launched_for_a_claim_that_changed_behind_the_informers_back() -> None:
-    for behind in ("deleted", "replaced", "gone"):
+    for behind in ("deleted", "replaced", "gone", "refused"):
         world = World(MACHINE)
         world.create()
         await world.round()
@@ -167,6 +167,12 @@ async def test_nothing_is_launched_for_a_claim_that_changed_behind_the_informers
             world.api.objects.clear()
         elif behind == "replaced":
             world.create(metadata={"uid": "another", "finalizers": ["karpenter.sh/termination"]})
+        elif behind == "refused":
+            told = {"type": "MachineLaunched", "status": "False", "reason": "SkuUnavailable"}
+            world.create(
+                metadata={"finalizers": ["karpenter.sh/termination"]},
+                status={"conditions": [told]},
+            )
         else:
             world.delete()
 
