@@ -59,8 +59,8 @@ def verdict(steps: tuple[Step, ...]) -> Verdict:
         if not step.satisfied:
             stalled = step.lasting and step.reason in TERMINAL
             return Verdict(ready=False, reason=step.reason, message=step.message, stalled=stalled)
-    tuned = (step.message for step in steps if step.reason is Reason.READY)
-    message = next(tuned, "the model answers")
+    said = (step.message for step in steps if step.reason is Reason.READY)
+    message = next(said, "the model answers")
     return Verdict(ready=True, reason=Reason.READY, message=message)
 
 

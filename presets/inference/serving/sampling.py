@@ -46,7 +46,7 @@ class Greedy(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]  # the li
         return torch.where(tensor_arg[: scores.size(0), None].bool(), alone, scores)
 
 
-class Drawing(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]  # as above
+class Drawing(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]  # it has no types
     """All steps, each skipped for a batch in which no request needs it: sorting takes its time."""
 
     runner: Any = None
