@@ -154,8 +154,7 @@ class Executor:
         workspace = action.workspace
         selector = f"{labels.CREATED_FOR}={workspace.metadata.uid}"
         pinned = f"{selector},!{labels.WORKSPACE},!{labels.RAGENGINE}"
-        left = [(MACHINES, selector), (NODECLAIMS, selector)]
-        for kind, of in (*left, *([(NODES, pinned)] if action.has_own_nodes else ())):
+        for kind, of in ((MACHINES, selector), (NODECLAIMS, selector), (NODES, pinned)):
             found = await self._found(kind, of)
             claims = found if kind is not NODES else ()
             lost = [each for each in claims if workspace.ref not in workspace_of(each)]

@@ -20,7 +20,7 @@ from kaito.controllers.workspace.step import (
 )
 from kaito.kube.kinds import DEPLOYMENTS, JOBS, STATEFULSETS, Pod
 from kaito.nodes.claim import resource_of
-from kaito.nodes.selection import is_ready, is_reserved
+from kaito.nodes.selection import is_ready
 
 _RECHECK_SECONDS = 10.0
 _OVERDUE_SECONDS = 30.0
@@ -90,6 +90,5 @@ def release_finalizer(seen: Observed) -> Step:
         # Not satisfied: a workspace whose every phase is satisfied counts as ready.
         message = f"waiting for the owners of {', '.join(left)}"
         return hold(WORKSPACE_DELETING, Reason.FINALIZING, message)
-    has_own = any(not is_reserved(node) for node in seen.nodes)
-    action = ReleaseFinalizer(seen.workspace, has_own_nodes=has_own)
+    action = ReleaseFinalizer(seen.workspace)
     return hold(WORKSPACE_DELETING, Reason.FINALIZING, "all nodes are given back", action)

@@ -65,14 +65,11 @@ class ReleaseFinalizer:
     """Let the Workspace go, once the API server itself says that nothing of it is left.
 
     A cache may not know yet of a claim that was created a moment ago; forgetting it here
-    would leave a GPU node that nobody pays attention to.
-
-    Attributes:
-        has_own_nodes: whether a node of the user's may be pinned, so that these are looked at too.
+    would leave a GPU node that nobody pays attention to; one that does not know yet of a label
+    on a node of the user's would leave that node to nobody.
     """
 
     workspace: Workspace
-    has_own_nodes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

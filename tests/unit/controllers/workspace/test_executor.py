@@ -199,14 +199,16 @@ def release(bench: Bench) -> ReleaseFinalizer:
     return ReleaseFinalizer(stored_workspace(bench))
 
 
-async def test_y6_f1_the_finalizer_goes_after_a_live_look_shows_no_claim(bench: Bench) -> None:
+async def test_y6_f1_the_finalizer_goes_after_a_live_look_shows_nothing_of_ours(
+    bench: Bench,
+) -> None:
     bench.put_workspace()
 
     await carry_out(bench, release(bench))
 
     looks = [sent.path for sent in bench.api.seen if sent.method == "GET"]
-    assert [path.rsplit("/", 1)[1] for path in looks] == ["machines", "nodeclaims"]
-    assert [sent.method for sent in bench.api.seen] == ["GET", "GET", "PATCH"]
+    assert [path.rsplit("/", 1)[1] for path in looks] == ["machines", "nodeclaims", "nodes"]
+    assert [sent.method for sent in bench.api.seen] == ["GET", "GET", "GET", "PATCH"]
     look = bench.api.seen[0]
     assert look.path == CLAIMS
     assert look.query["labelSelector"] == f"kaito.sh/workspace-uid={UID}"

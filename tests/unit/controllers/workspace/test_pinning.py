@@ -223,19 +223,9 @@ async def test_the_finalizer_stays_while_the_server_knows_of_a_label(bench: Benc
     await brought(bench, **{labels.CREATED_FOR: UID})
 
     with pytest.raises(Conflict, match="a Node of this Workspace"):
-        await carry_out(bench, ReleaseFinalizer(bench.workspace, has_own_nodes=True))
+        await carry_out(bench, ReleaseFinalizer(bench.workspace))
 
     assert bench.stored(WORKSPACE)["metadata"]["finalizers"] == [labels.WORKSPACE_FINALIZER]
-
-
-def test_bought_nodes_cost_a_deletion_no_further_look() -> None:
-    def looks_at_nodes(*nodes: Node) -> bool:
-        (action,) = plan(deleting(wanting(1, *nodes)))[-1].actions
-        assert isinstance(action, ReleaseFinalizer)
-        return action.has_own_nodes
-
-    assert not looks_at_nodes(*named(BOUGHT, "n"))
-    assert looks_at_nodes(*named(FREE, "n"))
 
 
 def forbid_labelling(bench: Bench) -> None:
