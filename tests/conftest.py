@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -19,6 +20,9 @@ from tests.rights import Right
 RIGHTS_USED = pytest.StashKey[set[Right]]()
 """What the operator has done in all clusters of this run."""
 
+WITHOUT_A_CLUSTER = frozenset({"monitoring", "rules", "unit", "virtual"})
+"""Rings beside which the others run; those share `RIGHTS_USED`, and thus a process."""
+
 PACE = Pace(provision_seconds=2.0, delete_seconds=1.0, restart_seconds=0.05)
 """A quick cloud, and a kubelet that forgives quickly."""
 
@@ -26,6 +30,14 @@ PACE = Pace(provision_seconds=2.0, delete_seconds=1.0, restart_seconds=0.05)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing done."""
     config.stash[RIGHTS_USED] = set()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where there are two processes, one has all that runs on a cluster, the other the rest."""
+    here = Path(__file__).parent
+    for item in items:
+        is_rest = item.path.relative_to(here).parts[0] in WITHOUT_A_CLUSTER
+        item.add_marker(pytest.mark.xdist_group("the rest" if is_rest else "clusters"))
 
 
 @asynccontextmanager
