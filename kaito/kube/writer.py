@@ -12,7 +12,7 @@ work of `kaito.kube.gate`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -72,7 +72,7 @@ class Writer:
         manifest: Manifest,
         *,
         owner_uid: str,
-        mark: str = "",
+        is_ours: Callable[[KubeObject], bool] | None = None,
         strict: bool = False,
     ) -> T | None:
         """Create an object; one of its name that is there already is success if it is ours.
@@ -81,7 +81,7 @@ class Writer:
             resource: its kind.
             manifest: the object; its name is computed from the owner, never generated.
             owner_uid: whose it is: the uid of the controller among its ownerReferences.
-            mark: a label that may hold that uid instead, where no reference can.
+            is_ours: tells an object of that owner where no reference can.
             strict: have fields refused that no schema has; otherwise the server drops them.
 
         Returns:
@@ -100,7 +100,7 @@ class Writer:
             return await self._client.create(resource, manifest, strict=strict)
         except AlreadyExists:
             found = await self._client.get(resource, ref)
-        if found is not None and not _is_of(found, owner_uid, mark):
+        if found is not None and not _is_of(found, owner_uid, is_ours):
             raise NameTaken(resource.kind, ref)
         if found is None or found.is_deleting:
             raise Conflict(409, "Conflict", f"{resource.kind} {ref} was on its way out")
@@ -222,10 +222,10 @@ async def _over(seen: T, write: Awaitable[T]) -> T:
     return made
 
 
-def _is_of(found: KubeObject, owner_uid: str, mark: str) -> bool:
+def _is_of(found: KubeObject, owner_uid: str, is_ours: Callable[[KubeObject], bool] | None) -> bool:
     """Whether the object has that owner."""
     owners = {each.uid for each in found.metadata.owner_references if each.controller}
-    return owner_uid in owners or (bool(mark) and found.metadata.labels.get(mark) == owner_uid)
+    return owner_uid in owners or (is_ours is not None and is_ours(found))
 
 
 def _lost(found: KubeObject, manifest: Manifest) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from kaito.api.machine import MACHINES, Machine
 from kaito.api.nodeclaim import NODECLAIMS, NodeClaim
 from kaito.api.workspace import Workspace
 from kaito.kube.conditions import condition
-from kaito.kube.objects import Condition, Manifest
+from kaito.kube.objects import Condition, KubeObject, Manifest
 from kaito.kube.resource import Resource
 from kaito.nodes.selector import match_labels
 
@@ -53,13 +53,21 @@ def claim_name(workspace_uid: str, ordinal: int, attempt: int) -> str:
     return f"ws{''.join(digits)}"
 
 
-def claim_place(claim: Claim) -> tuple[int, int]:
+def claim_place(claim: KubeObject) -> tuple[int, int]:
     """Which node of its workspace a claim is for, and the how-manieth try it is, both from 0.
 
     A claim that does not say so stands in nobody's place: it is kept, and never replaced.
     """
     found = _PLACE.fullmatch(claim.metadata.annotations.get(labels.CLAIM_PLACE, ""))
     return (int(found[1]), int(found[2])) if found else (-1, 0)
+
+
+def is_made_for(claim: KubeObject, workspace_uid: str) -> bool:
+    """Whether a claim was made for that very workspace; one without its label has the name yet."""
+    mark = claim.metadata.labels.get(labels.CREATED_FOR)
+    if mark is not None:
+        return mark == workspace_uid
+    return claim.metadata.name == claim_name(workspace_uid, *claim_place(claim))
 
 
 def claim_type(claim: Claim) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest_asyncio
 from kaito.api.machine import MACHINES, Machine
 from kaito.kube.client import Client
 from kaito.kube.errors import Conflict, Unavailable
-from kaito.kube.objects import Ref
+from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.writer import NameTaken, Writer
 from tests.engine.maps import CONFIG_MAPS, ConfigMap, Maps
 from tests.engine.proxy import Proxy, is_method, lost, says
@@ -31,6 +32,11 @@ def told(status: str) -> dict[str, Any]:
     """A status with one condition."""
     moment = "2026-01-01T00:00:00Z"
     return {"conditions": [{"type": "Ready", "status": status, "lastTransitionTime": moment}]}
+
+
+def marked(key: str, owner: str) -> Callable[[KubeObject], bool]:
+    """Whether an object carries its owner's uid as a label."""
+    return lambda found: found.metadata.labels.get(key) == owner
 
 
 def owned_by(owner: ConfigMap) -> list[dict[str, Any]]:
@@ -113,12 +119,14 @@ async def test_o2_what_no_reference_can_hold_is_known_by_its_label(
     owner = (await maps.create("owner")).metadata.uid
     manifest = wire(maps.group, labels={"owner": owner})
 
-    first = await writer.create(MACHINES, manifest, owner_uid=owner, mark="owner")
-    again = await writer.create(MACHINES, manifest, owner_uid=owner, mark="owner")
+    first = await writer.create(MACHINES, manifest, owner_uid=owner, is_ours=marked("owner", owner))
+    again = await writer.create(MACHINES, manifest, owner_uid=owner, is_ours=marked("owner", owner))
 
     assert (first is not None, again) == (True, None)
     with pytest.raises(NameTaken):
-        await writer.create(MACHINES, manifest, owner_uid="another", mark="owner")
+        await writer.create(
+            MACHINES, manifest, owner_uid="another", is_ours=marked("owner", "another")
+        )
 
 
 async def test_y2_a_name_whose_holder_is_on_its_way_out_is_tried_again_later(
@@ -127,8 +135,9 @@ async def test_y2_a_name_whose_holder_is_on_its_way_out_is_tried_again_later(
     await label(maps, machine, "me")
     await maps.client.delete(MACHINES, machine.ref)
 
+    mine = marked("theirs", "me")
     with pytest.raises(Conflict):
-        await writer.create(MACHINES, wire(maps.group), owner_uid="me", mark="theirs")
+        await writer.create(MACHINES, wire(maps.group), owner_uid="me", is_ours=mine)
 
 
 async def test_w1_y6_whatever_was_decided_on_an_old_version_is_refused(

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import structlog
 
-from kaito.api.labels import CREATED_FOR
 from kaito.api.reasons import WARNINGS
 from kaito.api.workspace import READY, WORKSPACES, Workspace, WorkspaceStatus
 from kaito.catalog.catalog import Catalog
@@ -27,7 +26,7 @@ from kaito.kube.events import Recorder
 from kaito.kube.objects import Ref
 from kaito.kube.outcome import DONE, Outcome
 from kaito.kube.writer import Writer
-from kaito.nodes.claim import resource_of
+from kaito.nodes.claim import is_made_for, resource_of
 
 log = structlog.get_logger()
 
@@ -122,7 +121,7 @@ class WorkspaceReconciler:
             return
         live = await self.client.get(WORKSPACES, ref)
         for claim in left:
-            if live is None or claim.metadata.labels[CREATED_FOR] != live.metadata.uid:
+            if live is None or not is_made_for(claim, live.metadata.uid):
                 await Writer(self.client).delete(resource_of(claim), claim)
                 log.warning("claim.orphaned", claim=claim.metadata.name)
 

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from kaito.api import labels
 from kaito.controllers.workspace.observe import Observed, workspace_of
 from kaito.controllers.workspace.roster import roster
 from kaito.controllers.workspace.tuning import is_recorded
 from kaito.kube.client import Client
 from kaito.kube.objects import Ref
 from kaito.nodes.attempts import is_spent
-from kaito.nodes.claim import Claim, claim_place, resource_of
+from kaito.nodes.claim import Claim, claim_place, is_made_for, resource_of
 from kaito.nodes.uptake import is_launched
 
 _FORGET = timedelta(minutes=10)
@@ -117,7 +116,7 @@ class Departures:
 
 def _is_news(claim: Claim, seen: Observed) -> bool:
     """Whether a claim was of this very workspace, and its end is not on record."""
-    is_ours = claim.metadata.labels.get(labels.CREATED_FOR) == seen.workspace.metadata.uid
+    is_ours = is_made_for(claim, seen.workspace.metadata.uid)
     return is_ours and not is_spent(claim, seen.workspace.status.attempts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
@@ -30,7 +31,7 @@ from kaito.kube.kinds import DEPLOYMENTS, JOBS, NODES, STATEFULSETS, Node
 from kaito.kube.objects import KubeObject
 from kaito.kube.resource import Resource
 from kaito.kube.writer import Gone, LabelsLost, Writer
-from kaito.nodes.claim import traced
+from kaito.nodes.claim import is_made_for, traced
 from kaito.nodes.selection import holder
 
 _RELABELLED = (DEPLOYMENTS, STATEFULSETS)
@@ -112,7 +113,7 @@ class Executor:
             action.resource,
             manifest,
             owner_uid=action.owner_uid,
-            mark=labels.CREATED_FOR,
+            is_ours=partial(is_made_for, workspace_uid=action.owner_uid),
             strict=not is_claim,
         )
         if made is not None:

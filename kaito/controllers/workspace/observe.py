@@ -16,7 +16,7 @@ from kaito.catalog.catalog import Catalog
 from kaito.kube.kinds import Deployment, Job, Node, Pod, Service, StatefulSet
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.store import Store
-from kaito.nodes.claim import Claim
+from kaito.nodes.claim import Claim, claim_place, is_made_for
 from kaito.nodes.selection import holder, is_held_by, is_ready, of_uid, wanted_traits
 from kaito.nodes.selector import is_selected
 from kaito.workloads.carrier import PLAIN_CARRIER, Carrier
@@ -175,11 +175,7 @@ def observe(
     return Observed(
         workspace=workspace,
         now=now,
-        claims=tuple(
-            claim
-            for claim in stores.claims(ref)
-            if claim.metadata.labels.get(labels.CREATED_FOR) == workspace.metadata.uid
-        ),
+        claims=tuple(claim for claim in stores.claims(ref) if _counts(claim, workspace)),
         nodes=nodes,
         service=_owned(stores.services.get(ref), workspace),
         deployment=_owned(stores.deployments.get(ref), workspace),
@@ -206,11 +202,11 @@ def observe(
 def orphans(stores: Stores, ref: Ref) -> tuple[Claim, ...]:
     """Claims made for a Workspace of this name that is not the one that is there now, if any."""
     workspace = stores.workspaces.get(ref)
-    uid = workspace.metadata.uid if workspace else None
     return tuple(
         claim
         for claim in stores.claims(ref)
-        if claim.metadata.labels.get(labels.CREATED_FOR, uid) != uid and not claim.is_deleting
+        if not claim.is_deleting and (_is_marked(claim) or claim_place(claim)[0] >= 0)
+        if workspace is None or not is_made_for(claim, workspace.metadata.uid)
     )
 
 
@@ -233,6 +229,17 @@ def by_node(workspace: Workspace) -> tuple[str, ...]:
 def by_workspace(obj: KubeObject) -> tuple[str, ...]:
     """Index values of an object under `BY_WORKSPACE`."""
     return tuple(str(ref) for ref in workspace_of(obj))
+
+
+def _is_marked(claim: Claim) -> bool:
+    """Whether a claim says for whom it was made; the claims of others need not."""
+    return labels.CREATED_FOR in claim.metadata.labels
+
+
+def _counts(claim: Claim, workspace: Workspace) -> bool:
+    """Whether a claim is the workspace's: one that lost its label serves nothing, but goes."""
+    is_sought = workspace.is_deleting or _is_marked(claim)
+    return is_sought and is_made_for(claim, workspace.metadata.uid)
 
 
 def _owned(obj: T | None, workspace: Workspace) -> T | None:

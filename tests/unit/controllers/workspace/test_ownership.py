@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
+from kaito.api.labels import WORKSPACE_NAMESPACE
 from kaito.api.machine import MACHINES
 from kaito.kube.errors import Conflict
 from kaito.kube.kinds import DEPLOYMENTS
@@ -121,11 +122,12 @@ async def test_a_deployment_that_somebody_scales_down_is_mended_and_not_called_r
     assert ready.status == "False"
 
 
-def strip(bench: Bench, path: str) -> None:
-    """Somebody takes the label off by which caches find an object."""
+def strip(bench: Bench, path: str, label: str = "kaito.sh/workspace") -> str:
+    """Somebody takes a label off, by default that by which caches find an object."""
     left = dict(bench.stored(path)["metadata"]["labels"])
-    del left["kaito.sh/workspace"]
+    value = str(left.pop(label))
     bench.change_metadata(path, labels=left)
+    return value
 
 
 def bring_pod(bench: Bench) -> None:
@@ -167,19 +169,20 @@ async def test_a_workload_whose_label_a_webhook_takes_off_again_is_told(bench: B
     assert "kaito.sh/workspace=w" in ready(bench).message
 
 
+@pytest.mark.parametrize("label", ["kaito.sh/workspace", "kaito.sh/workspace-uid"])
 async def test_a_claim_that_has_lost_its_label_is_told_with_what_puts_it_back(
-    bench: Bench,
+    bench: Bench, label: str
 ) -> None:
     bench.put_workspace()
     await bench.settle()
     (claim,) = claims(bench)
-    strip(bench, claim)
+    value = strip(bench, claim, label)
 
     again = (await bench.reconcile()).recheck_seconds
 
     assert (ready(bench).reason, again) == ("LabelsLost", 60)
     name = claim.rpartition("/")[2]
-    command = f"kubectl label --overwrite machines.karpenter.sh {name} kaito.sh/workspace=w"
+    command = f"kubectl label --overwrite machines.karpenter.sh {name} {label}={value}"
     assert command in ready(bench).message
     assert claims(bench) == [claim]
 
@@ -198,6 +201,43 @@ async def test_a_claim_that_has_lost_its_label_goes_with_its_workspace(bench: Be
     assert claims(bench) == []
     await bench.settle()
     assert WORKSPACE not in bench.api.objects
+
+
+async def test_a_claim_that_says_no_more_whose_it_is_goes_with_its_workspace(bench: Bench) -> None:
+    await bench.come_up()
+    (claim,) = claims(bench)
+    strip(bench, claim, "kaito.sh/workspace-uid")
+    bench.change_metadata(claim, finalizers=["karpenter.sh/termination"])
+    bench.mark_deleted(WORKSPACE)
+    bench.api.remove(DEPLOYMENT)
+
+    await bench.settle()
+
+    assert "deletionTimestamp" in bench.stored(claim)["metadata"]
+    assert WORKSPACE in bench.api.objects
+    bench.api.remove(claim)
+    await bench.settle()
+    assert WORKSPACE not in bench.api.objects
+
+
+async def test_a_claim_that_says_no_more_whose_it_is_goes_after_its_workspace(bench: Bench) -> None:
+    await bench.come_up()
+    (claim,) = claims(bench)
+    strip(bench, claim, "kaito.sh/workspace-uid")
+    bench.api.remove(WORKSPACE)
+
+    await bench.reconcile()
+
+    assert claims(bench) == []
+
+
+async def test_a_claim_that_somebody_else_made_under_our_labels_is_left_alone(bench: Bench) -> None:
+    path, ours = f"{CLAIMS}/theirs", {"kaito.sh/workspace": "w", WORKSPACE_NAMESPACE: "default"}
+    bench.api.put(path, metadata={"name": "theirs", "labels": ours})
+
+    await bench.reconcile()
+
+    assert claims(bench) == [path]
 
 
 async def test_a_workload_that_has_lost_its_label_goes_with_its_workspace(bench: Bench) -> None:
