@@ -16,6 +16,7 @@ from kaito.api.schema import Conditions
 from kaito.api.spec import InferenceSpec, ResourceSpec, TuningSpec
 from kaito.kube.objects import KubeModel, KubeObject
 from kaito.kube.resource import Resource
+from kaito.kube.sharing import Moment
 
 MACHINE_READY = "MachineReady"
 NODE_CLAIM_READY = "NodeClaimReady"
@@ -54,6 +55,8 @@ class Attempt(KubeModel):
     """Why there is no such node, in one word."""
     message: str = ""
     """The same in the cloud's words."""
+    finished_at: Moment | None = None
+    """When that was put on record."""
 
 
 class TuningResult(KubeModel):

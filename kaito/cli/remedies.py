@@ -312,7 +312,8 @@ ELSEWHERE: Mapping[str, Remedy] = {
     "ClaimDeleted": Remedy("`status.attempts`: somebody else deleted the claim", _UNBOUGHT),
     "NeverLaunched": Remedy(
         "`status.attempts`: somebody else deleted the NodeClaim before its node was launched, as"
-        " Karpenter does where there is no capacity; another type was left",
+        " Karpenter does where there is no capacity, or no NodeClass that is ready; another type"
+        " follows at once, and the same one after 10 s, 1 min, 5 min, then each 15 min",
         "`kubectl get events -A --field-selector involvedObject.name=CLAIM` says why, for an hour",
     ),
     "NodeLost": Remedy("`status.attempts`: the node was not ready for too long", _UNBOUGHT),

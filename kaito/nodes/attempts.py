@@ -8,6 +8,7 @@ that is tried next, so a restart at any moment goes on where it was.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import datetime, timedelta
 
 from kaito.api.nodeclaim import NodeClaim
 from kaito.api.workspace import Attempt
@@ -16,6 +17,9 @@ from kaito.nodes.uptake import is_launched
 
 MOST_REPLACEMENTS = 3
 """How often the claim for one node is replaced by another of the same type."""
+
+_MOST_KEPT = 1 + MOST_REPLACEMENTS
+"""How many claims for one node of a type that cannot be had the status remembers."""
 
 NEVER_LAUNCHED = "NeverLaunched"
 """Reason of an attempt whose NodeClaim somebody else has deleted before it had a machine."""
@@ -34,6 +38,9 @@ UNOBTAINABLE = frozenset(
 PASSING = frozenset({"CapacityUnavailable", "InsufficientCapacity"})
 """Reasons that pass by themselves; of the others a person has to do something about."""
 
+_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 900))
+"""How long to wait before a type is asked for again that could not be had."""
+
 OVERDUE = frozenset({"LaunchTimedOut", "RegistrationTimedOut"})
 """Reasons for which another node of the same type may succeed.
 
@@ -51,6 +58,7 @@ def failures(
     claims: Iterable[Claim],
     attempts: Sequence[Attempt],
     *,
+    now: datetime,
     types: Sequence[str],
     lost: Mapping[str, str],
     given_back: Set[str] = frozenset(),
@@ -64,13 +72,14 @@ def failures(
     Args:
         claims: those of one workspace that is to stay.
         attempts: what its status says of earlier ones.
+        now: the present, UTC.
         types: instance types that the workspace accepts, the first choice first.
         lost: names of claims whose nodes are lost, each with a sentence that says so.
         given_back: uids of claims that nobody else has deleted, but we.
     """
     left = {name for name in types if name not in unobtainable_types(attempts)}
     found = [
-        _attempt(claim, *end)
+        _attempt(claim, now, *end)
         for claim in claims
         if not is_spent(claim, attempts) and (end := _end(claim, left, lost, given_back))
     ]
@@ -81,22 +90,21 @@ def _end(
     claim: Claim, left: Set[str], lost: Mapping[str, str], given_back: Set[str]
 ) -> tuple[str, str] | None:
     """Reason and message of a claim that has come to nothing; None of one that has not."""
-    has_another = not left <= {claim_type(claim)}
-    may_be_refused = isinstance(claim, NodeClaim) and claim.metadata.uid not in given_back
     if claim.is_deleting:
-        return _deletion(claim, has_another=has_another, may_be_refused=may_be_refused)
+        may_be_refused = isinstance(claim, NodeClaim) and claim.metadata.uid not in given_back
+        return _deletion(claim, may_be_refused=may_be_refused)
     if claim.metadata.name in lost:
         return NODE_LOST, lost[claim.metadata.name]
     reason, message = claim_failure(claim)
-    is_followed = reason in UNOBTAINABLE and has_another
+    is_followed = reason in UNOBTAINABLE and not left <= {claim_type(claim)}
     return (reason, message) if reason in OVERDUE or is_followed else None
 
 
-def _deletion(claim: Claim, *, has_another: bool, may_be_refused: bool) -> tuple[str, str]:
+def _deletion(claim: Claim, *, may_be_refused: bool) -> tuple[str, str]:
     """Reason and message of a claim that is being deleted.
 
-    Karpenter deletes a claim that it finds no machine for, and tells why by an Event alone: where
-    `has_another` type is left, that one comes next. A Machine says itself that it cannot be had.
+    Karpenter deletes a claim that it finds no machine for, or no ready NodeClass, and tells why by
+    an Event alone. A Machine says itself that it cannot be had.
     """
     reason, message = claim_failure(claim)
     if is_launched(claim) or reason in UNOBTAINABLE | OVERDUE:
@@ -104,11 +112,13 @@ def _deletion(claim: Claim, *, has_another: bool, may_be_refused: bool) -> tuple
     said = f"{claim_stage(claim)}; the claim was deleted before its node was launched"
     if not may_be_refused:
         return CLAIM_DELETED, said
-    said = f"{said}, as Karpenter does where there is no capacity: see the claim's Events"
-    return NEVER_LAUNCHED if has_another else CLAIM_DELETED, said
+    return NEVER_LAUNCHED, (
+        f"{said}, as Karpenter does where there is no capacity, or no NodeClass that is ready: see"
+        " the claim's Events"
+    )
 
 
-def _attempt(claim: Claim, reason: str, message: str) -> Attempt:
+def _attempt(claim: Claim, now: datetime, reason: str, message: str) -> Attempt:
     """What the status keeps of a claim."""
     ordinal, attempt = claim_place(claim)
     return Attempt(
@@ -117,7 +127,38 @@ def _attempt(claim: Claim, reason: str, message: str) -> Attempt:
         instance_type=claim_type(claim),
         reason=reason,
         message=message,
+        finished_at=now.replace(microsecond=0),
     )
+
+
+def recorded(attempts: Iterable[Attempt], failed: Iterable[Attempt]) -> tuple[Attempt, ...]:
+    """What the status says of claims once others have come to nothing.
+
+    Of types that cannot be had, which are asked for without end, it keeps the latest claims.
+    """
+    found = [*attempts, *failed]
+    return tuple(
+        one
+        for number, one in enumerate(found)
+        if _counts(one)
+        or len(refused(found[number:], one.ordinal, one.instance_type)) <= _MOST_KEPT
+    )
+
+
+def refused(attempts: Iterable[Attempt], ordinal: int, type_: str) -> tuple[Attempt, ...]:
+    """The claims for one node of a type that could not be had."""
+    return tuple(
+        one
+        for one in attempts
+        if (one.ordinal, one.instance_type) == (ordinal, type_) and not _counts(one)
+    )
+
+
+def next_due(attempts: Iterable[Attempt], ordinal: int, type_: str) -> datetime | None:
+    """When a type that could not be had is asked for again; None of one that was not refused."""
+    before = refused(attempts, ordinal, type_)
+    since = before[-1].finished_at if before else None
+    return since + _PAUSES[min(len(before), len(_PAUSES)) - 1] if since else None
 
 
 def is_spent(claim: Claim, attempts: Iterable[Attempt]) -> bool:
@@ -144,6 +185,16 @@ def last_of(attempts: Iterable[Attempt], ordinal: int) -> Attempt:
 def unobtainable_types(attempts: Iterable[Attempt]) -> frozenset[str]:
     """Instance types that could not be had."""
     return frozenset(one.instance_type for one in attempts if not _counts(one))
+
+
+def in_turn(attempts: Iterable[Attempt]) -> tuple[str, ...]:
+    """Instance types whose claims were never launched, the one that waits longest first."""
+    latest = {
+        one.instance_type: number
+        for number, one in enumerate(attempts)
+        if one.reason == NEVER_LAUNCHED
+    }
+    return tuple(sorted(latest, key=latest.__getitem__))
 
 
 def kept(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:

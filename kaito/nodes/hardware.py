@@ -9,7 +9,7 @@ from kaito.api import labels
 from kaito.api.workspace import Workspace
 from kaito.catalog.preset import Preset
 from kaito.catalog.sku import Sku
-from kaito.nodes.attempts import unobtainable_types
+from kaito.nodes.attempts import in_turn, unobtainable_types
 from kaito.nodes.report import Measured
 from kaito.nodes.selection import named_types
 from kaito.sizing.answer import Fit
@@ -23,12 +23,17 @@ def instance_type(
 ) -> str | None:
     """The instance type to ask for now: the first acceptable one that may still be had.
 
+    Where none is left, those whose claims were never launched take turns.
+
     Returns:
         Its name; None where the spec names none and none fits.
     """
     types = acceptable_types(workspace, preset, skus)
-    gone = unobtainable_types(workspace.status.attempts)
-    return next((name for name in types if name not in gone), types[-1] if types else None)
+    attempts = workspace.status.attempts
+    gone = unobtainable_types(attempts)
+    left = [name for name in types if name not in gone]
+    again = [name for name in in_turn(attempts) if name in types]
+    return next(iter((*left, *again, *types[-1:])), None)
 
 
 def acceptable_types(

@@ -31,6 +31,7 @@ FINALIZER = "karpenter.sh/termination"
 EVENTS = "/api/v1/namespaces/default/events"
 CLAIMS, NODES = "/apis/karpenter.sh/v1/nodeclaims", "/api/v1/nodes"
 PODS = "/api/v1/pods"
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 MERGE = "application/merge-patch+json"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 SHORT = "InsufficientCapacityError"
@@ -50,7 +51,7 @@ class Karpenter:
         machines: what claims become.
         group: of the class.
         kind: of the class.
-        scarce: instance types that it has no capacity for.
+        scarce: instance types that it has no capacity for, until the ConfigMap `stock` names them.
     """
 
     client: Client
@@ -91,13 +92,23 @@ class Karpenter:
             if each["status"] == "True"
         }
         if "Launched" not in true:
-            is_scarce = _labels(claim)[INSTANCE_TYPE] in self.scarce
-            return self._refuse(claim) if is_scarce else self._launch(claim)
+            return self._try(claim)
         if "Registered" not in true:
             return self._register(claim)
         if "Initialized" not in true:
             return self._initialize(claim)
         return None
+
+    async def _try(self, claim: Json) -> None:
+        """Launch a machine, where there is capacity."""
+        type_ = _labels(claim)[INSTANCE_TYPE]
+        is_there = type_ not in self.scarce or type_ in await self._stock()
+        await (self._launch(claim) if is_there else self._refuse(claim))
+
+    async def _stock(self) -> Collection[str]:
+        """Types that there is capacity for after all."""
+        found = (await self._get(CONFIG_MAPS))["items"]
+        return [type_ for each in found if _is_stock(each) for type_ in each["data"]]
 
     async def _launch(self, claim: Json) -> None:
         machine = await self.machines.launch(claim["metadata"]["name"])
@@ -238,6 +249,11 @@ def _found_labels(machine: Machine) -> Mapping[str, str]:
 
 def _provider_id(machine: Machine) -> str:
     return f"{NAME}:///machines/{machine.name}"
+
+
+def _is_stock(found: Json) -> bool:
+    """Whether a ConfigMap says what there is capacity for."""
+    return bool(found["metadata"]["name"] == "stock")
 
 
 async def run(layout: Layout, group: str, kind: str, scarce: Collection[str]) -> None:

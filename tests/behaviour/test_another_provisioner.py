@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -197,24 +198,34 @@ async def test_the_next_type_is_asked_for_where_it_has_no_capacity(served: Bysta
     assert "as Karpenter does where there is no capacity" in attempt["message"]
 
 
-async def test_where_there_is_no_other_type_it_ends_after_four_claims(served: Bystander) -> None:
+async def test_the_only_type_is_asked_for_again_after_a_pause(served: Bystander) -> None:
     before = await refusals(served)
     applied = await served.kubectl("apply", "-f", "-", stdin=choosy("scarce", SCARCE))
     assert applied.code == 0, applied.errors
 
-    async def stalled() -> Json:
+    async def refused() -> Json:
         found = await served.workspace("scarce")
-        return found if holds(found, "Stalled") else None
+        said = condition(found, "Ready").get("message", "")
+        return found if "is asked for again at" in said else None
 
-    found = await until("an end", stalled)
-    later = await served.changes(CLAIMS, seconds=5)
-    deleted = await served.kubectl("delete", "workspace", "scarce", "--timeout=180s")
+    async def is_ready() -> bool:
+        return holds(await served.workspace("scarce"), "Ready")
+
+    told = await until("the pause to be told", refused)
+    stocked = await served.kubectl("create", "configmap", "stock", f"--from-literal={SCARCE}=yes")
+    assert stocked.code == 0, stocked.errors
+    await until("an answer, once there is capacity", is_ready)
+    claim = await claim_of(served, "scarce")
+    deleted = await served.kubectl("delete", "workspace/scarce", "cm/stock", "--timeout=180s")
 
     assert deleted.code == 0, deleted.errors
-    assert later == []
-    assert len(await refusals(served) - before) == 4
-    assert f"gave up after 4 claims of type {SCARCE}" in condition(found, "Ready")["message"]
-    assert [each["reason"] for each in found["status"]["attempts"]] == ["ClaimDeleted"] * 4
+    assert holds(told, "Reconciling")
+    assert not holds(told, "Stalled")
+    assert len(await refusals(served) - before) == 1
+    (attempt,) = told["status"]["attempts"]
+    assert attempt["reason"] == "NeverLaunched"
+    created = datetime.fromisoformat(claim["metadata"]["creationTimestamp"])
+    assert created - datetime.fromisoformat(attempt["finishedAt"]) >= timedelta(seconds=10)
 
 
 async def test_our_provisioner_beside_it_buys_nothing(served: Bystander) -> None:

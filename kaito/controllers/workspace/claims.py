@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
+from operator import itemgetter
 
 from kaito.api.reasons import Reason
 from kaito.controllers.workspace.nodes import claims_ready, model
@@ -11,7 +13,16 @@ from kaito.controllers.workspace.observe import Observed, once
 from kaito.controllers.workspace.roster import roster
 from kaito.controllers.workspace.step import Action, Create, Delete, Step, done, hold
 from kaito.kube.conditions import condition
-from kaito.nodes.attempts import PASSING, failures, is_given_up, last_of, next_attempt
+from kaito.nodes.attempts import (
+    MOST_REPLACEMENTS,
+    PASSING,
+    failures,
+    is_given_up,
+    last_of,
+    next_attempt,
+    next_due,
+    refused,
+)
 from kaito.nodes.claim import (
     Claim,
     ClaimState,
@@ -77,7 +88,12 @@ def _recorded(seen: Observed) -> Step | None:
     }
     attempts = seen.workspace.status.attempts
     failed = failures(
-        roster(seen).wanted, attempts, types=types, lost=lost, given_back=seen.given_back
+        roster(seen).wanted,
+        attempts,
+        now=seen.now,
+        types=types,
+        lost=lost,
+        given_back=seen.given_back,
     )
     if not failed:
         return None
@@ -87,13 +103,20 @@ def _recorded(seen: Observed) -> Step | None:
 
 
 def _followed(seen: Observed) -> Step | None:
-    """Give back what came to nothing, and ask for what is missing."""
+    """Give back what came to nothing, and ask for what is missing, once that is due."""
     attempts, claims = seen.workspace.status.attempts, roster(seen)
     given_up = [ordinal for ordinal in claims.missing if is_given_up(attempts, ordinal)]
     back = _deletions(claims.spent)
     if given_up:
         return _exhausted(seen, given_up[0], back)
     wishes = [_wish(seen, ordinal) for ordinal in claims.missing]
+    pauses = [
+        (due, wish)
+        for wish in wishes
+        if (due := next_due(attempts, wish.ordinal, wish.instance_type)) and due > seen.now
+    ]
+    if pauses:
+        return _paused(seen, *max(pauses, key=itemgetter(0)), back)
     if wishes and (impossible := contradiction(seen.workspace, wishes[0])):
         return hold(claims_ready(seen), Reason.INVALID_SPEC, impossible, *back)
     uid = seen.workspace.metadata.uid
@@ -113,6 +136,25 @@ def _followed(seen: Observed) -> Step | None:
             *back,
         )
     return None
+
+
+def _paused(seen: Observed, due: datetime, wish: Wish, back: Iterable[Action]) -> Step:
+    """Say that nothing is asked for before `due`, and what came of it until now.
+
+    Whoever carries the claims out refused them, for what may pass by itself: a NodeClass that is
+    applied later than the Workspace, or capacity. After as many as we replace of others a person
+    should look, and is not waited for.
+    """
+    attempts = seen.workspace.status.attempts
+    last, type_ = last_of(attempts, wish.ordinal), wish.instance_type
+    message = (
+        f"{last.instance_type}: {last.reason}: {last.message}: {type_} is asked for again at"
+        f" {due:%Y-%m-%dT%H:%M:%SZ}"
+    )
+    step = hold(claims_ready(seen), Reason.MACHINE_FAILED, message, *back)
+    is_lasting = len(refused(attempts, wish.ordinal, type_)) > MOST_REPLACEMENTS
+    wait = (due - seen.now).total_seconds()
+    return replace(step, lasting=is_lasting, recheck_seconds=wait)
 
 
 def _exhausted(seen: Observed, ordinal: int, back: Iterable[Action]) -> Step:

@@ -29,7 +29,7 @@ from kaito.controllers.workspace.step import Step
 from kaito.controllers.workspace.workload import is_serving, stranded
 from kaito.kube.conditions import condition, merged
 from kaito.kube.objects import Condition, Manifest
-from kaito.nodes.attempts import kept
+from kaito.nodes.attempts import kept, recorded
 from kaito.nodes.hardware import instance_type
 from kaito.nodes.selection import named_types
 
@@ -124,7 +124,7 @@ def _instance_type(seen: Observed, spoken: Mapping[str, Step]) -> str | None:
 def _attempts(seen: Observed, steps: tuple[Step, ...], *, is_ready: bool) -> tuple[Attempt, ...]:
     """Claims that came to nothing; of a workspace that is ready, those that decided its type."""
     stored = seen.workspace.status.attempts
-    found = (*stored, *(one for step in steps for one in step.failed))
+    found = recorded(stored, (one for step in steps for one in step.failed))
     return kept(found) if is_ready else found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 
 import pytest
 
@@ -19,7 +20,7 @@ from kaito.controllers.workspace.step import Delete
 from kaito.kube.informer import Informer
 from kaito.kube.objects import Ref
 from kaito.kube.reflector import Selection
-from kaito.nodes.attempts import CLAIM_DELETED, MOST_REPLACEMENTS, NEVER_LAUNCHED
+from kaito.nodes.attempts import CLAIM_DELETED, NEVER_LAUNCHED
 from kaito.nodes.claim import Claim, claim_place, claim_type
 from tests.unit.controllers.workspace.bench import CLAIMS, Bench
 from tests.unit.controllers.workspace.worlds import (
@@ -142,27 +143,59 @@ def test_a_claim_that_we_gave_back_for_a_node_of_the_users_costs_no_type(*, is_s
     assert departures.completed(replace(again, claims=())).given_back == frozenset()
 
 
-def refuse_every_claim(seen: Observed) -> Iterator[Observed]:
-    """One look after another, each claim gone before anybody has looked at it."""
-    departures = Departures(lambda: NOW)
+def refuse_every_claim(seen: Observed) -> Iterator[tuple[Observed, float]]:
+    """A look after each claim that is gone before anybody has looked, and the pause after it."""
+    clock = [NOW]
+    departures = Departures(lambda: clock[0])
     while True:
-        told = stored(vanished(seen, departures))
-        yield told
-        seen = acted(departures.completed(replace(told, claims=())))
-        if not seen.claims:
-            return
+        told = stored(replace(vanished(seen, departures), now=clock[0]))
+        seen = stored(departures.completed(replace(told, claims=())))
+        pause = 0.0 if acted(seen).claims else ensure_claims(seen).recheck_seconds
+        assert pause is not None
+        yield seen, pause
+        clock[0] += timedelta(seconds=pause)
+        seen = acted(replace(seen, now=clock[0]))
 
 
-def test_where_no_other_type_is_left_claims_are_replaced_a_bounded_number_of_times() -> None:
-    *_, last = refuse_every_claim(asked(FIRST, SECOND))
-    ended = replace(last, claims=())
+def types_of(seen: Observed) -> list[str]:
+    """The types that the status says were tried, the first one first."""
+    return [one.instance_type for one in seen.workspace.status.attempts]
 
-    tried = [(one.instance_type, one.reason) for one in last.workspace.status.attempts]
-    replaced = [(SECOND, CLAIM_DELETED)] * (1 + MOST_REPLACEMENTS)
-    assert tried == [(FIRST, NEVER_LAUNCHED), *replaced]
-    assert verdict(plan(ended)).stalled
-    assert "gave up after 4 claims of type Standard_Y" in verdict(plan(ended)).message
-    assert "as Karpenter does where there is no capacity" in verdict(plan(ended)).message
+
+def test_a_type_that_is_refused_is_asked_for_again_after_longer_and_longer_pauses() -> None:
+    looks = list(islice(refuse_every_claim(asked(FIRST)), 6))
+
+    assert [pause for _, pause in looks] == [10, 60, 300, 900, 900, 900]
+    assert [verdict(plan(seen)).stalled for seen, _ in looks] == [False] * 3 + [True] * 3
+    first, _ = looks[0]
+    message = verdict(plan(first)).message
+    assert "or no NodeClass that is ready: see the claim's Events" in message
+    assert message.endswith("Standard_X is asked for again at 2026-01-01T00:00:10Z")
+
+
+def test_types_that_are_refused_take_turns_and_each_round_is_followed_by_a_pause() -> None:
+    looks = list(islice(refuse_every_claim(asked(FIRST, SECOND)), 5))
+
+    assert [pause for _, pause in looks] == [0, 10, 0, 60, 0]
+    assert types_of(looks[-1][0]) == [FIRST, SECOND, FIRST, SECOND, FIRST]
+
+
+def test_of_claims_that_are_refused_without_end_the_last_four_are_remembered() -> None:
+    *_, (last, _) = islice(refuse_every_claim(asked(FIRST)), 9)
+
+    assert [one.attempt for one in last.workspace.status.attempts] == [5, 6, 7, 8]
+
+
+def test_a_node_that_is_lost_later_is_replaced_at_once() -> None:
+    (refused, pause), *_ = islice(refuse_every_claim(asked(FIRST)), 1)
+    served = acted(replace(refused, now=NOW + timedelta(seconds=pause)))
+    launched = with_condition(only(served), nodeclaim.LAUNCHED, "True")
+    later = replace(served, now=NOW + timedelta(hours=1), claims=(going(launched),))
+
+    told = stored(later)
+
+    assert [one.reason for one in told.workspace.status.attempts] == [NEVER_LAUNCHED, CLAIM_DELETED]
+    assert claim_place(only(acted(replace(told, claims=())))) == (0, 2)
 
 
 def test_nothing_is_asked_for_before_it_is_on_record_however_often_one_looks() -> None:
