@@ -32,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RIGHTS_USED] = set()
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin looks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where there are two processes, one has all that runs on a cluster, the other the rest."""
     here = Path(__file__).parent
