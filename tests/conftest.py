@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from hack.cluster.cache import cache_folder
 from hack.cluster.parts import Pace
@@ -32,13 +33,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RIGHTS_USED] = set()
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin looks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class Halves(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """Where there are two processes, one has all that runs on a cluster, the other the rest."""
-    here = Path(__file__).parent
-    for item in items:
-        is_rest = item.path.relative_to(here).parts[0] in WITHOUT_A_CLUSTER
-        item.add_marker(pytest.mark.xdist_group("the rest" if is_rest else "clusters"))
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Which half a test is in."""
+        ring = nodeid.removeprefix("tests/").partition("/")[0]
+        return "the rest" if ring in WITHOUT_A_CLUSTER else "clusters"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Halves:
+    """Deal out the tests by halves."""
+    return Halves(config, log)
 
 
 @asynccontextmanager
