@@ -33,6 +33,7 @@ IMPORTED_AS = {
     "langchain-openai": "langchain_openai",
     "prometheus-client": "prometheus_client",
     "pytest-asyncio": "pytest_asyncio",
+    "pytest-xdist": "xdist",
     "pytest-timeout": "pytest_timeout",
 }
 BROUGHT_BY_OTHERS = {
