@@ -57,6 +57,8 @@ class Attempt(KubeModel):
     """The same in the cloud's words."""
     finished_at: Moment | None = None
     """When that was put on record."""
+    settled: bool | None = None
+    """Whether the Workspace has been ready since: then it counts against no further claim."""
 
 
 class TuningResult(KubeModel):

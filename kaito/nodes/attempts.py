@@ -146,11 +146,12 @@ def recorded(attempts: Iterable[Attempt], failed: Iterable[Attempt]) -> tuple[At
 
 
 def refused(attempts: Iterable[Attempt], ordinal: int, type_: str) -> tuple[Attempt, ...]:
-    """The claims for one node of a type that could not be had."""
+    """The claims for one node of a type that could not be had, since the workspace was ready."""
     return tuple(
         one
         for one in attempts
-        if (one.ordinal, one.instance_type) == (ordinal, type_) and not _counts(one)
+        if (one.ordinal, one.instance_type) == (ordinal, type_)
+        and not (one.settled or _counts(one))
     )
 
 
@@ -173,8 +174,14 @@ def next_attempt(attempts: Iterable[Attempt], ordinal: int) -> int:
 
 def is_given_up(attempts: Iterable[Attempt], ordinal: int) -> bool:
     """Whether the claim for a node has been replaced as often as it may be."""
-    failed = [one for one in attempts if one.ordinal == ordinal and _counts(one)]
-    return len(failed) > MOST_REPLACEMENTS
+    return len(replaced(attempts, ordinal)) > MOST_REPLACEMENTS
+
+
+def replaced(attempts: Iterable[Attempt], ordinal: int) -> tuple[Attempt, ...]:
+    """The claims for one node that came to nothing otherwise, since the workspace was ready."""
+    return tuple(
+        one for one in attempts if one.ordinal == ordinal and _counts(one) and not one.settled
+    )
 
 
 def last_of(attempts: Iterable[Attempt], ordinal: int) -> Attempt:
@@ -188,18 +195,33 @@ def unobtainable_types(attempts: Iterable[Attempt]) -> frozenset[str]:
 
 
 def in_turn(attempts: Iterable[Attempt]) -> tuple[str, ...]:
-    """Instance types whose claims were never launched, the one that waits longest first."""
-    latest = {
-        one.instance_type: number
-        for number, one in enumerate(attempts)
-        if one.reason == NEVER_LAUNCHED
-    }
+    """Instance types to ask for again, the one that waits longest first.
+
+    None where each claim that could not be had said so itself: the last of those stays asked for.
+    """
+    found = [one for one in attempts if not _counts(one)]
+    if all(one.reason != NEVER_LAUNCHED for one in found):
+        return ()
+    latest = {one.instance_type: number for number, one in enumerate(found)}
     return tuple(sorted(latest, key=latest.__getitem__))
 
 
 def kept(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
-    """What is still worth knowing once the workspace is ready: why it has the type that it has."""
-    return tuple(one for one in attempts if not _counts(one))
+    """What is still worth knowing once the workspace is ready.
+
+    Why it has the type that it has, and the latest number of a claim for each node: a name that
+    was given once is not given again, whatever becomes of the labels of the claim that has it now.
+    """
+    latest: dict[object, Attempt] = {}
+    for one in attempts:
+        latest[one.ordinal] = one
+        if not _counts(one):
+            latest[one.ordinal, one.instance_type] = one
+    return tuple(
+        one.model_copy(update={"settled": True})
+        for one in attempts
+        if any(one is each for each in latest.values())
+    )
 
 
 def _counts(one: Attempt) -> bool:

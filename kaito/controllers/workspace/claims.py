@@ -22,6 +22,7 @@ from kaito.nodes.attempts import (
     next_attempt,
     next_due,
     refused,
+    replaced,
 )
 from kaito.nodes.claim import (
     Claim,
@@ -110,13 +111,13 @@ def _followed(seen: Observed) -> Step | None:
     if given_up:
         return _exhausted(seen, given_up[0], back)
     wishes = [_wish(seen, ordinal) for ordinal in claims.missing]
+    moments = [next_due(attempts, wish.ordinal, wish.instance_type) for wish in wishes]
     pauses = [
-        (due, wish)
-        for wish in wishes
-        if (due := next_due(attempts, wish.ordinal, wish.instance_type)) and due > seen.now
+        (due, wish) for due, wish in zip(moments, wishes, strict=True) if due and due > seen.now
     ]
-    if pauses:
-        return _paused(seen, *max(pauses, key=itemgetter(0)), back)
+    if pauses and len(pauses) == len(wishes):
+        return _paused(seen, *min(pauses, key=itemgetter(0)), back)
+    wishes = [wish for wish in wishes if wish not in (one for _, one in pauses)]
     if wishes and (impossible := contradiction(seen.workspace, wishes[0])):
         return hold(claims_ready(seen), Reason.INVALID_SPEC, impossible, *back)
     uid = seen.workspace.metadata.uid
@@ -159,11 +160,9 @@ def _paused(seen: Observed, due: datetime, wish: Wish, back: Iterable[Action]) -
 
 def _exhausted(seen: Observed, ordinal: int, back: Iterable[Action]) -> Step:
     """Say that no further claim follows, and what a person can do."""
-    attempts = seen.workspace.status.attempts
-    last = last_of(attempts, ordinal)
-    same = [
-        one for one in attempts if (one.ordinal, one.instance_type) == (ordinal, last.instance_type)
-    ]
+    tried = replaced(seen.workspace.status.attempts, ordinal)
+    last = tried[-1]
+    same = [one for one in tried if one.instance_type == last.instance_type]
     message = (
         f"gave up after {len(same)} claims of type {last.instance_type}, the last one:"
         f" {last.reason}: {last.message}: bring a node with the labels of resource.labelSelector,"

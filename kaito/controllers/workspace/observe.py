@@ -82,6 +82,8 @@ class Observed:
         is_addressed: whether its Service is being made at this moment, beside.
         strangers: Services under its name, and that of its headless one, which it has not made.
         given_back: uids of claims that we deleted for a node that the user brought.
+        stripped: claims that have lost their uid: they stand for no node, and are given back all
+            the same.
     """
 
     workspace: Workspace
@@ -103,6 +105,7 @@ class Observed:
     is_addressed: bool = False
     strangers: tuple[Service, ...] = ()
     given_back: frozenset[str] = frozenset()
+    stripped: tuple[Claim, ...] = ()
     _answers: dict[object, object] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -172,10 +175,12 @@ def observe(
         if _is_of(pod, workspace.metadata.name)
     )
     nodes = _nodes(workspace, pods, stores.nodes)
+    made = [each for each in stores.claims(ref) if is_made_for(each, workspace.metadata.uid)]
     return Observed(
         workspace=workspace,
         now=now,
-        claims=tuple(claim for claim in stores.claims(ref) if _counts(claim, workspace)),
+        claims=tuple(claim for claim in made if _is_marked(claim)),
+        stripped=tuple(claim for claim in made if not _is_marked(claim)),
         nodes=nodes,
         service=_owned(stores.services.get(ref), workspace),
         deployment=_owned(stores.deployments.get(ref), workspace),
@@ -234,12 +239,6 @@ def by_workspace(obj: KubeObject) -> tuple[str, ...]:
 def _is_marked(claim: Claim) -> bool:
     """Whether a claim says for whom it was made; the claims of others need not."""
     return labels.CREATED_FOR in claim.metadata.labels
-
-
-def _counts(claim: Claim, workspace: Workspace) -> bool:
-    """Whether a claim is the workspace's: one that lost its label serves nothing, but goes."""
-    is_sought = workspace.is_deleting or _is_marked(claim)
-    return is_sought and is_made_for(claim, workspace.metadata.uid)
 
 
 def _owned(obj: T | None, workspace: Workspace) -> T | None:

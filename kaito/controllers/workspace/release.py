@@ -73,12 +73,13 @@ def _is_ending(pod: Pod, seen: Observed) -> bool:
 
 def release_nodes(seen: Observed) -> Step:
     """Every node that was created for this workspace is given back."""
-    if not seen.claims:
+    claims = (*seen.claims, *seen.stripped)
+    if not claims:
         return done(WORKSPACE_DELETING, Reason.MACHINES_DELETING)
     deletions = tuple(
-        Delete(resource_of(claim), claim) for claim in seen.claims if not claim.is_deleting
+        Delete(resource_of(claim), claim) for claim in claims if not claim.is_deleting
     )
-    names = ", ".join(sorted(claim.metadata.name for claim in seen.claims))
+    names = ", ".join(sorted(claim.metadata.name for claim in claims))
     return hold(WORKSPACE_DELETING, Reason.MACHINES_DELETING, f"deleting {names}", *deletions)
 
 

@@ -68,7 +68,7 @@ def _surplus(seen: Observed) -> tuple[Claim, ...]:
     settled = _is_settled(seen)
     return tuple(
         claim
-        for claim in seen.claims
+        for claim in (*seen.claims, *seen.stripped)
         if not is_launched(claim)
         or (not _may_be_chosen(seen, claim) and (settled or claim.is_deleting))
     )
@@ -85,7 +85,7 @@ def _may_be_chosen(seen: Observed, claim: Claim) -> bool:
     bought = {
         node.metadata.name for node in chosen_nodes(seen) if is_created_for(seen.workspace, node)
     }
-    told = {each.status.node_name for each in seen.claims}
+    told = {each.status.node_name for each in (*seen.claims, *seen.stripped)}
     return claim.status.node_name in bought or not bought <= told
 
 

@@ -66,7 +66,9 @@ def await_result(seen: Observed) -> Step:
 def give_back(seen: Observed) -> Step:
     """Nobody pays for a GPU that has nothing to do any more."""
     deletions = tuple(
-        Delete(resource_of(claim), claim) for claim in seen.claims if not claim.is_deleting
+        Delete(resource_of(claim), claim)
+        for claim in (*seen.claims, *seen.stripped)
+        if not claim.is_deleting
     )
     step = done(claims_ready(seen), Reason.NODES_RELEASED, _NO_NODES)
     return replace(step, actions=deletions)

@@ -150,8 +150,25 @@ def test_the_count_begins_anew_once_the_model_has_answered() -> None:
     ready = with_condition(only(again), machine.READY, "True")
     up = serving(replace(again, claims=(ready,), nodes=(node_of(ready),)))
 
-    assert again.workspace.status.attempts != ()
-    assert status(up, plan(up)).attempts == ()
+    told = stored(up)
+    (kept,) = told.workspace.status.attempts
+    assert (kept.attempt, kept.settled) == (0, True)
+    assert stored(told).workspace.status == told.workspace.status
+    *_, last = lose_every_claim(replace(told, claims=(deleted(ready),), nodes=(), deployment=None))
+    ended = replace(last, claims=())
+    assert [one.attempt for one in last.workspace.status.attempts] == [0, 1, 2, 3, 4]
+    assert "gave up after 4 claims of type Standard_X" in ensure_claims(ended).message
+
+
+def test_a_name_that_was_given_once_is_not_given_to_another_claim() -> None:
+    lost = next(lose_every_claim(observed()))
+    again = acted(replace(lost, claims=()))
+    ready = with_condition(only(again), machine.READY, "True")
+    up = stored(serving(replace(again, claims=(ready,), nodes=(node_of(ready),))))
+
+    asked = acted(replace(up, claims=(), nodes=()))
+
+    assert only(asked).metadata.name == ready.metadata.name  # the server has it: no second node
 
 
 def serving(seen: Observed) -> Observed:

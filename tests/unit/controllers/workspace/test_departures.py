@@ -20,7 +20,7 @@ from kaito.controllers.workspace.step import Delete
 from kaito.kube.informer import Informer
 from kaito.kube.objects import Ref
 from kaito.kube.reflector import Selection
-from kaito.nodes.attempts import CLAIM_DELETED, NEVER_LAUNCHED
+from kaito.nodes.attempts import CLAIM_DELETED, NEVER_LAUNCHED, kept
 from kaito.nodes.claim import Claim, claim_place, claim_type
 from tests.unit.controllers.workspace.bench import CLAIMS, Bench
 from tests.unit.controllers.workspace.worlds import (
@@ -35,16 +35,17 @@ from tests.unit.controllers.workspace.worlds import (
 )
 
 FIRST, SECOND = "Standard_X", "Standard_Y"
+LATER = NOW + timedelta(hours=1)
 
 
 KARPENTER = Options(registry="", node_class="karpenter.azure.com/AKSNodeClass/gpu")
 
 
-def asked(*types: str, by: Options = KARPENTER) -> Observed:
+def asked(*types: str, by: Options = KARPENTER, count: int = 1) -> Observed:
     """A workspace that takes these types, and has a claim for the first."""
     held = observed().workspace.metadata.model_dump(by_alias=True)
     selector = {"matchLabels": {"apps": "phi"}}
-    resource = {"instanceTypes": list(types), "labelSelector": selector}
+    resource = {"count": count, "instanceTypes": list(types), "labelSelector": selector}
     return acted(observed(workspace=workspace(metadata=held, resource=resource), options=by))
 
 
@@ -184,6 +185,46 @@ def test_of_claims_that_are_refused_without_end_the_last_four_are_remembered() -
     *_, (last, _) = islice(refuse_every_claim(asked(FIRST)), 9)
 
     assert [one.attempt for one in last.workspace.status.attempts] == [5, 6, 7, 8]
+
+
+def test_a_type_that_says_itself_that_it_cannot_be_had_takes_turns_with_one_that_does_not() -> None:
+    first = asked(FIRST, SECOND)
+    second = acted(replace(stored(replace(first, claims=(going(only(first)),))), claims=()))
+    short = with_condition(
+        only(second), nodeclaim.LAUNCHED, "False", "none left", reason="InsufficientCapacity"
+    )
+    third = acted(replace(stored(replace(second, claims=(going(short),))), claims=(), now=LATER))
+    told = stored(replace(third, claims=(going(only(third)),)))
+
+    assert types_of(told) == [FIRST, SECOND, FIRST]
+    assert claim_type(only(acted(replace(told, claims=())))) == SECOND
+
+
+def test_a_node_that_may_be_asked_for_waits_for_no_other() -> None:
+    both = asked(FIRST, count=2)
+    refused, launched = both.claims
+    told = stored(replace(both, claims=(going(refused), launched)))
+    running = with_condition(launched, nodeclaim.LAUNCHED, "True")
+    lost = stored(replace(told, claims=(going(running),)))
+
+    again = acted(replace(lost, claims=()))
+
+    assert claim_place(only(again)) == (1, 1)
+    message = verdict(plan(again)).message
+    assert message.endswith("Standard_X is asked for again at 2026-01-01T00:00:10Z")
+
+
+def test_refusals_of_before_the_model_answered_count_no_more() -> None:
+    *_, (last, pause) = islice(refuse_every_claim(asked(FIRST)), 4)
+    served = acted(replace(last, now=last.now + timedelta(seconds=pause)))
+    kept_ones = kept(last.workspace.status.attempts)
+    status = served.workspace.status.model_copy(update={"attempts": kept_ones})
+    lost = replace(served, workspace=served.workspace.model_copy(update={"status": status}))
+
+    (_, again), *_ = islice(refuse_every_claim(lost), 1)
+
+    assert [(one.attempt, one.settled) for one in kept_ones] == [(3, True)]
+    assert again == 10
 
 
 def test_a_node_that_is_lost_later_is_replaced_at_once() -> None:

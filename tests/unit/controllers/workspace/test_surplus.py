@@ -65,6 +65,13 @@ def test_a_claim_without_a_machine_is_given_back_once_the_nodes_are_complete(
     assert [action.seen for action in step.actions if isinstance(action, Delete)] == [claim]
 
 
+def test_a_claim_that_has_lost_its_uid_is_given_back_as_well() -> None:
+    seen = helped(claim_is="untouched")
+    stripped = replace(seen, claims=(), stripped=seen.claims)
+
+    assert [type(action) for action in ensure_claims(stripped).actions] == [Delete]
+
+
 def test_it_goes_without_a_trace_and_nothing_waits_for_it() -> None:
     seen = helped()
     going = replace(

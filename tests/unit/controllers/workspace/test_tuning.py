@@ -195,14 +195,15 @@ def test_a_crash_without_last_words_is_diagnosed_as_any_other() -> None:
     assert step.reason is Reason.CONTAINER_OOM_KILLED
 
 
-def test_a_result_on_record_gives_the_nodes_back_and_runs_nothing_again() -> None:
+@pytest.mark.parametrize("known_as", ["claims", "stripped"])
+def test_a_result_on_record_gives_the_nodes_back_and_runs_nothing_again(known_as: str) -> None:
     subject = tuner()
     result = TuningResult(run=run_of(subject), steps=1, image="r/a:1", digest="sha256:9")
     done = subject.model_copy(
         update={"status": subject.status.model_copy(update={"tuning": result})}
     )
     claim = claimed(done)
-    seen = looked(done, claims=(claim,), nodes=(node_of(claim),))
+    seen = looked(done, **{known_as: (claim,)}, nodes=(node_of(claim),))
 
     steps = plan(seen)
     found = status(seen, steps)
