@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RIGHTS_USED] = set()
 
 
-class Halves(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+class Halves(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Where there are two processes, one has all that runs on a cluster, the other the rest."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -23,7 +23,7 @@ def instance_type(
 ) -> str | None:
     """The instance type to ask for now: the first acceptable one that may still be had.
 
-    Where none is left, those whose claims were never launched take turns.
+    Where none is left, those that were refused take turns, once a claim was never launched.
 
     Returns:
         Its name; None where the spec names none and none fits.
