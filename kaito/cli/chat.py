@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kaito.kube.client import Client
-from kaito.kube.errors import NotFound
+from kaito.kube.errors import NotFound, OperatorError, Unavailable
 from kaito.kube.objects import Ref
 
 PORT = 80
@@ -20,6 +20,16 @@ TOTAL_SECONDS = 3600.0
 
 _DATA = b"data:"
 _END = b"[DONE]"
+
+
+class CutOff(OperatorError):
+    """The model's server, or the way to it, was lost in the middle of an answer."""
+
+    def __init__(self, service: Ref) -> None:
+        super().__init__(
+            f"the answer of {service} was cut off: ask again, or see `kubectl kaito why"
+            f" {service.name} --namespace={service.namespace}`"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,7 @@ class Talk:
         """Ask, and show the answer as it comes.
 
         Raises:
+            CutOff: part of an answer was shown, and the rest does not come.
             KubeError: there is no Service or no pod that answers, or these credentials may not
                 use the proxy.
         """
@@ -64,9 +75,14 @@ class Talk:
             self.messages.append({"role": "system", "content": self.wishes.system})
         self.messages.append({"role": "user", "content": question})
         said: list[str] = []
-        async for piece in self._answer(question):
-            said.append(piece)
-            show(piece)
+        try:
+            async for piece in self._answer(question):
+                said.append(piece)
+                show(piece)
+        except Unavailable as error:
+            if not said:
+                raise
+            raise CutOff(self.service) from error
         self.messages.append({"role": "assistant", "content": "".join(said)})
 
     async def _answer(self, question: str) -> AsyncIterator[str]:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from difflib import get_close_matches
 
 from kaito.cli import branch, cause, settings
-from kaito.cli.chat import Talk, Wishes
+from kaito.cli.chat import CutOff, Talk, Wishes
 from kaito.cli.look import Looker
 from kaito.cli.reply import NO, SUCCESS, UNREACHABLE, USAGE, Reply, as_json
 from kaito.cli.scene import Scene
@@ -114,6 +114,10 @@ async def _asked(talk: Talk, question: str, client: Client) -> int:
     """Ask once and show the answer; where none comes, say why the Workspace has none."""
     try:
         await talk.ask(question, _show)
+    except CutOff as error:
+        _show("\n")
+        sys.stderr.write(f"{error}\n")
+        return UNREACHABLE
     except KubeError as error:
         looker = Looker(client)
         scene = await looker.scene(talk.service)

@@ -1,19 +1,20 @@
-"""Claims that nobody takes up, that a node of the user's own makes needless, or that none makes."""
+"""Claims that nobody takes up, that are refused, that a node of the user's own makes needless."""
 
 from __future__ import annotations
 
 import asyncio
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import pytest
 
 from hack.cluster.arm.faults import Fault, Rule
 from kaito.api import labels
 from kaito.api.machine import MACHINES
+from kaito.api.nodeclaim import NODECLAIMS
 from kaito.api.workspace import MACHINE_READY, WORKSPACES
 from kaito.kube.kinds import NODES
 from kaito.kube.objects import Ref
-from tests.virtual.door import Weather
+from tests.virtual.door import Fair, Weather
 from tests.virtual.machines import readiness
 from tests.virtual.process import PROVISIONER, Life, Manner
 from tests.virtual.story import Script, Stage, Verdict, fair, played
@@ -182,3 +183,62 @@ def _ready(stage: Stage) -> Json:
     """What the Workspace says of itself."""
     found = stage.api.items(WORKSPACES.plural)[0]["status"]["conditions"]
     return next(each for each in found if each["type"] == "Ready")
+
+
+CLASS_SECONDS = 1800.0
+"""How much later than the Workspace its NodeClass is applied."""
+
+
+def _without_class(stage: Stage, *, seconds: float) -> list[float]:
+    """Delete each new NodeClaim for that long, as Karpenter does that finds no NodeClass for it.
+
+    Returns:
+        When it did, in seconds of the server's clock.
+    """
+    refused: list[float] = []
+    until = stage.timeline.seconds() + seconds
+
+    def hear(event: Event) -> None:
+        if event.kind.plural == NODECLAIMS.plural and event.old is None and event.at < until:
+            refused.append(event.at)
+            claim = NODECLAIMS.path(Ref("", event.new["metadata"]["name"]))
+            asyncio.get_running_loop().call_soon(stage.world.ask, "DELETE", claim, {})
+
+    stage.api.on_event.append(hear)
+    return refused
+
+
+def _lasting(event: Event) -> list[bool]:
+    """Whether a Workspace says that a person has to act."""
+    if event.kind.plural != WORKSPACES.plural or "status" not in event.new:
+        return []
+    found = {each["type"]: each["status"] for each in event.new["status"].get("conditions", [])}
+    return [found.get("Stalled") == "True"]
+
+
+def test_a_late_node_class_is_asked_for_ever_more_seldom_and_stalls_the_workspace() -> None:
+    found: Json = {}
+    stalled: list[tuple[int, bool]] = []
+
+    async def act(stage: Stage) -> None:
+        await asyncio.sleep(5)
+        refused = found["refused"] = _without_class(stage, seconds=CLASS_SECONDS)
+        stage.api.on_event.append(
+            lambda event: stalled.extend((len(refused), each) for each in _lasting(event))
+        )
+        create(stage.world)
+        await asyncio.sleep(CLASS_SECONDS)
+        found["bought"] = [deed for deed in stage.arm.deeds if deed.verb == "launch"]
+        await asyncio.sleep(1200)
+        found["ready"] = _ready(stage)
+        delete(stage.world)
+
+    manner = Manner(claim_kind="NodeClaim")
+    verdict = played(Script(Workload.DELETE, lambda _stage, _life: Fair(), act=act, manner=manner))
+
+    assert verdict.violations == []
+    assert found["bought"] == []
+    pauses = [later - earlier for earlier, later in pairwise(found["refused"])]
+    assert [round(pause, -1) for pause in pauses] == [10, 60, 300, 900]
+    assert {count for count, is_stalled in stalled if is_stalled} == {4, 5}
+    assert (found["ready"]["status"], stalled[-1]) == ("True", (5, False))
