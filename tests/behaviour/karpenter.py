@@ -31,7 +31,7 @@ FINALIZER = "karpenter.sh/termination"
 EVENTS = "/api/v1/namespaces/default/events"
 CLAIMS, NODES = "/apis/karpenter.sh/v1/nodeclaims", "/api/v1/nodes"
 PODS = "/api/v1/pods"
-CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+STOCK = "/api/v1/namespaces/default/configmaps/stock"
 MERGE = "application/merge-patch+json"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 SHORT = "InsufficientCapacityError"
@@ -107,8 +107,10 @@ class Karpenter:
 
     async def _stock(self) -> Collection[str]:
         """Types that there is capacity for after all."""
-        found = (await self._get(CONFIG_MAPS))["items"]
-        return [type_ for each in found if _is_stock(each) for type_ in each["data"]]
+        try:
+            return tuple((await self._get(STOCK))["data"])
+        except NotFound:
+            return ()
 
     async def _launch(self, claim: Json) -> None:
         machine = await self.machines.launch(claim["metadata"]["name"])
@@ -249,11 +251,6 @@ def _found_labels(machine: Machine) -> Mapping[str, str]:
 
 def _provider_id(machine: Machine) -> str:
     return f"{NAME}:///machines/{machine.name}"
-
-
-def _is_stock(found: Json) -> bool:
-    """Whether a ConfigMap says what there is capacity for."""
-    return bool(found["metadata"]["name"] == "stock")
 
 
 async def run(layout: Layout, group: str, kind: str, scarce: Collection[str]) -> None:
