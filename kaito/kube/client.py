@@ -30,6 +30,7 @@ from kaito.kube.decoding import (
 from kaito.kube.errors import Conflict, Expired, NotFound
 from kaito.kube.gate import Write, note
 from kaito.kube.objects import KubeObject, Manifest, Ref
+from kaito.kube.ownership import Entry, entries_of
 from kaito.kube.quiet import Quiet
 from kaito.kube.resource import Resource
 from kaito.kube.token import RotatingToken
@@ -94,6 +95,13 @@ class Client:
             return decode_answer(resource, await self.request("GET", resource.path(ref)))
         except NotFound:
             return None
+
+    async def managed_fields(self, resource: Resource[T], ref: Ref) -> Sequence[Entry]:
+        """Who owns which fields of an object; nobody owns any of one that is not there."""
+        try:
+            return entries_of(await self.request("GET", resource.path(ref)))
+        except NotFound:
+            return ()
 
     async def list(
         self, resource: Resource[T], *, namespace: str = "", labels: str = "", fields: str = ""

@@ -23,6 +23,7 @@ from kaito.kube.decoding import ref_of
 from kaito.kube.errors import AlreadyExists, Conflict, NotFound, OperatorError
 from kaito.kube.kinds import PODS, Pod
 from kaito.kube.objects import KubeObject, Manifest, Ref
+from kaito.kube.ownership import as_applied
 from kaito.kube.resource import Resource
 
 T = TypeVar("T", bound=KubeObject)
@@ -111,11 +112,26 @@ class Writer:
     async def apply(self, resource: Resource[T], seen: T, manifest: Manifest) -> T:
         """Server-side apply to an object; it is never made anew.
 
+        What we made it with, and `manifest` does not name any more, is taken out.
+
         Raises:
             Conflict: it is not as it was seen.
         """
+        seen = await self._applied(resource, seen)
         self._client.guard()
         return await _over(seen, self._client.apply(resource, _decided_on(seen, manifest)))
+
+    async def _applied(self, resource: Resource[T], seen: T) -> T:
+        """The object, once all that we have written of it counts as applied."""
+        lock = _lock(seen)
+        self._client.guard()
+        entries = await self._client.managed_fields(resource, seen.ref)
+        upgraded = as_applied(entries, self._client.field_manager)
+        if upgraded is None:
+            return seen
+        patch = {"metadata": {**lock, "managedFields": upgraded}}
+        self._client.guard()
+        return await _over(seen, self._client.merge_patch(resource, seen.ref, patch))
 
     async def apply_status(self, resource: Resource[T], seen: T, status: Manifest) -> T:
         """Have the object say this of itself: all of our fields, and only those.
@@ -246,10 +262,15 @@ def _decided_on(seen: KubeObject, manifest: Manifest) -> Manifest:
     """The manifest, accepted only for that very object at that very version."""
     found = manifest.get("metadata")
     metadata = found if isinstance(found, Mapping) else {}
+    return {**manifest, "metadata": {**metadata, **_lock(seen)}}
+
+
+def _lock(seen: KubeObject) -> Mapping[str, str]:
+    """The metadata without which no write is accepted."""
     lock = {"uid": seen.metadata.uid, "resourceVersion": seen.metadata.resource_version}
     if not all(lock.values()):
         raise ValueError(f"{seen.ref} was never read: there is no version to write over")
-    return {**manifest, "metadata": {**metadata, **lock}}
+    return lock
 
 
 def _is_covered(patch: object, known: object) -> bool:

@@ -15,13 +15,18 @@ NAME = "rolling"
 SERVER = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
 
 
-def saying(word: str) -> str:
+BEFORE = ({"name": "PLACE", "value": "here"}, {"name": "OLD", "value": "1"})
+AFTER = ({"name": "PLACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},)
+"""Variables of a template: one is said in another way then, and one no more."""
+
+
+def saying(word: str, *variables: Json) -> str:
     """A workspace with a template of the user's own, which takes the node's only GPU."""
     server = {
         "name": "server",
         "image": "local/shell:1",
         "command": ["sh", "-c", SERVER],
-        "env": [{"name": "WORD", "value": word}],
+        "env": [{"name": "WORD", "value": word}, *variables],
         # The API server stores each of them in another form.
         "resources": {
             "limits": {"nvidia.com/gpu": 1},
@@ -45,7 +50,7 @@ async def serving(cluster: Bystander, word: str) -> list[Json]:
 
 
 async def test_a_template_runs_on_the_node_that_was_bought(cluster: Bystander) -> None:
-    applied = await cluster.kubectl("apply", "-f", "-", stdin=saying("first"))
+    applied = await cluster.kubectl("apply", "-f", "-", stdin=saying("first", *BEFORE))
     assert applied.code == 0, applied.errors
 
     (pod,) = await until("the first pod", lambda: serving(cluster, "first"))
@@ -57,14 +62,16 @@ async def test_a_template_runs_on_the_node_that_was_bought(cluster: Bystander) -
 
 async def test_a_change_gets_through_on_the_same_node(cluster: Bystander) -> None:
     (node,) = await cluster.nodes(NAME)
-    changed = await cluster.kubectl("apply", "-f", "-", stdin=saying("second"))
+    changed = await cluster.kubectl("apply", "-f", "-", stdin=saying("second", *AFTER))
     assert changed.code == 0, changed.errors
 
     (pod,) = await until("the second pod", lambda: serving(cluster, "second"))
 
     assert pod["spec"]["nodeName"] == node["metadata"]["name"]
     assert len(await cluster.machines(NAME)) == 1
-    difference = await cluster.kubectl("diff", "-f", "-", stdin=saying("second"))
+    _, place, *more = pod["spec"]["containers"][0]["env"]
+    assert (place["name"], "value" in place, more) == ("PLACE", False, [])
+    difference = await cluster.kubectl("diff", "-f", "-", stdin=saying("second", *AFTER))
     assert (difference.code, difference.output) == (0, ""), difference.errors
 
 
@@ -73,7 +80,7 @@ async def test_each_change_is_applied_once(cluster: Bystander) -> None:
         line
         for line in rights.requests(cluster.layout)
         if (line["verb"], line["objectRef"]["resource"]) == ("patch", "deployments")
-        if line["responseStatus"]["code"] == 200
+        if line["responseStatus"]["code"] == 200 and "force=true" in line["requestURI"]
     ]
 
     assert len(applied) == 1

@@ -11,6 +11,7 @@ import pytest_asyncio
 from kaito.api.machine import MACHINES, Machine
 from kaito.kube.client import Client
 from kaito.kube.errors import Conflict, Unavailable
+from kaito.kube.kinds import DEPLOYMENTS
 from kaito.kube.objects import KubeObject, Ref
 from kaito.kube.writer import NameTaken, Writer
 from tests.engine.maps import CONFIG_MAPS, ConfigMap, Maps
@@ -316,3 +317,70 @@ async def test_f5_cleaning_up_what_never_was_is_success(writer: Writer, maps: Ma
     await writer.delete(MACHINES, never)
 
     assert await maps.client.get(MACHINES, Ref("", maps.group)) is None
+
+
+def deployment(maps: Maps, *containers: dict[str, Any], volume: dict[str, Any]) -> dict[str, Any]:
+    """A Deployment whose pods are of these containers."""
+    labels = {"app": maps.group}
+    pod = {"containers": list(containers), "volumes": [{"name": "data", **volume}]}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    return {
+        "metadata": {"name": maps.group, "namespace": "default", "labels": labels},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+    }
+
+
+def server(env: list[dict[str, Any]], **probe: object) -> dict[str, Any]:
+    """A container with these variables and such a probe."""
+    return {"name": "server", "image": "i", "env": env, "readinessProbe": probe}
+
+
+BEFORE = server(
+    [{"name": "TOKEN", "value": "x"}, {"name": "OLD", "value": "1"}], exec={"command": ["a"]}
+)
+SECRET = {"secretKeyRef": {"name": "s", "key": "k"}}
+AFTER = server([{"name": "TOKEN", "valueFrom": SECRET}], tcpSocket={"port": 80})
+
+
+async def test_what_it_was_made_with_and_is_applied_no_more_is_taken_out(
+    writer: Writer, maps: Maps
+) -> None:
+    former = deployment(maps, BEFORE, {"name": "beside", "image": "i"}, volume={"emptyDir": {}})
+    latter = deployment(maps, AFTER, volume={"configMap": {"name": "c"}})
+    made = await writer.create(DEPLOYMENTS, former, owner_uid="u")
+    assert made
+    theirs = {"metadata": {"annotations": {THEIRS: "stays"}}}
+    seen = await maps.client.merge_patch(DEPLOYMENTS, made.ref, theirs)
+
+    applied = await writer.apply(DEPLOYMENTS, seen, latter)
+    again = await writer.apply(DEPLOYMENTS, applied, latter)
+
+    found: Any = await maps.client.request("GET", DEPLOYMENTS.path(made.ref))
+    pod = found["spec"]["template"]["spec"]
+    (container,), (volume,) = pod["containers"], pod["volumes"]
+    assert container["env"] == AFTER["env"]
+    assert set(container["readinessProbe"]) & {"exec", "tcpSocket"} == {"tcpSocket"}
+    assert set(volume) == {"name", "configMap"}
+    assert found["metadata"]["annotations"][THEIRS] == "stays"
+    assert again.metadata.resource_version == applied.metadata.resource_version
+    owners = [(each["manager"], each["operation"]) for each in found["metadata"]["managedFields"]]
+    assert sorted(owners) == [("engine", "Apply"), ("others", "Update")]
+
+
+async def test_an_apply_whose_first_half_alone_arrived_is_made_again(
+    writer: Writer, maps: Maps, link: Proxy
+) -> None:
+    former = deployment(maps, BEFORE, volume={"emptyDir": {}})
+    latter = deployment(maps, AFTER, volume={"configMap": {"name": "c"}})
+    made = await writer.create(DEPLOYMENTS, former, owner_uid="u")
+    assert made
+    link.next(lost, is_method("PATCH"))
+    with pytest.raises(Unavailable):
+        await writer.apply(DEPLOYMENTS, made, latter)
+
+    seen = await maps.client.get(DEPLOYMENTS, made.ref)
+    assert seen
+    applied = await writer.apply(DEPLOYMENTS, seen, latter)
+
+    template: Any = applied.spec.template
+    assert template["spec"]["containers"][0]["env"] == AFTER["env"]

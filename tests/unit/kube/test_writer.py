@@ -63,7 +63,7 @@ async def test_w2_a_write_that_turned_out_to_change_nothing_is_counted(
 
     before = count()
     for _ in range(2):
-        api.instead.append(unchanged)
+        api.instead += [unchanged] * 2  # whose fields they are is asked first
         await Writer(client).apply(PODS, SEEN, MANIFEST)
 
     assert count() - before == 2

@@ -141,7 +141,8 @@ async def test_w1_an_apply_is_server_side_and_in_our_name(bench: Bench) -> None:
 
     await carry_out(bench, Apply(SERVICES, SERVICE_MANIFEST, seen))
 
-    (sent,) = bench.api.seen
+    asked, sent = bench.api.seen
+    assert (asked.method, asked.path) == ("GET", SERVICE)
     assert (sent.method, sent.path) == ("PATCH", SERVICE)
     assert sent.headers["Content-Type"] == "application/apply-patch+yaml"
     assert sent.query == {"fieldManager": "kaito", "force": "true"}
@@ -264,4 +265,4 @@ async def test_actions_run_in_order_and_stop_at_the_first_that_fails(bench: Benc
             Delete(SERVICES, seen),
         )
 
-    assert [sent.method for sent in bench.api.seen] == ["PATCH", "POST", "GET"]
+    assert [sent.method for sent in bench.api.seen] == ["GET", "PATCH", "POST", "GET"]
