@@ -24,12 +24,14 @@ class Bounds:
         liveness: when it may be ended if its liveness probe does not pass; None without one.
         memory: how much it may use, a quantity as its pod names it; "" where nothing bounds it.
         settling: how long it has to be ready on end before it counts.
+        is_sidecar: whether it stays beside the others, though it starts before them.
     """
 
     startup: ProbeLimit | None = None
     liveness: ProbeLimit | None = None
     memory: str = ""
     settling: timedelta = timedelta(0)
+    is_sidecar: bool = False
 
     def is_settled(self, container: ContainerStatus, *, now: datetime) -> bool:
         """Whether the container is ready, and has run for long enough that it counts."""
@@ -48,7 +50,11 @@ def bounds_of(spec: ReplicaSpec) -> Mapping[str, Bounds]:
     settling = timedelta(seconds=spec.min_ready_seconds)
     return {
         (name := str(container.get("name"))): Bounds(
-            startup.get(name), liveness.get(name), _memory(container), settling
+            startup.get(name),
+            liveness.get(name),
+            _memory(container),
+            settling,
+            is_sidecar=container.get("restartPolicy") == "Always",
         )
         for container in containers_of(spec.template)
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -23,22 +23,27 @@ from kaito.kube.kinds import (
 )
 from kaito.workloads.adapters import CONTAINER, FIT
 from kaito.workloads.bounds import UNBOUNDED, Bounds, bounds_of
+from kaito.workloads.cause import Cause
+from kaito.workloads.excerpt import excerpt
 from kaito.workloads.group import LOST_EXIT_CODE
-from kaito.workloads.image import registry_setting
+from kaito.workloads.mounting import is_about_sandbox
+from kaito.workloads.pulling import PULL, pull_cause
 
-_PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"})
 _START = frozenset(
-    {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"}
+    {
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "PostStartHookError",
+        "RunContainerError",
+        "StartError",
+    }
 )
 _MISSING = (
     ": create what is missing in the Workspace's namespace, or correct its name (the Secret of"
     " inference.preset.presetOptions.modelAccessSecret, or one that inference.template names)"
 )
-_BACK_OFF_PULLING = re.compile(r'^Back-off pulling image "[^"]*"(: ErrImagePull: )?')
-_PULL_GRACE = timedelta(seconds=60)
-"""How long a registry may be away before a pull counts as failed for good."""
 _VOLUME_GRACE = timedelta(seconds=60)
-"""How long what a volume comes from may be away before that counts as lasting."""
+"""How long what a pod is started with may be away before that counts as lasting."""
 _NO_COMPLAINTS: Mapping[str, str] = MappingProxyType({})
 _NO_SPEC = ReplicaSpec()
 _NO_COMMAND = frozenset({126, 127})
@@ -56,25 +61,6 @@ _ADAPTERS = frozenset({CONTAINER, FIT})
 """Containers whose last words are about an adapter."""
 _SAID_BY_SERVER = re.compile(r"adapter [^\s:]+: ")
 """How the last words of our server begin that are about one (docs/reference/image.md)."""
-_LIMIT = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why pods do not run.
-
-    Attributes:
-        reason: from the closed vocabulary.
-        message: what happened and what to do; stable as long as the cause is the same.
-        lasting: waiting alone has not helped: a person has to act.
-        until: when something else is to be said, if nothing changes; None where only a change
-            decides.
-    """
-
-    reason: Reason
-    message: str
-    lasting: bool = False
-    until: datetime | None = None
 
 
 def first_cause(
@@ -92,14 +78,12 @@ def first_cause(
         pods: of the workload.
         now: time of the look.
         spec: of the workload: when its pods count, what its containers may use.
-        complaints: why volumes of pods are missing, by the pod's name.
+        complaints: why volumes or sandboxes of pods are missing, by the pod's name.
     """
     bounds, known = bounds_of(spec), tuple(pods)
     for pod in heard(known, now=now):
         said = complaints.get(pod.metadata.name)
-        found = (said and _volume_cause(pod, said, now=now)) or next(
-            _causes(pod, now, bounds), None
-        )
+        found = (said and _placeless(pod, said, now=now)) or next(_causes(pod, now, bounds), None)
         if found:
             return _until_bygone(found, pod, known)
     return None
@@ -173,13 +157,12 @@ def _causes(pod: Pod, now: datetime, bounds: Mapping[str, Bounds]) -> Iterator[C
     status = pod.status
     for container in (*status.init_container_statuses, *status.container_statuses):
         where = f"pod {pod.metadata.name}, container {container.name}"
+        bound = bounds.get(container.name, UNBOUNDED)
         yield from _of_container(
-            container,
-            where=where,
-            since=status.start_time,
-            now=now,
-            bounds=bounds.get(container.name, UNBOUNDED),
+            container, where=where, since=status.start_time, now=now, bounds=bound
         )
+        if container in status.container_statuses or bound.is_sidecar:
+            yield from _unanswering(container, where=where)
 
 
 def _of_pod(pod: Pod) -> Iterator[Cause]:
@@ -200,15 +183,28 @@ def _of_pod(pod: Pod) -> Iterator[Cause]:
         )
 
 
-def _volume_cause(pod: Pod, said: str, *, now: datetime) -> Cause:
-    """A volume that cannot be mounted; what it comes from may follow by itself for a while."""
+def _placeless(pod: Pod, said: str, *, now: datetime) -> Cause:
+    """A pod that has not all it needs to be started; what that comes from may follow by itself."""
     until = (pod.status.start_time or now) + _VOLUME_GRACE
+    found = _without_sandbox(pod, said) if is_about_sandbox(said) else _without_volume(pod, said)
+    return replace(found, lasting=now >= until, until=until)
+
+
+def _without_volume(pod: Pod, said: str) -> Cause:
+    """A volume that cannot be mounted."""
     return Cause(
         Reason.VOLUME_NOT_MOUNTED,
-        f"pod {pod.metadata.name} has not all of its volumes: {_trimmed(said)}: create what is"
+        f"pod {pod.metadata.name} has not all of its volumes: {excerpt(said)}: create what is"
         " missing in the Workspace's namespace, or correct its name",
-        lasting=now >= until,
-        until=until,
+    )
+
+
+def _without_sandbox(pod: Pod, said: str) -> Cause:
+    """A node that cannot start the pod."""
+    return Cause(
+        Reason.CONTAINER_START_ERROR,
+        f"node {pod.spec.node_name} cannot start pod {pod.metadata.name}: {excerpt(said)}: look at"
+        " its container runtime and network plugin, and at the template's runtimeClassName",
     )
 
 
@@ -222,8 +218,8 @@ def _of_container(
 ) -> Iterator[Cause]:
     """What is wrong with one container."""
     waiting = container.state.waiting
-    if waiting and waiting.reason in _PULL:
-        yield _pull_cause(container, waiting, where=where, since=since, now=now)
+    if waiting and waiting.reason in PULL:
+        yield pull_cause(container, waiting, where=where, since=since, now=now)
     if waiting and waiting.reason in _START:
         said = f"{where} cannot be started: {waiting.reason}: {waiting.message}".rstrip(": ")
         remedy = _MISSING if waiting.reason == "CreateContainerConfigError" else ""
@@ -238,7 +234,11 @@ def _of_container(
         lasting = container.restart_count >= _RESTARTS and not _was_steady(ended, bounds)
         crash = _end_cause(ended, where=where, lasting=lasting, bounds=bounds)
         yield replace(crash, until=until)
-    elif container.state.running and container.started and not container.ready:
+
+
+def _unanswering(container: ContainerStatus, *, where: str) -> Iterator[Cause]:
+    """That a container takes no requests; one that runs before the others never does."""
+    if container.state.running and container.started and not container.ready:
         yield Cause(
             Reason.NOT_ANSWERING,
             f"{where} runs, and its readiness probe does not pass: `kubectl logs` of the pod"
@@ -274,35 +274,6 @@ def _ran(ended: ContainerTerminated) -> timedelta:
     if ended.started_at is None or ended.finished_at is None:
         return timedelta(0)
     return ended.finished_at - ended.started_at
-
-
-def _pull_cause(
-    container: ContainerStatus,
-    waiting: ContainerWaiting,
-    *,
-    where: str,
-    since: datetime | None,
-    now: datetime,
-) -> Cause:
-    """An image that cannot be had."""
-    said = _BACK_OFF_PULLING.sub("", waiting.message).strip()
-    until = since + _PULL_GRACE if since else now
-    return Cause(
-        Reason.IMAGE_PULL_ERROR,
-        f"{where} cannot pull {container.image or 'its image'}: {_trimmed(said) or waiting.reason}:"
-        f" {_pull_remedy(container.image)}",
-        lasting=now >= until,
-        until=until,
-    )
-
-
-def _pull_remedy(image: str) -> str:
-    """What to do about an image that cannot be had."""
-    if setting := registry_setting(image):
-        return f"no registry is named: set {setting} of the operator (docs/guides/aks.md)"
-    return (
-        "check the image's name and tag, that the node reaches the registry, and the pull secrets"
-    )
 
 
 def _refused_adapter(container: ContainerStatus, ended: ContainerTerminated) -> str:
@@ -368,9 +339,4 @@ def _memory_remedy(limit: str) -> str:
 def _last_lines(log: str) -> str:
     """The end of a log on one line."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return _trimmed(" | ".join(lines[-_LAST_LINES:]))
-
-
-def _trimmed(text: str) -> str:
-    """The end of a text, which is where an error stands, short enough for a condition."""
-    return text if len(text) <= _LIMIT else f"…{text[-_LIMIT:]}"
+    return excerpt(" | ".join(lines[-_LAST_LINES:]))

@@ -10,6 +10,8 @@ _QUANTITIES = frozenset({"divisor", "sizeLimit"})
 """Fields of a pod template that hold a quantity."""
 _AMOUNTS = frozenset({"limits", "requests"})
 """Those that hold one for each resource."""
+_WHOLE = frozenset({"selector"})
+"""Those to which one more key is another meaning: of a Service, fewer pods, or none."""
 
 
 def is_covered(wanted: object, found: object) -> bool:
@@ -31,6 +33,8 @@ def is_covered(wanted: object, found: object) -> bool:
 
 def _is_field_covered(key: str, wanted: object, found: object) -> bool:
     """The same for a field: quantities are stored in a form of their own, `0.5` as "500m"."""
+    if key in _WHOLE:
+        return wanted == found
     if is_covered(wanted, found):
         return True
     if key in _AMOUNTS and isinstance(wanted, Mapping) and isinstance(found, Mapping):

@@ -1,4 +1,4 @@
-"""Volumes that cannot be mounted: what a kubelet says in Events of a pod, and nowhere else. Pure.
+"""Volumes and sandboxes that a pod lacks: what a kubelet says in Events, and nowhere else. Pure.
 
 A container whose volume is missing waits as `ContainerCreating`, without a word, for ever. Volumes
 come before the sandbox of a pod, and images after it: as long as the condition
@@ -7,6 +7,7 @@ come before the sandbox of a pod, and images after it: as long as the condition
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -23,7 +24,13 @@ PATIENCE_SECONDS = 4.0
 PODLESS_SECONDS = 10.0
 """How long a StatefulSet, which keeps its troubles to its Events, may be without any pod."""
 
-_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreate"})
+_REASONS = frozenset(
+    {"FailedMount", "FailedAttachVolume", "FailedCreate", "FailedCreatePodSandBox"}
+)
+_NO_SANDBOX = "Failed to create pod sandbox"
+"""How a kubelet says that the container runtime, or the network, gives the pod no place."""
+_HASH = re.compile(r'"?[0-9a-f]{32,64}"?')
+"""The name of a sandbox, another one with each try."""
 _CURRENT = timedelta(seconds=360)
 """How far apart a kubelet reports what still holds: at last, once in five minutes."""
 _COUNT = 2
@@ -38,7 +45,7 @@ class _Series(KubeModel):
 
 
 class Complaint(KubeObject):
-    """An Event of a pod, as far as it tells why a volume is missing.
+    """An Event of a pod, as far as it tells why a volume or its sandbox is missing.
 
     Attributes:
         reason: a kubelet's word, such as FailedMount.
@@ -79,11 +86,16 @@ def due_seconds(pod: Pod, *, now: datetime) -> float | None:
 
 
 def complaint(events: Iterable[Complaint]) -> str:
-    """What keeps a pod's volumes from being mounted, "" if nobody has said so.
+    """What keeps a pod's volumes or its sandbox from it, "" if nobody has said so.
 
     The sentences are those that still come again, in an order that does not change with each try.
     """
     found = [event for event in events if event.reason in _REASONS and event.note]
     newest = max((event.time for event in found), default=_NEVER)
-    current = {event.note for event in found if newest - event.time <= _CURRENT}
+    current = {_HASH.sub("…", one.note) for one in found if newest - one.time <= _CURRENT}
     return "; ".join(sorted(current)[:_COUNT])
+
+
+def is_about_sandbox(said: str) -> bool:
+    """Whether a complaint is that the pod has no sandbox, for which its volumes were there."""
+    return said.startswith(_NO_SANDBOX)

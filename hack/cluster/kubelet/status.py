@@ -64,7 +64,11 @@ def pod_status(seen: Seen) -> dict[str, object]:
     if seen.eviction and phase == "Failed":
         status |= {"reason": EVICTED, "message": seen.eviction}
     if seen.init:
-        status["initContainerStatuses"] = [_init_status(view) for view in seen.init]
+        sidecars = _sidecar_names(seen.pod)
+        status["initContainerStatuses"] = [
+            _container_status(view if view.name in sidecars else _init_view(view))
+            for view in seen.init
+        ]
     if seen.pod_ip:
         status["podIP"] = seen.pod_ip
         status["podIPs"] = [{"ip": seen.pod_ip}]
@@ -186,9 +190,9 @@ def _gated(pod: Pod, ready: Condition) -> Condition:
     return verdict
 
 
-def _init_status(view: View) -> Manifest:
-    """An init container that has done its work counts as ready."""
-    return _container_status(replace(view, ready=view.ready or view.is_complete))
+def _init_view(view: View) -> View:
+    """An init container counts as ready once it has done its work, and not while it does it."""
+    return replace(view, ready=view.is_complete)
 
 
 def _container_status(view: View) -> Manifest:

@@ -78,7 +78,7 @@ class Observed:
         headless: the Service that names the pods of that, None when absent.
         job: its Job, None when absent.
         preflights: pods that look at registries for it.
-        complaints: why the volumes of a pod that comes no further are missing, by its name.
+        complaints: why a pod that comes no further lacks volumes or a sandbox, by its name.
         is_addressed: whether its Service is being made at this moment, beside.
         strangers: Services under its name, and that of its headless one, which it has not made.
         given_back: uids of claims that we deleted for a node that the user brought.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
 from kaito.api import labels
 from kaito.api.reasons import Reason
-from kaito.api.workspace import JOB_STARTED, RESOURCE_READY, TuningResult, Workspace
+from kaito.api.workspace import JOB_STARTED, READY, RESOURCE_READY, TuningResult, Workspace
 from kaito.controllers.workspace.nodes import claims_ready, model
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Create, Delete, Step, done, hold
@@ -15,6 +16,7 @@ from kaito.kube.conditions import condition
 from kaito.kube.kinds import JOBS, ContainerStatus, Job, Pod
 from kaito.kube.objects import Manifest
 from kaito.nodes.claim import resource_of
+from kaito.workloads.cause import Cause
 from kaito.workloads.diagnosis import first_cause
 from kaito.workloads.note import Broken, Tuned, note_of
 from kaito.workloads.tuning import TRAINER, rendered_tuning, run_of
@@ -105,7 +107,7 @@ def wanted_job(seen: Observed) -> Manifest:
 
 def _unstarted(seen: Observed, job: Job) -> Step:
     """Why the pod has not run yet."""
-    cause = first_cause(_pods(seen, job), now=seen.now, complaints=seen.complaints)
+    cause = _cause(seen, _pods(seen, job), told_by=JOB_STARTED)
     if cause is None:
         return hold(JOB_STARTED, Reason.WORKLOAD_PROGRESSING, "waiting for the Job's pod")
     step = hold(JOB_STARTED, cause.reason, cause.message)
@@ -127,10 +129,16 @@ def _running(seen: Observed, job: Job) -> Step:
             return replace(step, lasting=note.lasting, recheck_seconds=left)
         if running:
             return hold("", Reason.TUNING, "the trainer runs: its log says how far it is")
-    cause = first_cause(pods, now=seen.now, complaints=seen.complaints)
+    cause = _cause(seen, pods, told_by=READY)
     if cause is None:
         return hold("", Reason.TUNING, "waiting for the Job's pod")
     return replace(hold("", cause.reason, cause.message), lasting=cause.lasting)
+
+
+def _cause(seen: Observed, pods: Iterable[Pod], *, told_by: str) -> Cause | None:
+    """What keeps pods from running, as far as this look and the last one know it."""
+    found = first_cause(pods, now=seen.now, complaints=seen.complaints)
+    return found.recalled(condition(seen.workspace.status.conditions, told_by)) if found else None
 
 
 def _tried_again(note: Broken) -> str:

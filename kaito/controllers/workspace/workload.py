@@ -25,7 +25,8 @@ from kaito.kube.kinds import (
 )
 from kaito.kube.objects import KubeModel, KubeObject, Manifest
 from kaito.kube.resource import Resource
-from kaito.workloads.diagnosis import Cause, first_cause
+from kaito.workloads.cause import Cause
+from kaito.workloads.diagnosis import first_cause
 from kaito.workloads.drift import is_covered
 from kaito.workloads.group import is_group, leader_name, meeting_ports
 from kaito.workloads.headless import rendered_headless
@@ -131,6 +132,7 @@ def _progress(seen: Observed, workload: Workload) -> Step:
         step = hold(INFERENCE_READY, Reason.WORKLOAD_PROGRESSING, message)
         is_new = 0 <= _age_seconds(seen, workload) < _SILENCE_SECONDS
         return replace(step, told=False, recheck_seconds=_SILENCE_SECONDS) if is_new else step
+    cause = cause.recalled(condition(seen.workspace.status.conditions, INFERENCE_READY))
     step = hold(INFERENCE_READY, cause.reason, f"{message}: {cause.message}")
     left = (cause.until - seen.now).total_seconds() if cause.until else 0
     return replace(step, lasting=cause.lasting, recheck_seconds=left if left > 0 else None)

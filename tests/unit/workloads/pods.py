@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kaito.kube.kinds import Pod, ReplicaSpec
-from kaito.workloads.diagnosis import Cause, first_cause
+from kaito.workloads.cause import Cause
+from kaito.workloads.diagnosis import first_cause
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING_LONG = BEGAN + timedelta(hours=1)

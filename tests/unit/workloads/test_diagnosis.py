@@ -61,6 +61,11 @@ def test_a_missing_volume_is_told_at_once_and_lasts_after_a_minute() -> None:
             "ContainerCrashLoopBackOff",
             ("exit code 1", "ValueError: no such dtype", "kubectl logs"),
         ),
+        (
+            waiting("PostStartHookError", "command 'x' exited with 1"),
+            "ContainerStartError",
+            ("exited with 1",),
+        ),
         (crashed(exitCode=127), "ContainerCrashLoopBackOff", ("127", "does not hold the command")),
         (
             crashed(exitCode=137, reason="OOMKilled"),
@@ -218,6 +223,18 @@ def test_an_image_of_another_place_or_make_names_no_setting(image: str) -> None:
     found = cause(waiting("ErrImagePull", "manifest unknown", image=image))
 
     assert "KAITO_" not in found.message
+
+
+@pytest.mark.parametrize("policy", ["", "Always"], ids=["at work", "sidecar"])
+def test_a_container_that_works_before_the_others_need_not_answer(policy: str) -> None:
+    runs = {"name": "fetch", "state": {"running": {}}, "started": True, "ready": False}
+    first = pod(initContainerStatuses=[runs], containerStatuses=[])
+    listed = {"name": "fetch", **({"restartPolicy": policy} if policy else {})}
+    spec = ReplicaSpec(template={"spec": {"initContainers": [listed], "containers": []}})
+
+    found = first_cause([first], now=WAITING_LONG, spec=spec)
+
+    assert (found.reason if found else "") == ("NotAnswering" if policy else "")
 
 
 def test_a_pull_that_backs_off_says_the_same_as_the_pull_that_failed() -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kaito.kube.kinds import Pod
+from kaito.kube.kinds import Pod, PodSpec
+from kaito.workloads.diagnosis import first_cause
 from kaito.workloads.mounting import Complaint, complaint, due_seconds
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,6 +60,23 @@ def test_an_event_that_counts_its_repetitions_is_as_new_as_its_last() -> None:
 
     assert complaint([repeated, event(NO_SETTINGS, minute=10)]) == f"{NO_SETTINGS}; {NO_HUB}"
     assert complaint([repeated, event(NO_SETTINGS)]) == NO_HUB
+
+
+def test_a_pod_that_gets_no_sandbox_is_told_alike_at_each_try() -> None:
+    words = "Failed to create pod sandbox: rpc error: failed to setup network for sandbox"
+    tries = [
+        event(f'{words} "{digit * 64}": plugin: unauthorized', reason="FailedCreatePodSandBox")
+        for digit in "ab"
+    ]
+    said = [complaint([each]) for each in tries]
+    stuck = pod().model_copy(update={"spec": PodSpec(node_name="n1")})
+
+    assert said[0] == said[1] == complaint(tries) == f"{words} …: plugin: unauthorized"
+    found = first_cause([stuck], now=BEGAN, complaints={"p": said[0]})
+    assert found
+    assert (found.reason, found.lasting) == ("ContainerStartError", False)
+    assert found.message.startswith("node n1 cannot start pod p: Failed to create pod sandbox")
+    assert "volumes" not in found.message
 
 
 @pytest.mark.parametrize("conditions", [[], sandbox("False")])

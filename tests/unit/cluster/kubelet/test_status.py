@@ -185,6 +185,15 @@ def test_an_init_container_that_is_done_counts_as_ready() -> None:
     assert listed[0]["ready"] is True
 
 
+def test_an_init_container_at_work_is_started_and_not_ready() -> None:
+    at_work = replace(running("first"), ready=True, started=True)
+    status = pod_status(seen(waiting(), init=(at_work,), pod=with_policy("Always", "first")))
+
+    listed = status["initContainerStatuses"]
+    assert isinstance(listed, list)
+    assert (listed[0]["started"], listed[0]["ready"]) == (True, False)
+
+
 def test_addresses_are_nominal() -> None:
     status = pod_status(seen(running()))
 

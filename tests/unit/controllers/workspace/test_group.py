@@ -65,11 +65,12 @@ def test_a_service_that_somebody_deletes_is_made_anew(lost: str, name: str) -> N
 
 
 @pytest.mark.parametrize("which", ["headless", "service"])
-def test_a_service_that_somebody_changes_is_mended(which: str) -> None:
+@pytest.mark.parametrize("is_narrower", [False, True], ids=["other pods", "fewer pods"])
+def test_a_service_that_somebody_changes_is_mended(which: str, *, is_narrower: bool) -> None:
     found = services()
-    spec = found[which].spec.model_copy(
-        update={"selector": {"kaito.sh/workspace": "other"}, "publish_not_ready_addresses": False}
-    )
+    wanted = found[which].spec.selector
+    selector = {**wanted, "version": "v2"} if is_narrower else {"kaito.sh/workspace": "other"}
+    spec = found[which].spec.model_copy(update={"selector": selector})
     changed = {**found, which: found[which].model_copy(update={"spec": spec})}
 
     step = ensure_service(seen(**changed))

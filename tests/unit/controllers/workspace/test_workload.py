@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from kaito.api.workspace import INFERENCE_READY
 from kaito.catalog.catalog import Catalog
 from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Action, Apply, Create, Step
@@ -18,6 +19,7 @@ from kaito.controllers.workspace.workload import (
     wanted_workload,
 )
 from kaito.kube.kinds import Deployment, Pod
+from kaito.kube.objects import Condition
 from tests.unit.controllers.workspace.worlds import (
     CATALOG,
     NOW,
@@ -67,9 +69,17 @@ def test_a_deployment_that_lags_behind_does_not_serve(lag: Mapping[str, int]) ->
     assert not is_serving(deployed(**{**ALL_READY, **lag}), count=1)
 
 
-def look(*pods: Pod) -> Step:
-    """What the phase says of a Deployment that matches the spec and whose pods are these."""
+def look(*pods: Pod, told: Condition | None = None) -> Step:
+    """What the phase says of a Deployment that matches the spec and whose pods are these.
+
+    Args:
+        pods: of it.
+        told: what the Workspace says already.
+    """
     seen = observed(nodes=(node({"apps": "phi"}, name="n1"),))
+    if told:
+        status = seen.workspace.status.model_copy(update={"conditions": (told,)})
+        seen = replace(seen, workspace=seen.workspace.model_copy(update={"status": status}))
     return ensure_workload(
         replace(seen, deployment=Deployment.model_validate(wanted_workload(seen)), pods=pods)
     )
@@ -91,6 +101,17 @@ def test_a_container_that_will_not_run_is_named_with_the_kubelet_s_words(kind: s
     assert "not found" in step.message
     assert not step.satisfied
     assert step.actions == ()
+
+
+def test_a_cause_stays_told_while_the_kubelet_that_knew_it_backs_off() -> None:
+    first = look(pod("p", "ErrImagePull", "not found"))
+    told = Condition(
+        type=INFERENCE_READY, status="False", reason=first.reason, message=first.message
+    )
+
+    later = look(pod("p", "ImagePullBackOff", 'Back-off pulling image "i"'), told=told)
+
+    assert later.message == first.message
 
 
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
