@@ -198,7 +198,7 @@ def _controllers(
         catalog=catalog,
         options=options,
         now=clock.now,
-        departures=Departures(clock.now),
+        departures=Departures(clock.now, lambda: client.guard()),
         is_addressed=beside.is_busy,
     )
     informers.machines.on_change(reconciler.departures.changed)

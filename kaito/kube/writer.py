@@ -24,6 +24,7 @@ from kaito.kube.errors import AlreadyExists, Conflict, NotFound, OperatorError
 from kaito.kube.kinds import PODS, Pod
 from kaito.kube.objects import KubeObject, Manifest, Ref
 from kaito.kube.ownership import as_applied
+from kaito.kube.relabel import relabelling
 from kaito.kube.resource import Resource
 
 T = TypeVar("T", bound=KubeObject)
@@ -50,13 +51,7 @@ class LabelsLost(OperatorError):
     def __init__(
         self, resource: Resource[KubeObject], found: KubeObject, labels: Mapping[str, str]
     ) -> None:
-        place = f" --namespace={found.metadata.namespace}" if found.metadata.namespace else ""
-        plural = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-        words = " ".join(f"{key}={value}" for key, value in labels.items())
-        super().__init__(
-            f"{resource.kind} {found.metadata.name} has lost labels that it was made with: `kubectl"
-            f" label --overwrite {plural} {found.metadata.name}{place} {words}`"
-        )
+        super().__init__(relabelling(resource, found, labels))
         self.found = found
         self.labels = labels
 

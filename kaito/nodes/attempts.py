@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from kaito.api.nodeclaim import NodeClaim
 from kaito.api.workspace import Attempt
+from kaito.kube.messages import shortened
 from kaito.nodes.claim import Claim, claim_failure, claim_place, claim_stage, claim_type
 from kaito.nodes.uptake import is_launched
 
@@ -40,6 +41,9 @@ PASSING = frozenset({"CapacityUnavailable", "InsufficientCapacity"})
 
 _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 900))
 """How long to wait before a type is asked for again that could not be had."""
+
+_MOST_SAID = 1024
+"""Characters that the status keeps of why a claim came to nothing: there may be hundreds."""
 
 OVERDUE = frozenset({"LaunchTimedOut", "RegistrationTimedOut"})
 """Reasons for which another node of the same type may succeed.
@@ -126,7 +130,7 @@ def _attempt(claim: Claim, now: datetime, reason: str, message: str) -> Attempt:
         attempt=attempt,
         instance_type=claim_type(claim),
         reason=reason,
-        message=message,
+        message=shortened(message, most=_MOST_SAID),
         finished_at=now.replace(microsecond=0),
     )
 
@@ -155,11 +159,19 @@ def refused(attempts: Iterable[Attempt], ordinal: int, type_: str) -> tuple[Atte
     )
 
 
-def next_due(attempts: Iterable[Attempt], ordinal: int, type_: str) -> datetime | None:
-    """When a type that could not be had is asked for again; None of one that was not refused."""
+def next_due(
+    attempts: Iterable[Attempt], ordinal: int, type_: str, *, now: datetime
+) -> datetime | None:
+    """When a type that could not be had is asked for again; None where that is now.
+
+    A refusal that is yet to come is by a clock that was wrong: no pause can be counted from it.
+    """
     before = refused(attempts, ordinal, type_)
     since = before[-1].finished_at if before else None
-    return since + _PAUSES[min(len(before), len(_PAUSES)) - 1] if since else None
+    if since is None or since > now:
+        return None
+    due = since + _PAUSES[min(len(before), len(_PAUSES)) - 1]
+    return due if due > now else None
 
 
 def is_spent(claim: Claim, attempts: Iterable[Attempt]) -> bool:

@@ -12,6 +12,7 @@ from kaito.catalog.sku import Sku
 from kaito.nodes.attempts import in_turn, unobtainable_types
 from kaito.nodes.report import Measured
 from kaito.nodes.selection import named_types
+from kaito.nodes.selector import match_labels
 from kaito.sizing.answer import Fit
 from kaito.sizing.choice import smallest
 from kaito.sizing.fit import fit
@@ -21,14 +22,14 @@ from kaito.sizing.tuning import tuning_fit
 def instance_type(
     workspace: Workspace, preset: Preset | None, skus: Mapping[str, Sku]
 ) -> str | None:
-    """The instance type to ask for now: the first acceptable one that may still be had.
+    """The instance type to ask for now: the first eligible one that may still be had.
 
     Where none is left, those that were refused take turns, once a claim was never launched.
 
     Returns:
         Its name; None where the spec names none and none fits.
     """
-    types = acceptable_types(workspace, preset, skus)
+    types = eligible_types(workspace, preset, skus)
     attempts = workspace.status.attempts
     gone = unobtainable_types(attempts)
     left = [name for name in types if name not in gone]
@@ -51,6 +52,18 @@ def acceptable_types(
         return ()
     found = smallest(skus.values(), lambda sku: verdict(workspace, preset, sku))
     return (found.sku,) if found else ()
+
+
+def eligible_types(
+    workspace: Workspace, preset: Preset | None, skus: Mapping[str, Sku]
+) -> tuple[str, ...]:
+    """The acceptable types that may be asked for: of those a selector names, where it names one.
+
+    Where it names none of them all are, and asking for the first says what contradicts it.
+    """
+    types = acceptable_types(workspace, preset, skus)
+    selected = match_labels(workspace.resource.label_selector).get(labels.INSTANCE_TYPE)
+    return tuple(name for name in types if name == selected) or types
 
 
 def fit_on(found: Measured, workspace: Workspace, preset: Preset) -> Fit:

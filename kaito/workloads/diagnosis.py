@@ -21,10 +21,10 @@ from kaito.kube.kinds import (
     Pod,
     ReplicaSpec,
 )
+from kaito.kube.messages import excerpt
 from kaito.workloads.adapters import CONTAINER, FIT
 from kaito.workloads.bounds import UNBOUNDED, Bounds, bounds_of
 from kaito.workloads.cause import Cause
-from kaito.workloads.excerpt import excerpt
 from kaito.workloads.group import LOST_EXIT_CODE
 from kaito.workloads.mounting import is_about_sandbox
 from kaito.workloads.pulling import PULL, pull_cause

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from kaito.api.reasons import Reason
 from kaito.kube.kinds import ContainerStatus, ContainerWaiting
+from kaito.kube.messages import excerpt
 from kaito.workloads.cause import Cause
-from kaito.workloads.excerpt import excerpt
 from kaito.workloads.image import registry_setting
 
 PULL = frozenset(

@@ -7,12 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
 
+from kaito.api.labels import CREATED_FOR
 from kaito.api.reasons import Reason
 from kaito.controllers.workspace.nodes import claims_ready, model
 from kaito.controllers.workspace.observe import Observed, once
 from kaito.controllers.workspace.roster import roster
 from kaito.controllers.workspace.step import Action, Create, Delete, Step, done, hold
 from kaito.kube.conditions import condition
+from kaito.kube.messages import listed
+from kaito.kube.relabel import relabelling
 from kaito.nodes.attempts import (
     MOST_REPLACEMENTS,
     PASSING,
@@ -36,7 +39,7 @@ from kaito.nodes.claim import (
     rendered_claim,
     resource_of,
 )
-from kaito.nodes.hardware import acceptable_types, instance_type
+from kaito.nodes.hardware import eligible_types, instance_type
 from kaito.nodes.loss import Absence, absences
 from kaito.nodes.uptake import still_due, unheard, unmoved, uptake_due
 
@@ -57,7 +60,7 @@ def ensure_claims(seen: Observed) -> Step:
     nothing is first put on record, then given back, and only then followed by another: there
     is never more than one for a node.
     """
-    step = _recorded(seen) or _followed(seen) or _awaited(seen)
+    step = _recorded(seen) or _followed(seen) or _mislaid(seen) or _awaited(seen)
     due = [one.until for one in _absences(seen) if one.until > seen.now]
     if not due or step.actions:
         return step
@@ -83,7 +86,7 @@ def _missed(seen: Observed) -> tuple[Absence, ...]:
 
 def _recorded(seen: Observed) -> Step | None:
     """Put claims on record that have come to nothing since the last look."""
-    types = acceptable_types(seen.workspace, model(seen), seen.catalog.skus)
+    types = eligible_types(seen.workspace, model(seen), seen.catalog.skus)
     lost = {
         one.claim.metadata.name: one.message for one in _absences(seen) if one.until <= seen.now
     }
@@ -98,7 +101,7 @@ def _recorded(seen: Observed) -> Step | None:
     )
     if not failed:
         return None
-    said = "; ".join(f"{one.instance_type}: {one.reason}: {one.message}" for one in failed)
+    said = listed(f"{one.instance_type}: {one.reason}: {one.message}" for one in failed)
     step = hold(claims_ready(seen), Reason.MACHINE_FAILED, said)
     return replace(step, lasting=False, failed=failed)
 
@@ -111,10 +114,10 @@ def _followed(seen: Observed) -> Step | None:
     if given_up:
         return _exhausted(seen, given_up[0], back)
     wishes = [_wish(seen, ordinal) for ordinal in claims.missing]
-    moments = [next_due(attempts, wish.ordinal, wish.instance_type) for wish in wishes]
-    pauses = [
-        (due, wish) for due, wish in zip(moments, wishes, strict=True) if due and due > seen.now
+    moments = [
+        next_due(attempts, wish.ordinal, wish.instance_type, now=seen.now) for wish in wishes
     ]
+    pauses = [(due, wish) for due, wish in zip(moments, wishes, strict=True) if due]
     if pauses and len(pauses) == len(wishes):
         return _paused(seen, *min(pauses, key=itemgetter(0)), back)
     wishes = [wish for wish in wishes if wish not in (one for _, one in pauses)]
@@ -128,15 +131,23 @@ def _followed(seen: Observed) -> Step | None:
         names = ", ".join(sorted(claim_name(uid, wish.ordinal, wish.attempt) for wish in wishes))
         message = f"creating {names} of type {wishes[0].instance_type}"
         return hold(claims_ready(seen), Reason.WAITING_FOR_MACHINES, message, *back, *asked)
-    if claims.spent:
-        names = ", ".join(sorted(claim.metadata.name for claim in claims.spent))
-        return hold(
-            claims_ready(seen),
-            Reason.REPLACING_MACHINES,
-            f"giving back {names}, another takes its place",
-            *back,
-        )
+    lost = (claim for claim in claims.mislaid if claim.is_deleting)
+    if going := {claim.metadata.name for claim in (*claims.spent, *lost)}:
+        names = ", ".join(sorted(going))
+        followed = ", another takes its place" if seen.options.buys else ""
+        message = f"giving back {names}{followed}"
+        return hold(claims_ready(seen), Reason.REPLACING_MACHINES, message, *back)
     return None
+
+
+def _mislaid(seen: Observed) -> Step | None:
+    """Say which claims have lost their label: they are ours, and no other is made beside them."""
+    lost = [claim for claim in roster(seen).mislaid if not claim.is_deleting]
+    if not lost:
+        return None
+    labels = {CREATED_FOR: seen.workspace.metadata.uid}
+    said = listed(relabelling(resource_of(claim), claim, labels) for claim in lost)
+    return hold(claims_ready(seen), Reason.LABELS_LOST, said)
 
 
 def _paused(seen: Observed, due: datetime, wish: Wish, back: Iterable[Action]) -> Step:
@@ -198,7 +209,7 @@ def _awaited(seen: Observed) -> Step:
     waiting = [claim for claim, state in states if state is not ClaimState.READY]
     failed = [claim for claim, state in states if state is ClaimState.FAILED]
     reason = Reason.MACHINE_FAILED if failed else Reason.WAITING_FOR_MACHINES
-    step = hold(claims_ready(seen), reason, "; ".join(claim_stage(claim) for claim in waiting))
+    step = hold(claims_ready(seen), reason, listed(claim_stage(claim) for claim in waiting))
     if not failed and (left := _silence_seconds(seen, waiting)) > 0:
         return replace(step, told=False, recheck_seconds=left)
     if not failed and _moves(seen, waiting):

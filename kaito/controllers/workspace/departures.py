@@ -15,6 +15,7 @@ from kaito.controllers.workspace.observe import Observed, workspace_of
 from kaito.controllers.workspace.roster import roster
 from kaito.controllers.workspace.tuning import is_recorded
 from kaito.kube.client import Client
+from kaito.kube.lease import NotLeading
 from kaito.kube.objects import Ref
 from kaito.nodes.attempts import is_spent
 from kaito.nodes.claim import Claim, claim_place, is_made_for, resource_of
@@ -38,19 +39,22 @@ class _Departure:
 class Departures:
     """Remembers such claims, the last one for each node of a workspace, and those we deleted.
 
-    A replica that only stands by hears of them, too, and nobody asks it: old ones are forgotten.
+    A replica that stands by takes note of none: it has not heard which of them the leader deletes
+    as surplus, and would take these for refused.
 
     Attributes:
         now: the present, UTC.
+        guard: raises unless this process leads.
     """
 
     now: Callable[[], datetime]
+    guard: Callable[[], None] = lambda: None
     _known: dict[Ref, dict[int, _Departure]] = field(default_factory=dict)
     _given_back: dict[Ref, frozenset[str]] = field(default_factory=dict)
 
     def changed(self, before: Claim | None, after: Claim | None) -> None:
         """Take note of a claim that is there no more."""
-        if before is None or after is not None or is_launched(before):
+        if before is None or after is not None or is_launched(before) or not self._leads():
             return
         for ref in workspace_of(before):
             ordinal, _ = claim_place(before)
@@ -58,6 +62,14 @@ class Departures:
             self._known[ref] = {**others, ordinal: _Departure(before, self.now())}
         while len(self._known) > _MOST:
             del self._known[next(iter(self._known))]
+
+    def _leads(self) -> bool:
+        """Whether this process is the one that acts."""
+        try:
+            self.guard()
+        except NotLeading:
+            return False
+        return True
 
     async def confirmed(self, seen: Observed, client: Client) -> Observed:
         """The same as `completed` says, without those that are still there.

@@ -82,7 +82,7 @@ class Observed:
         is_addressed: whether its Service is being made at this moment, beside.
         strangers: Services under its name, and that of its headless one, which it has not made.
         given_back: uids of claims that we deleted for a node that the user brought.
-        stripped: claims that have lost their uid: they stand for no node, and are given back all
+        stripped: claims that have lost their uid: they keep their place, and are given back all
             the same.
     """
 

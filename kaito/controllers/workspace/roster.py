@@ -8,7 +8,7 @@ from kaito.api.workspace import READY
 from kaito.controllers.workspace.nodes import brought_nodes, chosen_nodes, homes
 from kaito.controllers.workspace.observe import Observed, once
 from kaito.kube.conditions import is_true
-from kaito.nodes.attempts import is_spent
+from kaito.nodes.attempts import is_given_up, is_spent
 from kaito.nodes.claim import Claim, claim_place
 from kaito.nodes.selection import is_created_for
 from kaito.nodes.uptake import is_launched
@@ -21,8 +21,9 @@ class Roster:
     Attributes:
         needed: how many claims are to be ready.
         wanted: claims that have a machine, or are to get one, or another in their place.
-        spent: of the wanted, those whose failure stands in the status: they are to be given back.
+        spent: those whose failure stands in the status: they are to be given back.
         surplus: claims whose place a node that the user brought has taken.
+        mislaid: claims that have lost their label, and stand for a node all the same.
         missing: ordinals of the nodes that a claim is to be created for.
     """
 
@@ -30,6 +31,7 @@ class Roster:
     wanted: tuple[Claim, ...]
     spent: tuple[Claim, ...]
     surplus: tuple[Claim, ...]
+    mislaid: tuple[Claim, ...]
     missing: tuple[int, ...]
 
 
@@ -39,12 +41,15 @@ def roster(seen: Observed) -> Roster:
     attempts, needed = seen.workspace.status.attempts, _needed(seen)
     surplus = _surplus(seen)
     wanted = tuple(claim for claim in seen.claims if claim not in surplus)
+    mislaid = tuple(claim for claim in seen.stripped if claim not in surplus)
+    there = len(seen.claims) + len(seen.stripped)
     return Roster(
         needed=needed,
         wanted=wanted,
-        spent=tuple(claim for claim in wanted if is_spent(claim, attempts)),
+        spent=tuple(claim for claim in (*wanted, *mislaid) if is_spent(claim, attempts)),
         surplus=surplus,
-        missing=_free_ordinals(seen)[: max(0, needed - len(seen.claims))],
+        mislaid=mislaid if needed > len(seen.claims) else (),
+        missing=_free_ordinals(seen)[: max(0, needed - there)],
     )
 
 
@@ -97,6 +102,8 @@ def _is_complete(seen: Observed) -> bool:
 
 
 def _free_ordinals(seen: Observed) -> tuple[int, ...]:
-    """Nodes that no claim stands for."""
-    taken = {claim_place(claim)[0] for claim in seen.claims}
-    return tuple(each for each in range(seen.workspace.resource.count) if each not in taken)
+    """Nodes that no claim stands for; those come last for which as many were tried as may be."""
+    taken = {claim_place(claim)[0] for claim in (*seen.claims, *seen.stripped)}
+    free = (each for each in range(seen.workspace.resource.count) if each not in taken)
+    attempts = seen.workspace.status.attempts
+    return tuple(sorted(free, key=lambda ordinal: is_given_up(attempts, ordinal)))

@@ -28,6 +28,7 @@ from kaito.controllers.workspace.observe import Observed
 from kaito.controllers.workspace.step import Step
 from kaito.controllers.workspace.workload import is_serving, stranded
 from kaito.kube.conditions import condition, merged
+from kaito.kube.messages import shortened
 from kaito.kube.objects import Condition, Manifest
 from kaito.nodes.attempts import kept, recorded
 from kaito.nodes.hardware import instance_type
@@ -37,6 +38,8 @@ PASSING = (RECONCILING, STALLED)
 """Conditions that stand only while they are True, and never together: what kstatus reads."""
 CLAIMS_READY = (MACHINE_READY, NODE_CLAIM_READY)
 """The condition about claims; of the two only that of the Kind that is asked for stands."""
+_MOST_SAID = 4096
+"""Characters of a condition's message: the schema takes eight times as many, etcd far fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,7 @@ def _condition(
         type=type_,
         status="True" if holds else "False",
         reason=reason,
-        message=message,
+        message=shortened(message, most=_MOST_SAID),
         observed_generation=generation,
     )
 

@@ -18,6 +18,7 @@ from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import verdict
 from kaito.controllers.workspace.step import Delete
 from kaito.kube.informer import Informer
+from kaito.kube.lease import NotLeading
 from kaito.kube.objects import Ref
 from kaito.kube.reflector import Selection
 from kaito.nodes.attempts import CLAIM_DELETED, NEVER_LAUNCHED, kept
@@ -237,6 +238,46 @@ def test_a_node_that_is_lost_later_is_replaced_at_once() -> None:
 
     assert [one.reason for one in told.workspace.status.attempts] == [NEVER_LAUNCHED, CLAIM_DELETED]
     assert claim_place(only(acted(replace(told, claims=())))) == (0, 2)
+
+
+def test_a_refusal_that_is_stamped_with_a_time_to_come_makes_nobody_wait() -> None:
+    refused, pause = next(refuse_every_claim(asked(FIRST)))
+
+    before = replace(refused, now=NOW - timedelta(hours=1))
+
+    assert pause == 10
+    assert claim_place(only(acted(before))) == (0, 1)
+
+
+def test_a_type_that_the_selector_rules_out_is_never_its_turn() -> None:
+    first = asked(FIRST, SECOND)
+    selector = first.workspace.resource.label_selector
+    carried = {**selector.match_labels, labels.INSTANCE_TYPE: FIRST}
+    narrow = first.workspace.resource.model_copy(
+        update={"label_selector": selector.model_copy(update={"match_labels": carried})}
+    )
+    seen = replace(first, workspace=first.workspace.model_copy(update={"resource": narrow}))
+
+    looks = list(islice(refuse_every_claim(seen), 3))
+
+    assert [pause for _, pause in looks] == [10, 60, 300]
+    assert types_of(looks[-1][0]) == [FIRST] * 3
+
+
+def test_a_replica_that_stands_by_takes_no_claim_that_its_leader_deletes_for_refused() -> None:
+    def stands_by() -> None:
+        raise NotLeading
+
+    guards = [stands_by]
+    first, departures = asked(FIRST, SECOND), Departures(lambda: NOW, lambda: guards[-1]())
+    departures.changed(only(first), None)
+    guards.append(lambda: None)
+
+    leading = departures.completed(replace(first, claims=()))
+
+    assert leading.claims == ()
+    assert claim_type(only(acted(leading))) == FIRST
+    assert vanished(first, departures).claims != (), "it leads now"
 
 
 def test_nothing_is_asked_for_before_it_is_on_record_however_often_one_looks() -> None:
