@@ -72,6 +72,7 @@ def failures(
     A claim that somebody else deletes has: its node is lost, or cannot be had. So has one whose
     node does not come back, and one that is overdue. One that says itself that it cannot be had
     has only where another type is left; else it stays, because whoever carries it out tries again.
+    One that does not say which node it is for is never among them: it is kept.
 
     Args:
         claims: those of one workspace that is to stay.
@@ -85,7 +86,9 @@ def failures(
     found = [
         _attempt(claim, now, *end)
         for claim in claims
-        if not is_spent(claim, attempts) and (end := _end(claim, left, lost, given_back))
+        if _has_place(claim)
+        and not is_spent(claim, attempts)
+        and (end := _end(claim, left, lost, given_back))
     ]
     return tuple(sorted(found, key=lambda one: (one.ordinal, one.attempt)))
 
@@ -176,7 +179,14 @@ def next_due(
 
 def is_spent(claim: Claim, attempts: Iterable[Attempt]) -> bool:
     """Whether the failure of a claim stands in the status: it is to be given back."""
-    return claim_place(claim) in {(one.ordinal, one.attempt) for one in attempts}
+    return _has_place(claim) and claim_place(claim) in {
+        (one.ordinal, one.attempt) for one in attempts
+    }
+
+
+def _has_place(claim: Claim) -> bool:
+    """Whether a claim says which node it is for; no entry can be told to be that of another."""
+    return claim_place(claim)[0] >= 0
 
 
 def next_attempt(attempts: Iterable[Attempt], ordinal: int) -> int:

@@ -131,8 +131,8 @@ def _followed(seen: Observed) -> Step | None:
         names = ", ".join(sorted(claim_name(uid, wish.ordinal, wish.attempt) for wish in wishes))
         message = f"creating {names} of type {wishes[0].instance_type}"
         return hold(claims_ready(seen), Reason.WAITING_FOR_MACHINES, message, *back, *asked)
-    lost = (claim for claim in claims.mislaid if claim.is_deleting)
-    if going := {claim.metadata.name for claim in (*claims.spent, *lost)}:
+    deleted = (claim for claim in (*claims.wanted, *claims.mislaid) if claim.is_deleting)
+    if going := {claim.metadata.name for claim in (*claims.spent, *deleted)}:
         names = ", ".join(sorted(going))
         followed = ", another takes its place" if seen.options.buys else ""
         message = f"giving back {names}{followed}"

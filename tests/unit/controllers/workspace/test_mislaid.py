@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kaito.api import machine
+from kaito.api import labels, machine
 from kaito.api.reasons import Reason
 from kaito.api.workspace import Attempt
 from kaito.controllers.workspace.claims import ensure_claims
@@ -38,6 +38,17 @@ def going(claim: Claim) -> Claim:
     """A claim that is being deleted."""
     metadata = claim.metadata.model_copy(update={"deletion_timestamp": NOW})
     return claim.model_copy(update={"metadata": metadata})
+
+
+def unplaced(seen: Observed) -> Observed:
+    """The same claims, without the annotation that says which node each is for."""
+    claims = []
+    for claim in seen.claims:
+        said = {**claim.metadata.annotations}
+        del said[labels.CLAIM_PLACE]
+        metadata = claim.metadata.model_copy(update={"annotations": said})
+        claims.append(claim.model_copy(update={"metadata": metadata}))
+    return replace(seen, claims=tuple(claims))
 
 
 def ended(ordinal: int, attempt: int, reason: str = "LaunchTimedOut") -> Attempt:
@@ -76,6 +87,22 @@ def test_nothing_is_made_beside_a_claim_that_has_lost_its_label(
     assert (step.satisfied, step.reason, step.actions) == (False, Reason.LABELS_LOST, ())
     (claim,) = lost.stripped
     assert f"label --overwrite machines.karpenter.sh {claim.metadata.name}" in step.message
+
+
+def test_a_claim_that_does_not_say_which_node_it_is_for_is_kept() -> None:
+    seen = unplaced(acted(observed()))
+
+    assert ensure_claims(tried(seen, ended(-1, 0, "NodeLost"))) == ensure_claims(seen)
+    assert ensure_claims(seen).actions == ()
+
+
+def test_one_of_those_that_somebody_deletes_is_waited_for_and_not_put_on_record() -> None:
+    seen = unplaced(acted(observed()))
+
+    step = ensure_claims(replace(seen, claims=tuple(map(going, seen.claims))))
+
+    assert (step.reason, step.actions, step.failed) == (Reason.REPLACING_MACHINES, (), ())
+    assert [claim_place(one) for one in acted(replace(seen, claims=())).claims] == [(0, 0)]
 
 
 def test_what_is_missing_beside_it_is_made() -> None:
