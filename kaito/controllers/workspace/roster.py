@@ -59,7 +59,8 @@ def _needed(seen: Observed) -> int:
     if seen.options.buys:
         return missing
     attempts = seen.workspace.status.attempts
-    return min(missing, sum(not is_spent(claim, attempts) for claim in seen.claims))
+    before = (*seen.claims, *seen.stripped)
+    return min(missing, sum(not is_spent(claim, attempts) for claim in before))
 
 
 def _surplus(seen: Observed) -> tuple[Claim, ...]:

@@ -26,6 +26,8 @@ from tests.unit.controllers.workspace.worlds import (
 )
 
 NODE_CLAIMS = Options(registry="", node_class="karpenter.azure.com/AKSNodeClass/gpu")
+BUYS_NONE = Options(registry="", node_class=None)
+KINDS = ["same", "other Kind", "none is bought"]
 SCHEMA_LONGEST = 32768
 
 
@@ -75,7 +77,7 @@ def of_two() -> Observed:
     return observed(workspace=workspace(metadata=metadata, resource=resource))
 
 
-@pytest.mark.parametrize("options", [Options(registry=""), NODE_CLAIMS], ids=["same", "other Kind"])
+@pytest.mark.parametrize("options", [Options(registry=""), NODE_CLAIMS, BUYS_NONE], ids=KINDS)
 @pytest.mark.parametrize("attempts", [(), (ended(0, 7),)], ids=["first", "later on record"])
 def test_nothing_is_made_beside_a_claim_that_has_lost_its_label(
     options: Options, attempts: tuple[Attempt, ...]
