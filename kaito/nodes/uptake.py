@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from kaito.api.nodeclaim import READY, NodeClaim
 from kaito.kube.conditions import is_true
+from kaito.kube.messages import listed
 from kaito.nodes.claim import Claim, claim_stage, stages
 
 UPTAKE_SECONDS = 30.0
@@ -71,7 +72,7 @@ def unheard(claims: Sequence[Claim]) -> str:
 
 def unmoved(claims: Sequence[Claim]) -> str:
     """What is said of claims that were taken up and then left."""
-    said = "; ".join(_still(claim) for claim in claims)
+    said = listed(_still(claim) for claim in claims)
     return f"{said}: is the provisioner running? `kubectl get deployments -A` and its log say"
 
 

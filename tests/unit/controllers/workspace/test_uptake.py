@@ -13,6 +13,7 @@ from kaito.controllers.workspace.observe import Observed, Options
 from kaito.controllers.workspace.plan import plan
 from kaito.controllers.workspace.status import verdict
 from kaito.nodes.claim import Claim
+from kaito.nodes.uptake import unmoved
 from tests.unit.controllers.workspace.worlds import NOW, acted, observed, stored, with_condition
 
 KARPENTER = Options(registry="", node_class="karpenter.azure.com/AKSNodeClass/gpu")
@@ -141,3 +142,15 @@ def test_a_claim_that_its_provisioner_has_failed_is_not_told_of_as_left() -> Non
     step = ensure_claims(replace(seen, claims=(refused,)))
 
     assert step.reason == Reason.MACHINE_FAILED
+
+
+def test_of_many_claims_that_were_left_the_question_is_told_all_the_same() -> None:
+    seen = left(seconds=9000)
+    (claim,) = seen.claims
+    named = (claim.metadata.model_copy(update={"name": f"ws{n:09}"}) for n in range(100))
+    many = tuple(claim.model_copy(update={"metadata": metadata}) for metadata in named)
+
+    message = unmoved(many)
+
+    assert message.count("nothing has moved it") == 5
+    assert "; and 95 more: is the provisioner running?" in message
